@@ -1,0 +1,1 @@
+//! The development kit: tools, local platform, stand-ins and the test runner.

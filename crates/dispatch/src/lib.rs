@@ -1,0 +1,1 @@
+//! Carries engine commands from the outbox to Temporal, in order per workflow.

@@ -1,0 +1,1 @@
+//! The vocabulary: ids, states, trigger rules, services.yaml, policies. Pure.

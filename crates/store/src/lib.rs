@@ -1,0 +1,1 @@
+//! The only SQL in the tree, one module per aggregate.

@@ -1,0 +1,1 @@
+//! Everything HTTP: webhooks, runner endpoint, model gateway.

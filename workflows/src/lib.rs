@@ -1,0 +1,1 @@
+//! Durable workflows: decisions only, and the declarations of the activities they call.
