@@ -1,0 +1,208 @@
+//! What the platform tells the runner, and what the runner reports back.
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{Attempt, RunId};
+
+/// Everything the runner needs to know. Holds no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// The run this Job belongs to.
+    pub run: RunId,
+    /// Its attempt.
+    pub attempt: Attempt,
+    /// `owner/name`, for people.
+    pub repository: String,
+    /// The pinned base commit, 40 hexadecimal digits.
+    pub base_sha: String,
+    /// Name of the agent, for instance `dev`.
+    pub agent: String,
+    /// Model name as the model API knows it.
+    pub model: String,
+    /// The whole prompt.
+    pub prompt: String,
+    /// Whether changes are wanted; if not, the work tree is thrown away and only the answer counts.
+    pub wants_changes: bool,
+    /// Subject line of the commit that the runner makes of uncommitted work.
+    pub commit_subject: String,
+    /// The project's own checks, run by the runner after the agent.
+    #[serde(default)]
+    pub checks: Vec<CheckCommand>,
+    /// Bounds.
+    pub limits: JobLimits,
+}
+
+/// One check of the project: a shell command that must exit 0.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckCommand {
+    /// For people, unique within the project.
+    pub name: String,
+    /// Run with `sh -c` in the root of the work tree.
+    pub run: String,
+    /// Seconds until it counts as failed.
+    pub timeout_secs: u64,
+}
+
+/// Bounds of a Job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobLimits {
+    /// Seconds for the agent's whole turn; the checks have their own.
+    pub agent_secs: u64,
+    /// Bytes of output kept; what is beyond is counted and dropped.
+    pub log_bytes: u64,
+}
+
+/// A part of the output on its way to the platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogChunk {
+    /// Counts up from 0 within the attempt; the key that makes sending twice harmless.
+    pub seq: u64,
+    /// When it was read.
+    pub at: DateTime<Utc>,
+    /// Where it comes from.
+    pub stream: LogStream,
+    /// The text; invalid UTF-8 was replaced.
+    pub text: String,
+}
+
+/// Sources of output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogStream {
+    /// Codex's JSON lines.
+    Codex,
+    /// Codex's standard error.
+    CodexStderr,
+    /// Output of a check.
+    Check,
+    /// The runner's own words.
+    Runner,
+}
+
+impl LogStream {
+    /// The stable text form.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Codex => "codex",
+            Self::CodexStderr => "codex_stderr",
+            Self::Check => "check",
+            Self::Runner => "runner",
+        }
+    }
+}
+
+/// A heartbeat of the runner, with whatever output there is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogBatch {
+    /// In order of `seq`; may be empty.
+    pub chunks: Vec<LogChunk>,
+}
+
+/// The answer to a heartbeat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogAck {
+    /// True once the run is being cancelled.
+    pub cancel: bool,
+}
+
+/// The evidence: what happened in the Job. The platform judges the outcome from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobReport {
+    /// How the agent's turn ended.
+    pub end: AgentEnd,
+    /// Codex's thread, to resume it later.
+    pub thread_id: Option<String>,
+    /// The agent's final message.
+    pub last_message: Option<String>,
+    /// Tokens as Codex counted them.
+    pub usage: Usage,
+    /// One result a check; empty if they were not run.
+    pub checks: Vec<CheckResult>,
+    /// Head of the result bundle; none if the work tree equals the base.
+    pub head_sha: Option<String>,
+    /// Files that differ from the base.
+    pub changed_files: u32,
+    /// Bytes of output that were over the limit and dropped.
+    pub dropped_log_bytes: u64,
+    /// When the Job began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: DateTime<Utc>,
+}
+
+/// How the agent's turn ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum AgentEnd {
+    /// `turn.completed` and exit 0.
+    Completed,
+    /// `turn.failed`, or it exited otherwise.
+    Failed {
+        /// What kind of failure, as far as the text tells.
+        class: AgentFailure,
+        /// Codex's own words, shortened.
+        message: String,
+    },
+    /// The outer deadline ended it.
+    DeadlineExceeded,
+    /// A person ended it.
+    Cancelled,
+    /// The runner could not prepare or start the agent.
+    NotStarted {
+        /// Why.
+        message: String,
+    },
+}
+
+/// Kinds of agent failure, judged from Codex's message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentFailure {
+    /// The model API said 429.
+    RateLimited,
+    /// The model API said 401 or 403.
+    Unauthorised,
+    /// The account has no quota left.
+    QuotaExceeded,
+    /// The model API failed with 5xx or was not reachable.
+    ModelUnavailable,
+    /// The answer stream was cut.
+    StreamCut,
+    /// Anything else.
+    Other,
+}
+
+/// Tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// All input tokens, cached ones included.
+    #[serde(default)]
+    pub input_tokens: u64,
+    /// Input tokens that came from the cache.
+    #[serde(default)]
+    pub cached_input_tokens: u64,
+    /// Output tokens, reasoning included.
+    #[serde(default)]
+    pub output_tokens: u64,
+    /// Output tokens spent on reasoning.
+    #[serde(default)]
+    pub reasoning_output_tokens: u64,
+}
+
+/// Result of one check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// Name of the check.
+    pub name: String,
+    /// Whether it exited 0 in time.
+    pub passed: bool,
+    /// Exit code; none if a signal or the time limit ended it.
+    pub exit_code: Option<i32>,
+    /// The last part of its output, at most 4 KiB, without control characters.
+    pub output_tail: String,
+    /// How long it took.
+    pub duration_ms: u64,
+}

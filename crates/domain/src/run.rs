@@ -1,0 +1,218 @@
+//! A run and where it can be: states, steps, outcomes, and what each looks like on the forge.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+macro_rules! text_enum {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),+ }
+
+        impl $name {
+            /// Every value, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The stable text form, used in the database and in JSON.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = UnknownText;
+
+            fn from_str(text: &str) -> Result<Self, UnknownText> {
+                match text { $($text => Ok(Self::$variant),)+ _ => Err(UnknownText { kind: stringify!($name), text: text.to_owned() }) }
+            }
+        }
+    };
+}
+
+/// A text form that no value of the type has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no {kind}")]
+pub struct UnknownText {
+    /// The type that was asked for.
+    pub kind: &'static str,
+    /// What was given.
+    pub text: String,
+}
+
+text_enum! {
+    /// Where a run is, coarsely.
+    RunState {
+        /// Accepted; the engine has not begun it yet.
+        Queued = "queued",
+        /// Waiting for a slot of its project.
+        Waiting = "waiting",
+        /// Holds a slot and works.
+        Working = "working",
+        /// Ended, with an [`Outcome`].
+        Finished = "finished",
+    }
+}
+
+text_enum! {
+    /// The steps of a run, in order.
+    Step {
+        /// Is the sender allowed to do this?
+        Authorise = "authorise",
+        /// Wait for a slot of the project.
+        Slot = "slot",
+        /// Pin the base commit, read `services.yaml`, pack the workspace.
+        Clone = "clone",
+        /// Write the agent's prompt.
+        Prompt = "prompt",
+        /// Start the Job.
+        Launch = "launch",
+        /// The agent works, then the project's checks run.
+        Agent = "agent",
+        /// Judge the outcome from the evidence.
+        Collect = "collect",
+        /// Verify, push, open or update the pull request; or post the review or answer.
+        Publish = "publish",
+        /// Record the end, release the slot, archive.
+        Settle = "settle",
+    }
+}
+
+text_enum! {
+    /// How a run ended. Judged from evidence, never from an exit code alone.
+    Outcome {
+        /// A pull request with the change is open.
+        PullRequestOpen = "pull_request_open",
+        /// A review was posted.
+        ReviewPosted = "review_posted",
+        /// An answer was posted as a comment.
+        AnswerPosted = "answer_posted",
+        /// The agent ended its turn and changed nothing.
+        NoChange = "no_change",
+        /// The project's own checks fail on the change.
+        ChecksFailed = "checks_failed",
+        /// The sender or a policy did not allow it.
+        Refused = "refused",
+        /// A limit of time, calls or money was reached.
+        BudgetSpent = "budget_spent",
+        /// A person ended it.
+        Cancelled = "cancelled",
+        /// It was no longer heard of.
+        Lost = "lost",
+        /// A step failed for good.
+        Failed = "failed",
+    }
+}
+
+text_enum! {
+    /// The state labels that we put on an issue, one at a time.
+    StateLabel {
+        /// Accepted.
+        Queued = "codex:queued",
+        /// The agent works.
+        Working = "codex:working",
+        /// Waits for a slot or a person.
+        Waiting = "codex:waiting",
+        /// Ended with something to look at.
+        Done = "codex:done",
+        /// Ended without.
+        Failed = "codex:failed",
+    }
+}
+
+impl Outcome {
+    /// Whether the run did what was asked.
+    #[must_use]
+    pub const fn is_success(self) -> bool {
+        matches!(self, Self::PullRequestOpen | Self::ReviewPosted | Self::AnswerPosted | Self::NoChange)
+    }
+
+    /// One plain phrase for people.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::PullRequestOpen => "a pull request is open",
+            Self::ReviewPosted => "a review was posted",
+            Self::AnswerPosted => "an answer was posted",
+            Self::NoChange => "the agent found nothing to change",
+            Self::ChecksFailed => "the project's checks fail on the change",
+            Self::Refused => "refused",
+            Self::BudgetSpent => "a limit was reached",
+            Self::Cancelled => "cancelled",
+            Self::Lost => "lost",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl Step {
+    /// One plain phrase for people: what happens in this step.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Authorise => "checking who asked",
+            Self::Slot => "waiting for a free slot",
+            Self::Clone => "cloning the repository",
+            Self::Prompt => "writing the prompt",
+            Self::Launch => "starting the agent",
+            Self::Agent => "the agent is working",
+            Self::Collect => "looking at the result",
+            Self::Publish => "publishing the result",
+            Self::Settle => "closing the run",
+        }
+    }
+}
+
+/// The label that shows a state; `outcome` matters once the run is finished.
+#[must_use]
+pub const fn state_label(state: RunState, outcome: Option<Outcome>) -> StateLabel {
+    match (state, outcome) {
+        (RunState::Queued, _) => StateLabel::Queued,
+        (RunState::Waiting, _) => StateLabel::Waiting,
+        (RunState::Working, _) => StateLabel::Working,
+        (RunState::Finished, Some(outcome)) if outcome.is_success() => StateLabel::Done,
+        (RunState::Finished, _) => StateLabel::Failed,
+    }
+}
+
+/// The hidden marker by which the sticky comment of a run is found again.
+#[must_use]
+pub fn comment_marker(run: crate::ids::RunId) -> String {
+    format!("<!-- codex-k8s:run:{run} -->")
+}
+
+/// The commit status context on the head of our branch.
+pub const STATUS_CONTEXT: &str = "codex-k8s/run";
+
+/// The trailer on every commit of a run.
+pub const COMMIT_TRAILER: &str = "Codex-Run";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_form_reads_back() {
+        for state in RunState::ALL {
+            assert_eq!(state.as_str().parse::<RunState>().as_ref(), Ok(state));
+        }
+        for outcome in Outcome::ALL {
+            assert_eq!(outcome.as_str().parse::<Outcome>().as_ref(), Ok(outcome));
+        }
+        assert!("nonsense".parse::<Step>().is_err());
+    }
+
+    #[test]
+    fn a_finished_run_is_done_or_failed() {
+        assert_eq!(state_label(RunState::Finished, Some(Outcome::PullRequestOpen)), StateLabel::Done);
+        assert_eq!(state_label(RunState::Finished, Some(Outcome::Lost)), StateLabel::Failed);
+        assert_eq!(state_label(RunState::Finished, None), StateLabel::Failed);
+        assert_eq!(state_label(RunState::Waiting, None), StateLabel::Waiting);
+    }
+}

@@ -1,0 +1,33 @@
+//! Workflow ids: fixed by what they are about, so that a second start is a no-op. No `/` ever.
+
+use crate::ids::{Attempt, Instance, RunId};
+
+/// `<instance>:agent-run:<run>:<attempt>`.
+#[must_use]
+pub fn agent_run(instance: &Instance, run: RunId, attempt: Attempt) -> String {
+    format!("{instance}:agent-run:{run}:{attempt}")
+}
+
+/// Name of the Job of an attempt: unique, a DNS label, and the key that makes launching it idempotent.
+#[must_use]
+pub fn job_name(run: RunId, attempt: Attempt) -> String {
+    format!("run-{}-{attempt}", run.as_uuid().simple())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_have_the_fixed_form() {
+        let run: RunId = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
+        let instance: Instance = "dev".parse().unwrap();
+        assert_eq!(
+            agent_run(&instance, run, Attempt::FIRST),
+            "dev:agent-run:01890a5d-ac96-774b-bcce-b302099a8057:1"
+        );
+        let job = job_name(run, Attempt(12));
+        assert_eq!(job, "run-01890a5dac96774bbcceb302099a8057-12");
+        assert!(job.len() <= 63);
+    }
+}
