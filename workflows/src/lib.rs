@@ -1,1 +1,12 @@
 //! Durable workflows: decisions only, and the declarations of the activities they call.
+//!
+//! This crate can't do I/O even by mistake: it depends on the vocabulary and on Temporal's authoring crates alone. What a
+//! workflow wants done it asks of an activity declared in [`steps`]; the `activities` crate implements the declarations.
+//! Messages in here lie in histories for as long as those are kept: add fields with `#[serde(default)]`, never rename.
+
+pub mod agent_run;
+pub mod messages;
+pub mod options;
+pub mod steps;
+
+pub use agent_run::AgentRun;

@@ -130,7 +130,10 @@ impl Outcome {
     /// Whether the run did what was asked.
     #[must_use]
     pub const fn is_success(self) -> bool {
-        matches!(self, Self::PullRequestOpen | Self::ReviewPosted | Self::AnswerPosted | Self::NoChange)
+        matches!(
+            self,
+            Self::PullRequestOpen | Self::ReviewPosted | Self::AnswerPosted | Self::NoChange
+        )
     }
 
     /// One plain phrase for people.
@@ -210,8 +213,14 @@ mod tests {
 
     #[test]
     fn a_finished_run_is_done_or_failed() {
-        assert_eq!(state_label(RunState::Finished, Some(Outcome::PullRequestOpen)), StateLabel::Done);
-        assert_eq!(state_label(RunState::Finished, Some(Outcome::Lost)), StateLabel::Failed);
+        assert_eq!(
+            state_label(RunState::Finished, Some(Outcome::PullRequestOpen)),
+            StateLabel::Done
+        );
+        assert_eq!(
+            state_label(RunState::Finished, Some(Outcome::Lost)),
+            StateLabel::Failed
+        );
         assert_eq!(state_label(RunState::Finished, None), StateLabel::Failed);
         assert_eq!(state_label(RunState::Waiting, None), StateLabel::Waiting);
     }

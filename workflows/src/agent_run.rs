@@ -1,0 +1,354 @@
+//! `AgentRun`: from an accepted trigger to a pull request, a review or an answer; or to an end that says why not.
+//!
+//! Three things go on at once. *Work* goes through the steps. A *canceller* waits for somebody to end the run and then
+//! cancels the scope in which work's activities run. A *projector* shows each change of state on the forge, with pauses,
+//! so that the forge's slowness never holds up the work. Whatever happens, the run is settled: no path leaves a slot held.
+#![expect(missing_docs, reason = "the macros of the SDK generate items without documentation")]
+
+use std::time::Duration;
+
+use domain::run::{Outcome, Step};
+use temporalio_macros::{workflow, workflow_methods};
+use temporalio_workflow::{
+    ActivityExecutionError, SyncWorkflowContext, WaitConditionOptions, WorkflowCancellationToken, WorkflowContext,
+    WorkflowContextView, WorkflowResult, join, select,
+};
+
+use crate::{
+    messages::{
+        AgentRunInput, CancelCheck, CancelRequest, JobEnd, JobPresence, RunEnd, RunRef, RunStatus, Settlement, Verdict,
+    },
+    options,
+    steps::RunSteps,
+};
+
+/// How often a waiting run asks again for its slot, in case the grant's signal was lost.
+const SLOT_RECHECK: Duration = Duration::from_secs(60);
+
+/// How often a launch whose answer was lost is looked up and, if the Job is absent, repeated.
+const LAUNCH_TRIES: u32 = 3;
+
+/// One attempt of a run. See the module's text.
+#[workflow]
+pub struct AgentRun {
+    input: AgentRunInput,
+    status: RunStatus,
+    cancel_requests: Vec<CancelRequest>,
+    job_reported: bool,
+    /// Counts changes that the forge should show.
+    changes: u64,
+    closing: bool,
+}
+
+#[workflow_methods]
+impl AgentRun {
+    /// Takes the input; nothing is done yet.
+    #[init]
+    pub fn new(_ctx: &WorkflowContextView, input: AgentRunInput) -> Self {
+        Self {
+            input,
+            status: RunStatus::default(),
+            cancel_requests: Vec::new(),
+            job_reported: false,
+            changes: 1,
+            closing: false,
+        }
+    }
+
+    /// Runs the attempt to its end.
+    #[run(name = "AgentRun")]
+    pub async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<RunEnd> {
+        let ctx: &WorkflowContext<Self> = ctx;
+        let detached = WorkflowCancellationToken::new();
+        let scope = WorkflowCancellationToken::new();
+        let (end, (), ()) = join!(
+            Self::work_and_settle(ctx, &scope, &detached),
+            Self::cancel_when_asked(ctx, &scope, &detached),
+            Self::show_changes(ctx, &detached),
+        );
+        let at = Self::at(ctx);
+        // The last look of the forge must be the final one; a failure here leaves the stored truth as it is.
+        let _ = ctx.execute_activity(RunSteps::show_state, at, options::forge(&detached)).await;
+        let _ = ctx.execute_activity(RunSteps::archive_history, at, options::quick(&detached)).await;
+        Ok(end)
+    }
+
+    /// The slot this run waited for is its own now.
+    #[signal(name = "slot_granted")]
+    pub fn slot_granted(&mut self, _ctx: &mut SyncWorkflowContext<Self>, _unused: ()) {
+        self.status.slot_granted = true;
+    }
+
+    /// The runner's report is stored.
+    #[signal(name = "job_reported")]
+    pub fn job_reported(&mut self, _ctx: &mut SyncWorkflowContext<Self>, _unused: ()) {
+        self.job_reported = true;
+    }
+
+    /// Somebody asks for the run to end.
+    #[signal(name = "cancel_requested")]
+    pub fn cancel_requested(&mut self, _ctx: &mut SyncWorkflowContext<Self>, request: CancelRequest) {
+        self.cancel_requests.push(request);
+    }
+
+    /// Where the run is.
+    #[query(name = "status")]
+    pub fn status(&self, _ctx: &WorkflowContextView) -> RunStatus {
+        self.status.clone()
+    }
+
+    fn at(ctx: &WorkflowContext<Self>) -> RunRef {
+        ctx.state(|s| RunRef { run: s.input.run, attempt: s.input.attempt })
+    }
+
+    fn enter(ctx: &WorkflowContext<Self>, step: Step) {
+        ctx.state_mut(|s| {
+            s.status.step = Some(step);
+            s.changes += 1;
+        });
+        ctx.set_current_details(step.describe());
+    }
+
+    /// Whether a step is to be done, or was done by the attempt that this one continues.
+    fn wanted(ctx: &WorkflowContext<Self>, step: Step) -> bool {
+        ctx.state(|s| s.input.from_step.is_none_or(|from| step >= from))
+    }
+
+    async fn work_and_settle(
+        ctx: &WorkflowContext<Self>,
+        scope: &WorkflowCancellationToken,
+        detached: &WorkflowCancellationToken,
+    ) -> RunEnd {
+        let at = Self::at(ctx);
+        let end = match Self::work(ctx, scope).await {
+            Ok(end) => end,
+            Err(stopped) => {
+                // Whatever broke off, no Job may go on for a run that has ended.
+                let _ = ctx.execute_activity(RunSteps::stop_job, at, options::quick(detached)).await;
+                Self::explain_end(ctx, &stopped)
+            }
+        };
+        Self::enter(ctx, Step::Settle);
+        let settlement = Settlement { at, end: end.clone() };
+        // Settling only writes our own database: it is repeated until it is through, since a held slot blocks others.
+        while ctx.execute_activity(RunSteps::settle, settlement.clone(), options::quick(detached)).await.is_err() {
+            ctx.timer(Duration::from_secs(30)).await;
+        }
+        ctx.state_mut(|s| {
+            s.status.end = Some(end.clone());
+            s.closing = true;
+        });
+        end
+    }
+
+    async fn work(ctx: &WorkflowContext<Self>, scope: &WorkflowCancellationToken) -> Result<RunEnd, Stopped> {
+        let at = Self::at(ctx);
+        Self::enter(ctx, Step::Authorise);
+        let sender =
+            Self::step(Step::Authorise, ctx.execute_activity(RunSteps::authorise, at, options::forge(scope))).await?;
+        if !sender.allowed {
+            return Ok(RunEnd { outcome: Outcome::Refused, cause: sender.reason });
+        }
+        Self::await_slot(ctx, scope).await?;
+        let workspace = if Self::wanted(ctx, Step::Launch) || Self::wanted(ctx, Step::Clone) {
+            Self::enter(ctx, Step::Clone);
+            let work = ctx.execute_activity(RunSteps::prepare_workspace, at, options::bulky(scope));
+            Some(Self::step(Step::Clone, work).await?)
+        } else {
+            None
+        };
+        if let Some(workspace) = workspace.filter(|_| Self::wanted(ctx, Step::Agent)) {
+            Self::enter(ctx, Step::Prompt);
+            let work = ctx.execute_activity(RunSteps::write_prompt, at, options::forge(scope));
+            Self::step(Step::Prompt, work).await?;
+            if let Some(end) = Self::have_the_agent_work(ctx, scope, workspace.job_secs).await? {
+                return Ok(end);
+            }
+        }
+        Self::enter(ctx, Step::Collect);
+        let work = ctx.execute_activity(RunSteps::collect, at, options::quick(scope));
+        match Self::step(Step::Collect, work).await? {
+            Verdict::End(end) => return Ok(end),
+            Verdict::Publish => {}
+        }
+        Self::enter(ctx, Step::Publish);
+        let work = ctx.execute_activity(RunSteps::publish, at, options::forge(scope));
+        Self::step(Step::Publish, work).await
+    }
+
+    async fn await_slot(ctx: &WorkflowContext<Self>, scope: &WorkflowCancellationToken) -> Result<(), Stopped> {
+        let at = Self::at(ctx);
+        Self::enter(ctx, Step::Slot);
+        loop {
+            let work = ctx.execute_activity(RunSteps::claim_slot, at, options::quick(scope));
+            let claim = Self::step(Step::Slot, work).await?;
+            if claim.granted {
+                ctx.state_mut(|s| s.status.slot_granted = true);
+                return Ok(());
+            }
+            ctx.state_mut(|s| s.changes += 1); // its place is worth showing
+            let granted = WaitConditionOptions::builder().cancellation_token(scope.clone()).build();
+            select! {
+                waited = ctx.wait_condition_with_options(|s| s.status.slot_granted, granted) => {
+                    waited.map_err(|_| Stopped::Cancelled)?;
+                }
+                _ = ctx.timer(SLOT_RECHECK) => {}
+            }
+            // Asking once more is how a granted claim is read, too: the row is the truth, the signal only wakes.
+            ctx.state_mut(|s| s.status.slot_granted = false);
+        }
+    }
+
+    /// Launch and wait. `Some` if the run ends here.
+    async fn have_the_agent_work(
+        ctx: &WorkflowContext<Self>,
+        scope: &WorkflowCancellationToken,
+        job_secs: u64,
+    ) -> Result<Option<RunEnd>, Stopped> {
+        let at = Self::at(ctx);
+        Self::enter(ctx, Step::Launch);
+        Self::launch(ctx, scope).await?;
+        Self::enter(ctx, Step::Agent);
+        let watching = scope.child_token();
+        let mut watch = ctx.execute_activity(RunSteps::watch_job, at, options::watch(&watching, job_secs));
+        let reported = WaitConditionOptions::builder().cancellation_token(scope.clone()).build();
+        let ended = select! {
+            ended = watch => Some(ended),
+            _ = ctx.wait_condition_with_options(|s| s.job_reported, reported) => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                // Reported, or cancelled: either way the watcher has to let go before the run goes on.
+                watching.cancel();
+                let _ = watch.await;
+                if scope.is_cancelled() {
+                    return Err(Stopped::Cancelled);
+                }
+                return Ok(None);
+            }
+        };
+        match Self::classify(Step::Agent, ended)? {
+            JobEnd::Reported => Ok(None),
+            JobEnd::Lost { cause } => Err(Stopped::Lost(cause)),
+        }
+    }
+
+    /// Starts the Job exactly once: after a lost answer the launcher is asked before anything is started again.
+    async fn launch(ctx: &WorkflowContext<Self>, scope: &WorkflowCancellationToken) -> Result<(), Stopped> {
+        let at = Self::at(ctx);
+        let mut last = None;
+        for _ in 0..LAUNCH_TRIES {
+            let work = ctx.execute_activity(RunSteps::launch_job, at, options::once(scope));
+            match Self::step(Step::Launch, work).await {
+                Ok(()) => return Ok(()),
+                Err(Stopped::Failed { step, cause, timed_out: true }) => {
+                    last = Some(Stopped::Failed { step, cause, timed_out: true });
+                }
+                Err(other) => return Err(other),
+            }
+            let look = ctx.execute_activity(RunSteps::find_job, at, options::quick(scope));
+            match Self::step(Step::Launch, look).await? {
+                JobPresence::Absent => {}
+                JobPresence::Running | JobPresence::Ended => return Ok(()),
+            }
+        }
+        Err(last.unwrap_or(Stopped::Lost("the Job could not be started".to_owned())))
+    }
+
+    /// Waits for cancels and decides which of them count; ends with the run.
+    async fn cancel_when_asked(
+        ctx: &WorkflowContext<Self>,
+        scope: &WorkflowCancellationToken,
+        detached: &WorkflowCancellationToken,
+    ) {
+        loop {
+            let asked = WaitConditionOptions::builder().cancellation_token(detached.clone()).build();
+            let by = select! {
+                reason = ctx.cancelled() => Some(reason.unwrap_or_else(|| "an operator".to_owned())),
+                _ = ctx.wait_condition_with_options(|s| s.closing || !s.cancel_requests.is_empty(), asked) => None,
+            };
+            if let Some(by) = by {
+                return Self::cancel(ctx, scope, by);
+            }
+            let Some(request) = ctx.state_mut(|s| (!s.closing).then(|| s.cancel_requests.pop()).flatten()) else {
+                return;
+            };
+            let check = CancelCheck { at: Self::at(ctx), request: request.clone() };
+            let answer = ctx.execute_activity(RunSteps::authorise_cancel, check, options::forge(detached)).await;
+            if answer.is_ok_and(|answer| answer.allowed) {
+                return Self::cancel(ctx, scope, format!("{} ({})", request.by, request.source));
+            }
+        }
+    }
+
+    fn cancel(ctx: &WorkflowContext<Self>, scope: &WorkflowCancellationToken, by: String) {
+        ctx.state_mut(|s| s.status.cancelled_by = Some(by));
+        scope.cancel();
+    }
+
+    /// Shows changes on the forge, newest state only, with the pauses it asks for.
+    async fn show_changes(ctx: &WorkflowContext<Self>, detached: &WorkflowCancellationToken) {
+        let at = Self::at(ctx);
+        let mut shown = 0;
+        loop {
+            let changed = WaitConditionOptions::builder().cancellation_token(detached.clone()).build();
+            let _ = ctx.wait_condition_with_options(|s| s.closing || s.changes > shown, changed).await;
+            if ctx.state(|s| s.closing) {
+                return;
+            }
+            shown = ctx.state(|s| s.changes);
+            let answer = ctx.execute_activity(RunSteps::show_state, at, options::forge(detached)).await;
+            let pause = answer.map_or(30, |shown| shown.pause_secs);
+            let closing = WaitConditionOptions::builder().cancellation_token(detached.clone()).build();
+            select! {
+                _ = ctx.wait_condition_with_options(|s| s.closing, closing) => {}
+                _ = ctx.timer(Duration::from_secs(pause)) => {}
+            }
+        }
+    }
+
+    async fn step<T>(step: Step, work: impl Future<Output = Result<T, ActivityExecutionError>>) -> Result<T, Stopped> {
+        Self::classify(step, work.await)
+    }
+
+    fn classify<T>(step: Step, answer: Result<T, ActivityExecutionError>) -> Result<T, Stopped> {
+        answer.map_err(|error| match &error {
+            ActivityExecutionError::Cancelled(_) => Stopped::Cancelled,
+            other => Stopped::Failed { step, cause: innermost(other), timed_out: other.as_timeout().is_some() },
+        })
+    }
+
+    fn explain_end(ctx: &WorkflowContext<Self>, stopped: &Stopped) -> RunEnd {
+        match stopped {
+            Stopped::Cancelled => {
+                let by = ctx.state(|s| s.status.cancelled_by.clone()).unwrap_or_else(|| "the engine".to_owned());
+                RunEnd { outcome: Outcome::Cancelled, cause: format!("Cancelled by {by}.") }
+            }
+            Stopped::Lost(cause) => RunEnd { outcome: Outcome::Lost, cause: cause.clone() },
+            Stopped::Failed { step, cause, .. } => {
+                RunEnd { outcome: Outcome::Failed, cause: format!("While {}: {cause}", step.describe()) }
+            }
+        }
+    }
+}
+
+/// Why the work broke off.
+enum Stopped {
+    Cancelled,
+    Lost(String),
+    Failed { step: Step, cause: String, timed_out: bool },
+}
+
+/// The words of the failure at the bottom of the chain: the outer ones only say "activity failed".
+fn innermost(error: &ActivityExecutionError) -> String {
+    let mut words = error.to_string();
+    let mut failure = error.failure();
+    while let Some(inner) = failure {
+        if !inner.message.is_empty() {
+            words.clone_from(&inner.message);
+        }
+        failure = inner.cause.as_deref();
+    }
+    words
+}
