@@ -5,3 +5,4 @@ pub mod console;
 pub mod disk;
 pub mod layout;
 pub mod tools;
+pub mod model;
