@@ -110,14 +110,8 @@ impl TryFrom<String> for Instance {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let fits = (1..=40).contains(&text.len())
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if fits {
-            Ok(Self(text))
-        } else {
-            Err(InvalidInstance(text))
-        }
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if fits { Ok(Self(text)) } else { Err(InvalidInstance(text)) }
     }
 }
 

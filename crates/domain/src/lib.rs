@@ -2,7 +2,14 @@
 //!
 //! Everything here is pure: no I/O, no clock, no randomness of its own.
 
+pub mod agents;
+pub mod commands;
+pub mod event;
 pub mod ids;
+pub mod intent;
 pub mod job;
 pub mod run;
+pub mod services_yaml;
+pub mod text_enum;
+pub mod triggers;
 pub mod workflow_id;

@@ -1,50 +1,7 @@
 //! A run and where it can be: states, steps, outcomes, and what each looks like on the forge.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-macro_rules! text_enum {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),+ }
-
-        impl $name {
-            /// Every value, in order.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The stable text form, used in the database and in JSON.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = UnknownText;
-
-            fn from_str(text: &str) -> Result<Self, UnknownText> {
-                match text { $($text => Ok(Self::$variant),)+ _ => Err(UnknownText { kind: stringify!($name), text: text.to_owned() }) }
-            }
-        }
-    };
-}
-
-/// A text form that no value of the type has.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no {kind}")]
-pub struct UnknownText {
-    /// The type that was asked for.
-    pub kind: &'static str,
-    /// What was given.
-    pub text: String,
-}
+pub use crate::text_enum::UnknownText;
+use crate::text_enum::text_enum;
 
 text_enum! {
     /// Where a run is, coarsely.
@@ -130,10 +87,7 @@ impl Outcome {
     /// Whether the run did what was asked.
     #[must_use]
     pub const fn is_success(self) -> bool {
-        matches!(
-            self,
-            Self::PullRequestOpen | Self::ReviewPosted | Self::AnswerPosted | Self::NoChange
-        )
+        matches!(self, Self::PullRequestOpen | Self::ReviewPosted | Self::AnswerPosted | Self::NoChange)
     }
 
     /// One plain phrase for people.
@@ -213,14 +167,8 @@ mod tests {
 
     #[test]
     fn a_finished_run_is_done_or_failed() {
-        assert_eq!(
-            state_label(RunState::Finished, Some(Outcome::PullRequestOpen)),
-            StateLabel::Done
-        );
-        assert_eq!(
-            state_label(RunState::Finished, Some(Outcome::Lost)),
-            StateLabel::Failed
-        );
+        assert_eq!(state_label(RunState::Finished, Some(Outcome::PullRequestOpen)), StateLabel::Done);
+        assert_eq!(state_label(RunState::Finished, Some(Outcome::Lost)), StateLabel::Failed);
         assert_eq!(state_label(RunState::Finished, None), StateLabel::Failed);
         assert_eq!(state_label(RunState::Waiting, None), StateLabel::Waiting);
     }

@@ -22,10 +22,7 @@ mod tests {
     fn ids_have_the_fixed_form() {
         let run: RunId = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
         let instance: Instance = "dev".parse().unwrap();
-        assert_eq!(
-            agent_run(&instance, run, Attempt::FIRST),
-            "dev:agent-run:01890a5d-ac96-774b-bcce-b302099a8057:1"
-        );
+        assert_eq!(agent_run(&instance, run, Attempt::FIRST), "dev:agent-run:01890a5d-ac96-774b-bcce-b302099a8057:1");
         let job = job_name(run, Attempt(12));
         assert_eq!(job, "run-01890a5dac96774bbcceb302099a8057-12");
         assert!(job.len() <= 63);

@@ -1,0 +1,14 @@
+//! `services.yaml`: what a project wants of us, in a file of its own at the root of the repository.
+//!
+//! The model is versioned; the file of today is `version: 1`. Without a file everything has a default.
+
+mod duration;
+mod model;
+
+pub use self::{
+    duration::{HumanDuration, InvalidDuration},
+    model::{
+        AgentConfig, AgentLimitsConfig, AgentName, BuildConfig, CheckConfig, EnvironmentConfig, InvalidAgentName,
+        Learning, LimitsConfig, ServiceConfig, ServicesYaml, TriggersConfig, Version,
+    },
+};

@@ -1,0 +1,55 @@
+//! What ingest has looked up before the decision. Each fact is one indexed read.
+
+use crate::{
+    ids::{RepositoryId, RunId},
+    services_yaml::{AgentName, ServicesYaml},
+};
+
+use super::{CancelMark, Trigger};
+
+/// What is known when an event is judged.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The connected repository; none if the event's is not connected.
+    pub repository: Option<KnownRepository>,
+    /// The project's settings, or the defaults.
+    pub config: ServicesYaml,
+    /// The run that is not finished, about the event's subject.
+    pub active_run: Option<KnownRun>,
+    /// The newest finished run about the event's subject.
+    pub last_run: Option<KnownRun>,
+    /// The run that was started or retried under this event's business key.
+    pub run_by_key: Option<RunId>,
+    /// A stored intent matches one of [`crate::intent::probes`].
+    pub echo: bool,
+    /// Marks about the event's subject.
+    pub cancel_marks: Vec<CancelMark>,
+    /// Runs and retries about the event's subject within the last hour.
+    pub runs_last_hour: u32,
+    /// Those of them that a bot asked for.
+    pub bot_runs_last_hour: u32,
+    /// The runs that led to the event's subject, oldest first: for a pull request of ours its run and that run's chain.
+    pub cause_chain: Vec<RunId>,
+}
+
+/// A connected repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownRepository {
+    /// Our id.
+    pub id: RepositoryId,
+    /// Its default branch as we know it.
+    pub default_branch: String,
+    /// Whether it was archived when we last heard.
+    pub archived: bool,
+}
+
+/// A run about the event's subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownRun {
+    /// Its id.
+    pub id: RunId,
+    /// Its agent.
+    pub agent: AgentName,
+    /// What started it.
+    pub trigger: Trigger,
+}

@@ -1,0 +1,21 @@
+//! From an event to a decision: which label, command or push starts, cancels or refreshes what.
+//!
+//! [`decide`] is pure. Ingest looks the [`Facts`] up, decides, and stores verdict and effect in one transaction; if the
+//! transaction meets a run that came in between, it looks up and decides again.
+
+mod business_key;
+mod cancel;
+mod decide;
+mod facts;
+mod reason;
+mod start;
+mod verdict;
+
+pub use self::{
+    business_key::BusinessKey,
+    decide::decide,
+    facts::{Facts, KnownRepository, KnownRun},
+    verdict::{
+        CancelMark, CancelRequest, CancelRun, Effect, NewRun, RetryRun, Trigger, TriggerKind, Verdict, VerdictKind,
+    },
+};

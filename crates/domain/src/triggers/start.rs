@@ -1,0 +1,272 @@
+//! What starts a run or a new attempt: a label, `/run`, `/retry`.
+
+use super::{
+    BusinessKey, CancelMark, Effect, Facts, NewRun, RetryRun, Trigger, Verdict, VerdictKind,
+    reason::{agent_list, at_work, no_rule, plain, quote},
+};
+use crate::{
+    agents::{self, Agent, AgentRole},
+    event::{CommentCreated, Event, IssueLabel, PullRequest, Sender, Subject, SubjectKind},
+    run::Step,
+    services_yaml::{AgentName, ServicesYaml},
+};
+
+/// Prefix of the labels that name their agent.
+pub const AGENT_LABEL_PREFIX: &str = "run:";
+
+/// The label that asks for a review of a pull request.
+pub const REVIEW_LABEL: &str = "need:reviewer";
+
+/// Runs within an hour about one subject that bots may ask for; people have the project's limit.
+const BOT_RUNS_PER_HOUR: u32 = 2;
+
+/// The agent that a label asks for on an issue or pull request.
+pub(super) fn agent_of_label(config: &ServicesYaml, on: SubjectKind, label: &str) -> Option<AgentName> {
+    let triggers = &config.triggers;
+    match on {
+        SubjectKind::Issue => match &triggers.labels {
+            Some(labels) => labels.get(label).cloned(),
+            None => agents::find(config, label.strip_prefix(AGENT_LABEL_PREFIX)?).map(|agent| agent.name),
+        },
+        SubjectKind::PullRequest => match &triggers.pull_request_labels {
+            Some(labels) => labels.get(label).cloned(),
+            None => (label == REVIEW_LABEL).then(|| agents::BuiltIn::Reviewer.into()),
+        },
+    }
+}
+
+pub(super) fn issue_labeled(event: &Event, on: &IssueLabel, facts: &Facts) -> Verdict {
+    let subject = Subject { kind: SubjectKind::Issue, number: on.issue.number };
+    let trigger = Trigger::Label { label: on.label.clone(), at: on.issue.updated_at };
+    let Some(agent) = agent_of_label(&facts.config, subject.kind, &on.label) else {
+        return no_rule(facts, &no_agent_behind(&on.label, &facts.config));
+    };
+    let wish = Wish {
+        event,
+        subject,
+        agent: agent.as_str(),
+        labels: &on.issue.labels,
+        open: on.issue.open,
+        instructions: String::new(),
+        trigger,
+    };
+    judge(wish, facts)
+}
+
+pub(super) fn pull_request_labeled(event: &Event, on: &PullRequest, label: &str, facts: &Facts) -> Verdict {
+    let subject = Subject { kind: SubjectKind::PullRequest, number: on.number };
+    let trigger = Trigger::Label { label: label.to_owned(), at: on.updated_at };
+    let Some(agent) = agent_of_label(&facts.config, subject.kind, label) else {
+        return no_rule(facts, &format!("label {} on a pull request starts nothing in this project", quote(label)));
+    };
+    let wish = Wish {
+        event,
+        subject,
+        agent: agent.as_str(),
+        labels: &on.labels,
+        open: on.open,
+        instructions: String::new(),
+        trigger,
+    };
+    judge(wish, facts)
+}
+
+pub(super) fn run_command(
+    event: &Event,
+    on: &CommentCreated,
+    agent: &str,
+    instructions: String,
+    facts: &Facts,
+) -> Verdict {
+    let trigger = Trigger::Command { comment_id: on.comment.id, at: on.comment.created_at };
+    let wish = Wish { event, subject: on.subject, agent, labels: &[], open: on.open, instructions, trigger };
+    judge(wish, facts)
+}
+
+fn no_agent_behind(label: &str, config: &ServicesYaml) -> String {
+    let wants_agent = config.triggers.labels.is_none() && label.starts_with(AGENT_LABEL_PREFIX);
+    let hint = if wants_agent { format!("; there are the agents {}", agent_list(config)) } else { String::new() };
+    format!("label {} starts nothing in this project{hint}", quote(label))
+}
+
+/// Somebody wants an agent to run.
+struct Wish<'a> {
+    event: &'a Event,
+    subject: Subject,
+    agent: &'a str,
+    /// Labels on the subject, where the wish is one of them.
+    labels: &'a [String],
+    open: bool,
+    instructions: String,
+    trigger: Trigger,
+}
+
+/// Everything that may stand against a wish, in order; if nothing does, the run starts.
+fn judge(wish: Wish<'_>, facts: &Facts) -> Verdict {
+    let (Some(sender), Some(business_key)) = (sender_of(wish.event), BusinessKey::of(wish.event)) else {
+        return plain(VerdictKind::Ignored, "the event does not say who caused it");
+    };
+    if let Some(run) = facts.run_by_key {
+        return about(VerdictKind::Duplicate, format!("run {run} was already started by this"), run);
+    }
+    let what = wish.subject.kind.describe();
+    let Some(agent) = agents::find(&facts.config, wish.agent) else {
+        let reason = format!("there is no agent {}; there are {}", quote(wish.agent), agent_list(&facts.config));
+        return no_rule(facts, &reason);
+    };
+    if let Some(active) = &facts.active_run {
+        return about(VerdictKind::AlreadyWorking, at_work(active), active.id);
+    }
+    if !wish.open {
+        return no_rule(facts, &format!("the {what} is closed"));
+    }
+    if let Some(reason) = unfit(&agent, wish.subject.kind) {
+        return no_rule(facts, &reason);
+    }
+    if let Some(other) = other_agent_label(&wish, &agent, facts) {
+        let own = wish.trigger.label().unwrap_or_default();
+        let reason = format!(
+            "labels {} and {} ask for two agents at once; take both off, then put one on",
+            quote(own),
+            quote(other)
+        );
+        return plain(VerdictKind::TwoAgentLabels, reason);
+    }
+    let mark = newest_mark(&wish.trigger, facts);
+    if let Some(mark) = mark.filter(|mark| mark.request.trusted) {
+        let reason = format!("@{} {} before this arrived", mark.request.by.login, mark.request.how);
+        return plain(VerdictKind::CancelledBeforeStart, reason);
+    }
+    if let Some(reason) = loop_guard(&sender, wish.subject, facts) {
+        return plain(VerdictKind::LoopGuard, reason);
+    }
+    start(wish, agent, sender, business_key, mark, facts)
+}
+
+fn start(
+    wish: Wish<'_>,
+    agent: Agent,
+    by: Sender,
+    key: BusinessKey,
+    mark: Option<&CancelMark>,
+    facts: &Facts,
+) -> Verdict {
+    let asked = match wish.trigger.label() {
+        Some(label) => format!("label {}", quote(label)),
+        None => "`/run`".to_owned(),
+    };
+    let mut reason = format!("{asked} by @{} starts agent `{}` on {}", by.login, agent.name, wish.subject);
+    if let Some(mark) = mark {
+        reason.push_str(&format!("; the `/cancel` by @{} that came first goes to it", mark.request.by.login));
+    }
+    let run = NewRun {
+        business_key: key,
+        subject: wish.subject,
+        subject_title: wish.event.subject_title().to_owned(),
+        agent: agent.name,
+        instructions: wish.instructions,
+        trigger: wish.trigger,
+        requested_by: by,
+        cause_chain: facts.cause_chain.clone(),
+        then_cancel: mark.map(|mark| mark.request.clone()),
+    };
+    Verdict { kind: VerdictKind::Started, reason, run: None, effect: Effect::Start(Box::new(run)) }
+}
+
+/// Why an agent can't work on this kind of subject.
+fn unfit(agent: &Agent, on: SubjectKind) -> Option<String> {
+    match (agent.role(), on) {
+        (AgentRole::Changes, SubjectKind::PullRequest) => {
+            Some(format!("agent `{}` writes changes and is started from an issue, not from a pull request", agent.name))
+        }
+        (AgentRole::Review, SubjectKind::Issue) => {
+            Some(format!("agent `{}` reviews pull requests and is started from one, not from an issue", agent.name))
+        }
+        _ => None,
+    }
+}
+
+/// Another label on the subject that asks for another agent.
+fn other_agent_label<'a>(wish: &Wish<'a>, agent: &Agent, facts: &Facts) -> Option<&'a str> {
+    wish.labels
+        .iter()
+        .map(String::as_str)
+        .find(|label| agent_of_label(&facts.config, wish.subject.kind, label).is_some_and(|other| other != agent.name))
+}
+
+/// The newest mark that holds this start back; one with proven rights counts before all others.
+fn newest_mark<'a>(trigger: &Trigger, facts: &'a Facts) -> Option<&'a CancelMark> {
+    facts
+        .cancel_marks
+        .iter()
+        .filter(|mark| mark.at >= trigger.at())
+        .filter(|mark| mark.label.is_none() || mark.label.as_deref() == trigger.label())
+        .max_by_key(|mark| (mark.request.trusted, mark.at))
+}
+
+fn loop_guard(sender: &Sender, subject: Subject, facts: &Facts) -> Option<String> {
+    let limits = &facts.config.limits;
+    if facts.cause_chain.len() >= limits.chain_depth as usize {
+        return Some(format!(
+            "{} runs have caused one another up to here; {} is the limit",
+            facts.cause_chain.len(),
+            limits.chain_depth
+        ));
+    }
+    if facts.runs_last_hour >= limits.runs_per_hour {
+        return Some(format!(
+            "{} runs about {subject} have started within the last hour; {} is the limit",
+            facts.runs_last_hour, limits.runs_per_hour
+        ));
+    }
+    if sender.is_bot && facts.bot_runs_last_hour >= BOT_RUNS_PER_HOUR {
+        return Some(format!(
+            "bots have started {} runs about {subject} within the last hour; {BOT_RUNS_PER_HOUR} is the limit",
+            facts.bot_runs_last_hour
+        ));
+    }
+    None
+}
+
+pub(super) fn retry_command(event: &Event, on: &CommentCreated, from: Option<Step>, facts: &Facts) -> Verdict {
+    let (Some(sender), Some(business_key)) = (sender_of(event), BusinessKey::of(event)) else {
+        return plain(VerdictKind::Ignored, "the event does not say who caused it");
+    };
+    if let Some(run) = facts.run_by_key {
+        return about(VerdictKind::Duplicate, format!("run {run} was already retried by this"), run);
+    }
+    if let Some(active) = &facts.active_run {
+        return about(VerdictKind::AlreadyWorking, at_work(active), active.id);
+    }
+    let what = on.subject.kind.describe();
+    if !on.open {
+        return no_rule(facts, &format!("the {what} is closed"));
+    }
+    let Some(last) = &facts.last_run else {
+        return plain(VerdictKind::NothingToRetry, format!("no run was ever about this {what}"));
+    };
+    if let Some(reason) = loop_guard(&sender, on.subject, facts) {
+        return plain(VerdictKind::LoopGuard, reason);
+    }
+    let whence = from.map_or_else(|| "the start".to_owned(), |step| format!("step `{step}`"));
+    Verdict {
+        kind: VerdictKind::Started,
+        reason: format!("`/retry` by @{} starts a new attempt of run {} from {whence}", sender.login, last.id),
+        run: Some(last.id),
+        effect: Effect::Retry(RetryRun {
+            business_key,
+            run: last.id,
+            from,
+            requested_by: sender,
+            at: on.comment.created_at,
+        }),
+    }
+}
+
+fn sender_of(event: &Event) -> Option<Sender> {
+    event.sender.clone()
+}
+
+fn about(kind: VerdictKind, reason: String, run: crate::ids::RunId) -> Verdict {
+    Verdict { kind, reason, run: Some(run), effect: Effect::None }
+}
