@@ -1,0 +1,143 @@
+//! The adapter as the platform sees it.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::GitHub;
+use crate::{
+    ForgeError, RepositoryProvider,
+    ids::{CommentId, CommitSha, ForgeRepoId, IssueNumber, PullNumber},
+    labels::LabelStyle,
+    model::{
+        Account, Comment, CommentSearch, CommitStatus, Diff, Issue, NewPull, NewStatus, Permission, Pull, PullUpdate,
+        RepoRef, Repository, Review,
+    },
+};
+
+#[async_trait]
+impl RepositoryProvider for GitHub {
+    async fn me(&self) -> Result<Account, ForgeError> {
+        self.account().await
+    }
+
+    async fn repository_by_name(&self, owner: &str, name: &str) -> Result<Repository, ForgeError> {
+        self.read_repository(owner, name).await
+    }
+
+    async fn repository(&self, id: ForgeRepoId) -> Result<Repository, ForgeError> {
+        self.repository_by_id(id).await
+    }
+
+    fn renamed(&self, repo: &RepoRef) -> Option<RepoRef> {
+        Some(self.current(repo)).filter(|now| now != repo)
+    }
+
+    async fn permission(&self, repo: &RepoRef, who: &Account) -> Result<Permission, ForgeError> {
+        self.read_permission(repo, who).await
+    }
+
+    async fn issue(&self, repo: &RepoRef, number: IssueNumber) -> Result<Issue, ForgeError> {
+        self.read_issue(repo, number).await
+    }
+
+    async fn issue_comments(
+        &self,
+        repo: &RepoRef,
+        number: IssueNumber,
+        since: Option<DateTime<Utc>>,
+        limit: usize,
+    ) -> Result<Vec<Comment>, ForgeError> {
+        self.list_comments(repo, number, since, limit).await
+    }
+
+    async fn find_comment(
+        &self,
+        repo: &RepoRef,
+        number: IssueNumber,
+        search: CommentSearch<'_>,
+    ) -> Result<Option<Comment>, ForgeError> {
+        self.search_comments(repo, number, search).await
+    }
+
+    async fn create_comment(&self, repo: &RepoRef, number: IssueNumber, body: &str) -> Result<Comment, ForgeError> {
+        self.post_comment(repo, number, body).await
+    }
+
+    async fn update_comment(&self, repo: &RepoRef, id: CommentId, body: &str) -> Result<Comment, ForgeError> {
+        self.edit_comment(repo, id, body).await
+    }
+
+    async fn labels(&self, repo: &RepoRef, number: IssueNumber) -> Result<Vec<String>, ForgeError> {
+        self.read_labels(repo, number).await
+    }
+
+    async fn add_label(
+        &self,
+        repo: &RepoRef,
+        number: IssueNumber,
+        label: &str,
+        style: LabelStyle,
+    ) -> Result<(), ForgeError> {
+        self.put_label(repo, number, label, style).await
+    }
+
+    async fn remove_label(&self, repo: &RepoRef, number: IssueNumber, label: &str) -> Result<(), ForgeError> {
+        self.drop_label(repo, number, label).await
+    }
+
+    async fn pull_by_head(&self, repo: &RepoRef, branch: &str) -> Result<Option<Pull>, ForgeError> {
+        self.open_pull_of(repo, branch).await
+    }
+
+    async fn create_pull(&self, repo: &RepoRef, pull: &NewPull<'_>) -> Result<Pull, ForgeError> {
+        self.post_pull(repo, pull).await
+    }
+
+    async fn update_pull(
+        &self,
+        repo: &RepoRef,
+        number: PullNumber,
+        update: &PullUpdate<'_>,
+    ) -> Result<Pull, ForgeError> {
+        self.edit_pull(repo, number, update).await
+    }
+
+    async fn pull(&self, repo: &RepoRef, number: PullNumber) -> Result<Pull, ForgeError> {
+        self.read_pull(repo, number).await
+    }
+
+    async fn pull_diff(&self, repo: &RepoRef, number: PullNumber, max_bytes: usize) -> Result<Diff, ForgeError> {
+        self.read_diff(repo, number, max_bytes).await
+    }
+
+    async fn create_review(
+        &self,
+        repo: &RepoRef,
+        number: PullNumber,
+        commit: &CommitSha,
+        body: &str,
+    ) -> Result<Review, ForgeError> {
+        self.post_review(repo, number, commit, body).await
+    }
+
+    async fn find_review(
+        &self,
+        repo: &RepoRef,
+        number: PullNumber,
+        marker: &str,
+    ) -> Result<Option<Review>, ForgeError> {
+        self.search_reviews(repo, number, marker).await
+    }
+
+    async fn set_status(&self, repo: &RepoRef, sha: &CommitSha, status: &NewStatus<'_>) -> Result<(), ForgeError> {
+        self.post_status(repo, sha, status).await
+    }
+
+    async fn statuses(&self, repo: &RepoRef, sha: &CommitSha) -> Result<Vec<CommitStatus>, ForgeError> {
+        self.read_statuses(repo, sha).await
+    }
+
+    async fn file(&self, repo: &RepoRef, path: &str, reference: &str) -> Result<Option<Vec<u8>>, ForgeError> {
+        self.read_file(repo, path, reference).await
+    }
+}

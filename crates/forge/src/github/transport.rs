@@ -1,0 +1,246 @@
+//! Sending a request and reading the whole answer: time limits, size limits, redirects.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, StatusCode, Uri,
+    header::{ACCEPT, LOCATION, USER_AGENT},
+};
+use http_body_util::BodyExt;
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_timeout::TimeoutConnector;
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use octocrab::{
+    AuthState, OctoBody, Octocrab, OctocrabBuilder,
+    service::middleware::{auth_header::AuthHeaderLayer, base_uri::BaseUriLayer, extra_headers::ExtraHeadersLayer},
+};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{failure, route::Route};
+use crate::{Clock, ForgeError, Outage, Secret};
+
+const JSON: &str = "application/vnd.github+json";
+const MAX_REDIRECTS: usize = 3;
+const MAX_JSON_BYTES: usize = 16 << 20;
+
+/// How long the parts of a request may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// Until the connection stands.
+    pub connect: Duration,
+    /// Between two reads.
+    pub read: Duration,
+    /// Between two writes.
+    pub write: Duration,
+    /// For the whole request, redirects included.
+    pub whole: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { connect: seconds(5), read: seconds(15), write: seconds(15), whole: seconds(30) }
+    }
+}
+
+/// A request.
+pub(super) struct Call {
+    method: Method,
+    route: Route,
+    accept: &'static str,
+    body: Option<Value>,
+    max_bytes: usize,
+}
+
+impl Call {
+    pub(super) fn new(method: Method, route: Route) -> Self {
+        Self { method, route, accept: JSON, body: None, max_bytes: MAX_JSON_BYTES }
+    }
+
+    pub(super) fn get(route: Route) -> Self {
+        Self::new(Method::GET, route)
+    }
+
+    pub(super) fn body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    /// Asks for something else than JSON, and no more than `max_bytes` of it.
+    pub(super) fn accept(mut self, accept: &'static str, max_bytes: usize) -> Self {
+        (self.accept, self.max_bytes) = (accept, max_bytes);
+        self
+    }
+}
+
+/// A good answer.
+pub(super) struct Reply {
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    /// Whether there was more than was asked for.
+    pub(super) truncated: bool,
+    /// Whether a redirect led to it.
+    pub(super) moved: bool,
+}
+
+impl Reply {
+    /// The body as JSON.
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, ForgeError> {
+        if self.truncated {
+            return Err(ForgeError::Unexpected { detail: "the answer is too large".to_owned() });
+        }
+        serde_json::from_slice(&self.body).map_err(|error| ForgeError::Unexpected {
+            detail: format!("the answer does not have the known form: {error}"),
+        })
+    }
+
+    /// Whether a list goes on after this page.
+    pub(super) fn has_next_page(&self) -> bool {
+        let links = self.headers.get_all(http::header::LINK);
+        links.iter().filter_map(|value| value.to_str().ok()).any(|value| value.contains("rel=\"next\""))
+    }
+}
+
+pub(super) struct Transport {
+    client: Octocrab,
+    base: Uri,
+    token: Secret,
+    clock: Clock,
+    whole: Duration,
+}
+
+impl Transport {
+    pub(super) fn new(base_url: &str, token: Secret, clock: Clock, timeouts: Timeouts) -> Result<Self, ForgeError> {
+        let base = base_uri(base_url)?;
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
+            .map_err(|_| setup("the token has characters that no header can carry"))?;
+        bearer.set_sensitive(true);
+        let agent = HeaderValue::from_static(concat!("codex-k8s/", env!("CARGO_PKG_VERSION")));
+
+        // Named here, because the process may hold several providers and no default.
+        let tls = HttpsConnectorBuilder::new()
+            .with_provider_and_native_roots(Arc::new(rustls::crypto::ring::default_provider()))
+            .map_err(|error| setup(&format!("no root certificates: {error}")))?
+            .https_or_http()
+            .enable_http1()
+            .build();
+        let mut connector = TimeoutConnector::new(tls);
+        connector.set_connect_timeout(Some(timeouts.connect));
+        connector.set_read_timeout(Some(timeouts.read));
+        connector.set_write_timeout(Some(timeouts.write));
+        let http = Client::builder(TokioExecutor::new()).build::<_, OctoBody>(connector);
+
+        // octocrab's own stack would follow redirects of writes as reads, and name itself as the user agent.
+        let built = OctocrabBuilder::new_empty()
+            .with_service(http)
+            .with_layer(&ExtraHeadersLayer::new(Arc::new(vec![(USER_AGENT, agent)])))
+            .with_layer(&BaseUriLayer::new(base.clone()))
+            .with_layer(&AuthHeaderLayer::new(Some(bearer), base.clone(), base.clone()))
+            .with_auth(AuthState::None)
+            .build();
+        let client = match built {
+            Ok(client) => client,
+            Err(never) => match never {},
+        };
+        Ok(Self { client, base, token, clock, whole: timeouts.whole })
+    }
+
+    /// Sends it and reads the answer; anything but success is an error.
+    pub(super) async fn call(&self, call: Call) -> Result<Reply, ForgeError> {
+        match tokio::time::timeout(self.whole, self.follow(call)).await {
+            Ok(result) => result,
+            Err(_) => Err(ForgeError::Unavailable { outage: Outage::TimedOut, retry_at: None }),
+        }
+    }
+
+    /// GitHub asks to repeat a redirected request word for word at the new place, whatever its method.
+    async fn follow(&self, call: Call) -> Result<Reply, ForgeError> {
+        let mut uri = call.route.uri()?;
+        for hop in 0..=MAX_REDIRECTS {
+            let (status, headers, body, truncated) = self.send(&call, &uri).await?;
+            if status.is_success() {
+                return Ok(Reply { headers, body, truncated, moved: hop > 0 });
+            }
+            if !status.is_redirection() {
+                let now = (self.clock)();
+                return Err(failure::from_answer(
+                    status,
+                    &headers,
+                    &self.token.redact(&String::from_utf8_lossy(&body)),
+                    now,
+                ));
+            }
+            uri = self.redirect_target(&headers)?;
+        }
+        Err(ForgeError::Unexpected { detail: format!("redirected more than {MAX_REDIRECTS} times") })
+    }
+
+    async fn send(&self, call: &Call, uri: &Uri) -> Result<(StatusCode, HeaderMap, Bytes, bool), ForgeError> {
+        let builder = Request::builder().method(call.method.clone()).uri(uri).header(ACCEPT, call.accept);
+        let request = self
+            .client
+            .build_request(builder, call.body.as_ref())
+            .map_err(|error| setup(&self.token.redact(&error.to_string())))?;
+        let response = self.client.execute(request).await.map_err(|error| self.transport_error(&error))?;
+        let (parts, mut body) = response.into_parts();
+        let mut bytes = BytesMut::new();
+        let mut truncated = false;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| self.transport_error(&error))?;
+            if let Ok(data) = frame.into_data() {
+                let room = call.max_bytes - bytes.len();
+                bytes.extend_from_slice(&data[..data.len().min(room)]);
+                if data.len() > room {
+                    truncated = true;
+                    break;
+                }
+            }
+        }
+        Ok((parts.status, parts.headers, bytes.freeze(), truncated))
+    }
+
+    fn redirect_target(&self, headers: &HeaderMap) -> Result<Uri, ForgeError> {
+        let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        let target: Option<Uri> = location.and_then(|text| text.parse().ok());
+        let Some(target) = target else {
+            return Err(ForgeError::Unexpected { detail: "redirected to nowhere".to_owned() });
+        };
+        let same_place = target.authority().is_none()
+            || (target.authority() == self.base.authority() && target.scheme() == self.base.scheme());
+        match target.path_and_query() {
+            // The credential is for this forge alone.
+            Some(path) if same_place => Ok(Uri::from(path.clone())),
+            _ => Err(ForgeError::Unexpected { detail: "redirected to another host".to_owned() }),
+        }
+    }
+
+    /// octocrab's texts name the address and the cause; the chain below says what really happened.
+    fn transport_error(&self, error: &(dyn std::error::Error + 'static)) -> ForgeError {
+        let mut timed_out = false;
+        let mut innermost = error;
+        while let Some(source) = innermost.source() {
+            innermost = source;
+            timed_out |=
+                innermost.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut);
+        }
+        let outage =
+            if timed_out { Outage::TimedOut } else { Outage::Transport(self.token.redact(&innermost.to_string())) };
+        ForgeError::Unavailable { outage, retry_at: None }
+    }
+}
+
+fn base_uri(text: &str) -> Result<Uri, ForgeError> {
+    let uri: Uri = text.trim_end_matches('/').parse().map_err(|_| setup("the forge's address is no URL"))?;
+    let known_scheme = matches!(uri.scheme_str(), Some("http" | "https"));
+    if known_scheme && uri.authority().is_some_and(|authority| !authority.as_str().contains('@')) {
+        Ok(uri)
+    } else {
+        Err(setup("the forge's address must be http(s)://host[:port][/path], without a user"))
+    }
+}
+
+fn setup(detail: &str) -> ForgeError {
+    ForgeError::Unexpected { detail: format!("request not sent: {detail}") }
+}

@@ -1,0 +1,137 @@
+//! What the platform asks of a forge.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use domain::run::StateLabel;
+
+use crate::{
+    error::ForgeError,
+    ids::{CommentId, CommitSha, ForgeRepoId, IssueNumber, PullNumber},
+    labels::{self, LabelPlan, LabelStyle},
+    model::{
+        Account, Comment, CommentSearch, CommitStatus, Diff, Issue, NewPull, NewStatus, Permission, Pull, PullUpdate,
+        RepoRef, Repository, Review,
+    },
+};
+
+/// A forge, seen through one credential.
+///
+/// Nothing is retried in here: reads may be repeated freely, a write only after a look whether it was stored. A renamed or moved
+/// repository is followed; what it is called now is told by [`RepositoryProvider::renamed`].
+#[async_trait]
+pub trait RepositoryProvider: Send + Sync {
+    /// The account whose credential is used.
+    async fn me(&self) -> Result<Account, ForgeError>;
+
+    /// A repository by owner and name, as people write it.
+    async fn repository_by_name(&self, owner: &str, name: &str) -> Result<Repository, ForgeError>;
+
+    /// A repository by its number, whatever it is called now.
+    async fn repository(&self, id: ForgeRepoId) -> Result<Repository, ForgeError>;
+
+    /// Where the repository is now, if a request showed that it is no longer where `repo` says. Asks nobody.
+    fn renamed(&self, repo: &RepoRef) -> Option<RepoRef>;
+
+    /// What `who` may do. An account that the forge does not know under this login *and* number may do nothing.
+    async fn permission(&self, repo: &RepoRef, who: &Account) -> Result<Permission, ForgeError>;
+
+    /// One issue or pull request.
+    async fn issue(&self, repo: &RepoRef, number: IssueNumber) -> Result<Issue, ForgeError>;
+
+    /// Comments, oldest first, at most `limit`; with `since` only those edited at or after it.
+    async fn issue_comments(
+        &self,
+        repo: &RepoRef,
+        number: IssueNumber,
+        since: Option<DateTime<Utc>>,
+        limit: usize,
+    ) -> Result<Vec<Comment>, ForgeError>;
+
+    /// The oldest comment that fits.
+    async fn find_comment(
+        &self,
+        repo: &RepoRef,
+        number: IssueNumber,
+        search: CommentSearch<'_>,
+    ) -> Result<Option<Comment>, ForgeError>;
+
+    /// Writes a comment.
+    async fn create_comment(&self, repo: &RepoRef, number: IssueNumber, body: &str) -> Result<Comment, ForgeError>;
+
+    /// Replaces the text of a comment; [`ForgeError::NotFound`] if somebody deleted it.
+    async fn update_comment(&self, repo: &RepoRef, id: CommentId, body: &str) -> Result<Comment, ForgeError>;
+
+    /// Names of the labels on an issue or pull request.
+    async fn labels(&self, repo: &RepoRef, number: IssueNumber) -> Result<Vec<String>, ForgeError>;
+
+    /// Puts a label on; the repository gets it, with this look, if it lacks it.
+    async fn add_label(
+        &self,
+        repo: &RepoRef,
+        number: IssueNumber,
+        label: &str,
+        style: LabelStyle,
+    ) -> Result<(), ForgeError>;
+
+    /// Takes a label off; fine if it is not there.
+    async fn remove_label(&self, repo: &RepoRef, number: IssueNumber, label: &str) -> Result<(), ForgeError>;
+
+    /// Makes `new` the only state label: others off first, so that there are never two. Says what was written.
+    async fn set_state_label(
+        &self,
+        repo: &RepoRef,
+        number: IssueNumber,
+        new: StateLabel,
+    ) -> Result<LabelPlan, ForgeError> {
+        let plan = labels::plan(&self.labels(repo, number).await?, new);
+        for &old in &plan.remove {
+            self.remove_label(repo, number, old.as_str()).await?;
+        }
+        if plan.add {
+            self.add_label(repo, number, new.as_str(), labels::style(new)).await?;
+        }
+        Ok(plan)
+    }
+
+    /// The open pull request from this branch of the repository itself.
+    async fn pull_by_head(&self, repo: &RepoRef, branch: &str) -> Result<Option<Pull>, ForgeError>;
+
+    /// Opens a pull request.
+    async fn create_pull(&self, repo: &RepoRef, pull: &NewPull<'_>) -> Result<Pull, ForgeError>;
+
+    /// Changes a pull request.
+    async fn update_pull(
+        &self,
+        repo: &RepoRef,
+        number: PullNumber,
+        update: &PullUpdate<'_>,
+    ) -> Result<Pull, ForgeError>;
+
+    /// One pull request.
+    async fn pull(&self, repo: &RepoRef, number: PullNumber) -> Result<Pull, ForgeError>;
+
+    /// Its diff, at most `max_bytes` of it.
+    async fn pull_diff(&self, repo: &RepoRef, number: PullNumber, max_bytes: usize) -> Result<Diff, ForgeError>;
+
+    /// Posts a review that neither approves nor refuses, about this commit.
+    async fn create_review(
+        &self,
+        repo: &RepoRef,
+        number: PullNumber,
+        commit: &CommitSha,
+        body: &str,
+    ) -> Result<Review, ForgeError>;
+
+    /// The oldest review of ours that contains `marker`.
+    async fn find_review(&self, repo: &RepoRef, number: PullNumber, marker: &str)
+    -> Result<Option<Review>, ForgeError>;
+
+    /// Sets a commit status.
+    async fn set_status(&self, repo: &RepoRef, sha: &CommitSha, status: &NewStatus<'_>) -> Result<(), ForgeError>;
+
+    /// The latest status of each context.
+    async fn statuses(&self, repo: &RepoRef, sha: &CommitSha) -> Result<Vec<CommitStatus>, ForgeError>;
+
+    /// A file at a branch, tag or commit; none if there is no such file.
+    async fn file(&self, repo: &RepoRef, path: &str, reference: &str) -> Result<Option<Vec<u8>>, ForgeError>;
+}
