@@ -1,0 +1,276 @@
+//! The ledger: every webhook delivery, what was decided about it and why.
+
+use chrono::{DateTime, Utc};
+use domain::ids::{DeliveryId, RepositoryId, RunId};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    Result,
+    convert::{clean, clean_opt},
+};
+
+/// A delivery to be stored. Every text may come from an outsider.
+#[derive(Clone, Copy, Debug)]
+pub struct NewDelivery<'a> {
+    /// `X-GitHub-Hook-ID`, 0 if absent.
+    pub hook_key: i64,
+    /// `X-GitHub-Delivery`.
+    pub guid: &'a str,
+    /// `X-GitHub-Event`.
+    pub event: &'a str,
+    /// The payload's action.
+    pub action: Option<&'a str>,
+    /// The repository, if it is connected.
+    pub repository: Option<RepositoryId>,
+    /// The repository as the forge knows it.
+    pub forge_repo_id: Option<i64>,
+    /// Number of the issue or pull request.
+    pub subject_number: Option<i64>,
+    /// Login of the sender.
+    pub sender_login: Option<&'a str>,
+    /// Id of the sender.
+    pub sender_id: Option<i64>,
+    /// What was decided, as a word: `a-z` and `_`.
+    pub verdict: &'a str,
+    /// Why, as a sentence.
+    pub reason: &'a str,
+    /// When it came.
+    pub received_at: DateTime<Utc>,
+}
+
+/// What became of an insert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inserted {
+    /// It is stored.
+    New(DeliveryId),
+    /// It was stored before, by this hook under this GUID.
+    Duplicate(StoredVerdict),
+}
+
+/// What was decided about a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredVerdict {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// What was decided.
+    pub verdict: String,
+    /// Why.
+    pub reason: String,
+    /// The run it started, told or found.
+    pub run: Option<RunId>,
+}
+
+/// A row of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// `X-GitHub-Hook-ID`, 0 if absent.
+    pub hook_key: i64,
+    /// `X-GitHub-Delivery`.
+    pub guid: String,
+    /// `X-GitHub-Event`.
+    pub event: String,
+    /// The payload's action.
+    pub action: Option<String>,
+    /// The repository, if it was connected.
+    pub repository: Option<RepositoryId>,
+    /// The repository as the forge knows it.
+    pub forge_repo_id: Option<i64>,
+    /// Number of the issue or pull request.
+    pub subject_number: Option<i64>,
+    /// Login of the sender.
+    pub sender_login: Option<String>,
+    /// Id of the sender.
+    pub sender_id: Option<i64>,
+    /// What was decided.
+    pub verdict: String,
+    /// Why.
+    pub reason: String,
+    /// The run it started, told or found.
+    pub run: Option<RunId>,
+    /// When it came.
+    pub received_at: DateTime<Utc>,
+}
+
+struct Row {
+    id: Uuid,
+    hook_key: i64,
+    guid: String,
+    event: String,
+    action: Option<String>,
+    repository_id: Option<Uuid>,
+    forge_repo_id: Option<i64>,
+    subject_number: Option<i64>,
+    sender_login: Option<String>,
+    sender_id: Option<i64>,
+    verdict: String,
+    reason: String,
+    run_id: Option<Uuid>,
+    received_at: DateTime<Utc>,
+}
+
+impl From<Row> for Delivery {
+    fn from(row: Row) -> Self {
+        Self {
+            id: DeliveryId::from_uuid(row.id),
+            hook_key: row.hook_key,
+            guid: row.guid,
+            event: row.event,
+            action: row.action,
+            repository: row.repository_id.map(RepositoryId::from_uuid),
+            forge_repo_id: row.forge_repo_id,
+            subject_number: row.subject_number,
+            sender_login: row.sender_login,
+            sender_id: row.sender_id,
+            verdict: row.verdict,
+            reason: row.reason,
+            run: row.run_id.map(RunId::from_uuid),
+            received_at: row.received_at,
+        }
+    }
+}
+
+/// The columns of [`Row`], written once.
+macro_rules! select_deliveries {
+    ($tail:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            Row,
+            "select id, hook_key, guid, event, action, repository_id, forge_repo_id, subject_number, sender_login, \
+             sender_id, verdict, reason, run_id, received_at from deliveries " + $tail
+            $(, $argument)*
+        )
+    };
+}
+
+/// Stores a delivery, or finds the one that is stored. Waits for a transaction that is storing the same one.
+///
+/// # Errors
+/// The database fails.
+pub async fn insert(conn: &mut PgConnection, new: NewDelivery<'_>) -> Result<Inserted> {
+    let guid = clean(new.guid);
+    let inserted = sqlx::query_scalar!(
+        "insert into deliveries (id, hook_key, guid, event, action, repository_id, forge_repo_id, subject_number, \
+             sender_login, sender_id, verdict, reason, received_at) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+         on conflict (hook_key, guid) do nothing returning id",
+        Uuid::now_v7(),
+        new.hook_key,
+        &guid,
+        &clean(new.event),
+        clean_opt(new.action),
+        new.repository.map(RepositoryId::as_uuid),
+        new.forge_repo_id,
+        new.subject_number,
+        clean_opt(new.sender_login),
+        new.sender_id,
+        new.verdict,
+        &clean(new.reason),
+        new.received_at,
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    if let Some(id) = inserted {
+        return Ok(Inserted::New(DeliveryId::from_uuid(id)));
+    }
+    let stored = sqlx::query!(
+        "select id, verdict, reason, run_id from deliveries where hook_key = $1 and guid = $2",
+        new.hook_key,
+        &guid,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(Inserted::Duplicate(StoredVerdict {
+        delivery: DeliveryId::from_uuid(stored.id),
+        verdict: stored.verdict,
+        reason: stored.reason,
+        run: stored.run_id.map(RunId::from_uuid),
+    }))
+}
+
+/// Writes down what was decided. A later decision replaces it; a run once named stays named.
+///
+/// # Errors
+/// The database fails.
+pub async fn set_verdict(
+    conn: &mut PgConnection,
+    id: DeliveryId,
+    verdict: &str,
+    reason: &str,
+    run: Option<RunId>,
+) -> Result<()> {
+    sqlx::query!(
+        "update deliveries set verdict = $2, reason = $3, run_id = coalesce($4, run_id) where id = $1",
+        id.as_uuid(),
+        verdict,
+        &clean(reason),
+        run.map(RunId::as_uuid),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Keeps the raw body, which retention drops by the day.
+///
+/// # Errors
+/// The database fails.
+pub async fn store_payload(
+    conn: &mut PgConnection,
+    id: DeliveryId,
+    received_at: DateTime<Utc>,
+    body: &[u8],
+) -> Result<()> {
+    sqlx::query!(
+        "insert into delivery_payloads (delivery_id, received_at, body) values ($1, $2, $3) on conflict do nothing",
+        id.as_uuid(),
+        received_at,
+        body,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The raw body, while retention still keeps it.
+///
+/// # Errors
+/// The database fails.
+pub async fn payload(conn: &mut PgConnection, id: DeliveryId) -> Result<Option<Vec<u8>>> {
+    Ok(sqlx::query_scalar!(
+        "select p.body from deliveries d \
+         join delivery_payloads p on p.delivery_id = d.id and p.received_at = d.received_at where d.id = $1",
+        id.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// The newest deliveries, newest first.
+///
+/// # Errors
+/// The database fails.
+pub async fn list_recent(conn: &mut PgConnection, limit: u32) -> Result<Vec<Delivery>> {
+    let rows =
+        select_deliveries!("order by received_at desc, id desc limit $1", i64::from(limit)).fetch_all(conn).await?;
+    Ok(rows.into_iter().map(Delivery::from).collect())
+}
+
+/// The deliveries that started, told or found a run, oldest first.
+///
+/// # Errors
+/// The database fails.
+pub async fn list_for_run(conn: &mut PgConnection, run: RunId) -> Result<Vec<Delivery>> {
+    let rows = select_deliveries!("where run_id = $1 order by received_at, id", run.as_uuid()).fetch_all(conn).await?;
+    Ok(rows.into_iter().map(Delivery::from).collect())
+}
+
+/// The delivery of this id.
+///
+/// # Errors
+/// The database fails.
+pub async fn get(conn: &mut PgConnection, id: DeliveryId) -> Result<Option<Delivery>> {
+    let row = select_deliveries!("where id = $1", id.as_uuid()).fetch_optional(conn).await?;
+    Ok(row.map(Delivery::from))
+}

@@ -1,0 +1,108 @@
+//! Words of the tables that the domain has no name for.
+
+use domain::run::UnknownText;
+use serde::{Deserialize, Serialize};
+
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),+ }
+
+        impl $name {
+            /// Every value, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The text form, as stored.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = UnknownText;
+
+            fn from_str(text: &str) -> Result<Self, UnknownText> {
+                match text {
+                    $($text => Ok(Self::$variant),)+
+                    _ => Err(UnknownText { kind: stringify!($name), text: text.to_owned() }),
+                }
+            }
+        }
+    )+};
+}
+
+words! {
+    /// What a run is about.
+    SubjectKind {
+        /// An issue.
+        Issue = "issue",
+        /// A pull request.
+        PullRequest = "pull_request",
+    }
+
+    /// What the engine is told.
+    CommandKind {
+        /// Begin the workflow.
+        Start = "start",
+        /// Tell it something.
+        Signal = "signal",
+        /// End it.
+        Cancel = "cancel",
+    }
+
+    /// Where a command is.
+    CommandState {
+        /// Not delivered yet.
+        Pending = "pending",
+        /// The engine has it.
+        Done = "done",
+        /// Never delivered, because what came later made it needless.
+        Dropped = "dropped",
+        /// The engine will never take it.
+        Failed = "failed",
+        /// Too old to be delivered blindly.
+        Stale = "stale",
+    }
+
+    /// Where the Job of an attempt is.
+    JobState {
+        /// Never launched.
+        None = "none",
+        /// About to be.
+        Launching = "launching",
+        /// At work.
+        Running = "running",
+        /// Over.
+        Ended = "ended",
+    }
+
+    /// Where a step is.
+    StepState {
+        /// Begun.
+        Running = "running",
+        /// Ended well.
+        Done = "done",
+        /// Ended for good, and not well.
+        Failed = "failed",
+        /// Not needed.
+        Skipped = "skipped",
+    }
+
+    /// What is about to be written on the forge.
+    IntentKind {
+        /// A comment.
+        Comment = "comment",
+        /// A label put on or taken off.
+        Label = "label",
+        /// A push.
+        Push = "push",
+        /// A pull request.
+        PullRequest = "pull_request",
+        /// A review.
+        Review = "review",
+        /// A commit status.
+        Status = "status",
+    }
+}

@@ -1,0 +1,90 @@
+//! Pacing of writes to the forge, for each credential: ten at once, then one a second; never more than 80 in any minute nor
+//! 500 in any hour.
+//!
+//! Nothing is reserved: who is told a time comes back then and asks again, so that one who dies meanwhile holds up nobody.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::ids::CredentialId;
+use sqlx::PgConnection;
+
+use crate::{Result, convert};
+
+/// Writes that may go out at once.
+const BURST: i32 = 10;
+/// Writes in any minute.
+const PER_MINUTE: i64 = 80;
+/// Writes in any hour.
+const PER_HOUR: i64 = 500;
+
+/// Answer to the wish to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Write now.
+    Now,
+    /// Ask again then.
+    At(DateTime<Utc>),
+}
+
+/// Asks to make one write. Commit before it is made. Those who ask for one credential at once wait for each other.
+///
+/// # Errors
+/// The credential is not there, or the database fails.
+pub async fn take(conn: &mut PgConnection, credential: CredentialId, now: DateTime<Utc>) -> Result<Taken> {
+    let id = credential.as_uuid();
+    sqlx::query!(
+        "insert into write_pacing (credential_id, refilled_at) values ($1, $2) on conflict do nothing",
+        id,
+        now,
+    )
+    .execute(&mut *conn)
+    .await?;
+    let head = sqlx::query!("select taken, refilled_at from write_pacing where credential_id = $1 for update", id)
+        .fetch_one(&mut *conn)
+        .await?;
+    let last = sqlx::query!(
+        "select (select at from write_takes where credential_id = $1 and n = $2) as minute, \
+                (select at from write_takes where credential_id = $1 and n = $3) as hour",
+        id,
+        head.taken + 1 - PER_MINUTE,
+        head.taken + 1 - PER_HOUR,
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    let second = TimeDelta::seconds(1);
+    let earliest = [
+        Some(head.refilled_at - second * (BURST - 1)),
+        last.minute.map(|at| at + TimeDelta::minutes(1)),
+        last.hour.map(|at| at + TimeDelta::hours(1)),
+    ];
+    if let Some(at) = earliest.into_iter().flatten().max().filter(|at| *at > now) {
+        return Ok(Taken::At(at));
+    }
+    sqlx::query!(
+        "with moved as (update write_pacing set taken = $2, refilled_at = $3 where credential_id = $1), \
+         dropped as (delete from write_takes where credential_id = $1 and n <= $4) \
+         insert into write_takes (credential_id, n, at) values ($1, $2, $5)",
+        id,
+        head.taken + 1,
+        head.refilled_at.max(now) + second,
+        head.taken + 1 - PER_HOUR,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(Taken::Now)
+}
+
+/// How many writes of the hour are left. Who may wait does so the longer, the fewer there are.
+///
+/// # Errors
+/// The database fails.
+pub async fn left_this_hour(conn: &mut PgConnection, credential: CredentialId, now: DateTime<Utc>) -> Result<u32> {
+    let used = sqlx::query_scalar!(
+        "select count(*) as \"used!\" from write_takes where credential_id = $1 and at > $2",
+        credential.as_uuid(),
+        now - TimeDelta::hours(1),
+    )
+    .fetch_one(conn)
+    .await?;
+    convert::unsigned("write_takes", "count", (PER_HOUR - used).max(0))
+}

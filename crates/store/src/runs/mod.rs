@@ -1,0 +1,12 @@
+//! Runs: one row each, over all attempts.
+
+pub use begin::{NewRun, NewRunResult, RetryError, begin_attempt, insert};
+pub use progress::{End, Facts, StateUpdate, finish, project_state, set_facts};
+pub use read::{
+    Cursor, Page, Run, RunFilter, active_for_subject, by_business_key, count_recent_for_subject, find, get,
+    latest_for_subject, list, unfinished_before,
+};
+
+mod begin;
+mod progress;
+mod read;

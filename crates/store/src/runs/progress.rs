@@ -1,0 +1,139 @@
+//! How a run's row follows the workflow.
+
+use chrono::{DateTime, Utc};
+use domain::{
+    ids::{Attempt, RunId},
+    run::{Outcome, RunState, Step},
+};
+use sqlx::PgConnection;
+
+use crate::{
+    Result,
+    convert::{attempt_number, clean, clean_opt},
+};
+
+/// Where a workflow says it is.
+#[derive(Clone, Debug)]
+pub struct StateUpdate<'a> {
+    /// The attempt that says so; another than the newest is not listened to.
+    pub attempt: Attempt,
+    /// Grows with every update of the attempt, beginning with 1; one that is not greater than the last is late and dropped.
+    pub seq: i64,
+    /// Where it is.
+    pub state: RunState,
+    /// The step.
+    pub step: Option<Step>,
+    /// How it ended; there exactly if the state is finished.
+    pub outcome: Option<Outcome>,
+    /// Why, as a sentence.
+    pub cause: Option<&'a str>,
+    /// Now.
+    pub now: DateTime<Utc>,
+}
+
+/// Moves the row to where the workflow says it is. False if the update is late, or the attempt has ended: then nothing
+/// moves. An end is written to the attempt as well.
+///
+/// # Errors
+/// The outcome does not fit the state, or the database fails.
+pub async fn project_state(conn: &mut PgConnection, run: RunId, update: StateUpdate<'_>) -> Result<bool> {
+    let moved = sqlx::query_scalar!(
+        "with moved as ( \
+             update runs set state_seq = $3, state = $4, step = coalesce($5, step), outcome = $6, cause = $7, \
+                 started_at = case when $4 = 'working' then coalesce(started_at, $8) else started_at end, \
+                 finished_at = case when $4 = 'finished' then $8::timestamptz end \
+             where id = $1 and attempt = $2 and state_seq < $3 and state <> 'finished' returning id), \
+         ended as ( \
+             update attempts a set outcome = $6, cause = $7, finished_at = $8 from moved \
+             where $4 = 'finished' and a.run_id = moved.id and a.attempt = $2 and a.finished_at is null) \
+         select exists (select from moved) as \"moved!\"",
+        run.as_uuid(),
+        attempt_number(update.attempt),
+        update.seq,
+        update.state.as_str(),
+        update.step.map(Step::as_str),
+        update.outcome.map(Outcome::as_str),
+        clean_opt(update.cause),
+        update.now,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(moved)
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug)]
+pub struct End<'a> {
+    /// The attempt; another than the newest ends nothing.
+    pub attempt: Attempt,
+    /// The class.
+    pub outcome: Outcome,
+    /// Why, as a sentence.
+    pub cause: &'a str,
+    /// Now.
+    pub now: DateTime<Utc>,
+}
+
+/// Ends a run and its attempt, whatever its projection was. The first end stays: false if it had ended.
+///
+/// # Errors
+/// The database fails.
+pub async fn finish(conn: &mut PgConnection, run: RunId, end: End<'_>) -> Result<bool> {
+    let ended = sqlx::query_scalar!(
+        "with moved as ( \
+             update runs set state = 'finished', outcome = $3, cause = $4, finished_at = $5 \
+             where id = $1 and attempt = $2 and state <> 'finished' returning id), \
+         ended as ( \
+             update attempts a set outcome = $3, cause = $4, finished_at = $5 from moved \
+             where a.run_id = moved.id and a.attempt = $2 and a.finished_at is null) \
+         select exists (select from moved) as \"moved!\"",
+        run.as_uuid(),
+        attempt_number(end.attempt),
+        end.outcome.as_str(),
+        &clean(end.cause),
+        end.now,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(ended)
+}
+
+/// What is found out about a run as it goes on; what is none stays as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Facts<'a> {
+    /// Our branch.
+    pub branch: Option<&'a str>,
+    /// The pinned base commit.
+    pub base_sha: Option<&'a str>,
+    /// Head of our branch.
+    pub head_sha: Option<&'a str>,
+    /// Our pull request.
+    pub pr_number: Option<i64>,
+    /// The sticky comment.
+    pub comment_id: Option<i64>,
+    /// When it counts as lost if nothing was heard.
+    pub deadline_at: Option<DateTime<Utc>>,
+}
+
+/// Writes down what was found out.
+///
+/// # Errors
+/// The database fails.
+pub async fn set_facts(conn: &mut PgConnection, run: RunId, facts: Facts<'_>) -> Result<()> {
+    sqlx::query!(
+        "update runs set branch = coalesce($2, branch), base_sha = coalesce($3, base_sha), \
+             head_sha = coalesce($4, head_sha), pr_number = coalesce($5, pr_number), \
+             comment_id = coalesce($6, comment_id), deadline_at = coalesce($7, deadline_at) \
+         where id = $1",
+        run.as_uuid(),
+        facts.branch,
+        facts.base_sha,
+        facts.head_sha,
+        facts.pr_number,
+        facts.comment_id,
+        facts.deadline_at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,348 @@
+//! Reading runs.
+
+use chrono::{DateTime, Utc};
+use domain::{
+    ids::{Attempt, ProjectId, RepositoryId, RunId},
+    run::{Outcome, RunState, Step},
+};
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{Result, StoreError, SubjectKind, convert};
+
+/// A run as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// Where it works.
+    pub repository: RepositoryId,
+    /// Whose slots it takes.
+    pub project: ProjectId,
+    /// What it is about.
+    pub subject_kind: SubjectKind,
+    /// Number of the issue or pull request.
+    pub subject_number: i64,
+    /// Its title when the run was asked for.
+    pub subject_title: String,
+    /// Name of the agent.
+    pub agent: String,
+    /// What asked for it, as a word of the domain's.
+    pub trigger_kind: String,
+    /// The particulars.
+    pub trigger_detail: Value,
+    /// What makes the same wish told twice one run.
+    pub business_key: String,
+    /// Who asked.
+    pub requested_by_login: String,
+    /// The forge's id of who asked.
+    pub requested_by_id: i64,
+    /// What they said beyond the command.
+    pub instructions: String,
+    /// Where it is.
+    pub state: RunState,
+    /// The step it is in, or ended in.
+    pub step: Option<Step>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// Why, as a sentence.
+    pub cause: Option<String>,
+    /// The newest attempt.
+    pub attempt: Attempt,
+    /// Place in the queue for a slot, 1 being next; none if it does not wait. Counted when read, so never out of date.
+    pub slot_place: Option<u32>,
+    /// Our branch.
+    pub branch: Option<String>,
+    /// The pinned base commit.
+    pub base_sha: Option<String>,
+    /// Head of our branch.
+    pub head_sha: Option<String>,
+    /// Our pull request.
+    pub pr_number: Option<i64>,
+    /// The sticky comment.
+    pub comment_id: Option<i64>,
+    /// The runs that led to this one, oldest first.
+    pub cause_chain: Vec<RunId>,
+    /// When it was accepted.
+    pub created_at: DateTime<Utc>,
+    /// When it first worked.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// When it counts as lost if nothing was heard.
+    pub deadline_at: Option<DateTime<Utc>>,
+}
+
+struct Row {
+    id: Uuid,
+    repository_id: Uuid,
+    project_id: Uuid,
+    subject_kind: String,
+    subject_number: i64,
+    subject_title: String,
+    agent: String,
+    trigger_kind: String,
+    trigger_detail: Value,
+    business_key: String,
+    requested_by_login: String,
+    requested_by_id: i64,
+    instructions: String,
+    state: String,
+    step: Option<String>,
+    outcome: Option<String>,
+    cause: Option<String>,
+    attempt: i32,
+    slot_place: i64,
+    branch: Option<String>,
+    base_sha: Option<String>,
+    head_sha: Option<String>,
+    pr_number: Option<i64>,
+    comment_id: Option<i64>,
+    cause_chain: Value,
+    created_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    finished_at: Option<DateTime<Utc>>,
+    deadline_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<Row> for Run {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let cause_chain = serde_json::from_value(row.cause_chain).map_err(|error| StoreError::Corrupt {
+            table: "runs",
+            column: "cause_chain",
+            detail: error.to_string(),
+        })?;
+        let place: u32 = convert::unsigned("slot_claims", "place", row.slot_place)?;
+        Ok(Self {
+            id: RunId::from_uuid(row.id),
+            repository: RepositoryId::from_uuid(row.repository_id),
+            project: ProjectId::from_uuid(row.project_id),
+            subject_kind: convert::parse("runs", "subject_kind", &row.subject_kind)?,
+            subject_number: row.subject_number,
+            subject_title: row.subject_title,
+            agent: row.agent,
+            trigger_kind: row.trigger_kind,
+            trigger_detail: row.trigger_detail,
+            business_key: row.business_key,
+            requested_by_login: row.requested_by_login,
+            requested_by_id: row.requested_by_id,
+            instructions: row.instructions,
+            state: convert::parse("runs", "state", &row.state)?,
+            step: convert::parse_opt("runs", "step", row.step.as_deref())?,
+            outcome: convert::parse_opt("runs", "outcome", row.outcome.as_deref())?,
+            cause: row.cause,
+            attempt: convert::attempt("runs", row.attempt)?,
+            slot_place: (place > 0).then_some(place),
+            branch: row.branch,
+            base_sha: row.base_sha,
+            head_sha: row.head_sha,
+            pr_number: row.pr_number,
+            comment_id: row.comment_id,
+            cause_chain,
+            created_at: row.created_at,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+            deadline_at: row.deadline_at,
+        })
+    }
+}
+
+/// The columns of [`Row`], written once. The place is the number of those who wait with the same or an earlier ticket.
+macro_rules! select_runs {
+    ($tail:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            Row,
+            "select r.id, r.repository_id, r.project_id, r.subject_kind, r.subject_number, r.subject_title, r.agent, \
+             r.trigger_kind, r.trigger_detail, r.business_key, r.requested_by_login, r.requested_by_id, \
+             r.instructions, r.state, r.step, r.outcome, r.cause, r.attempt, \
+             (select count(*) from slot_claims mine join slot_claims w on w.project_id = mine.project_id \
+                 and w.granted_at is null and w.released_at is null and w.ticket <= mine.ticket \
+                 where mine.run_id = r.id and mine.granted_at is null and mine.released_at is null) as \"slot_place!\", \
+             r.branch, r.base_sha, r.head_sha, r.pr_number, r.comment_id, r.cause_chain, r.created_at, r.started_at, \
+             r.finished_at, r.deadline_at from runs r " + $tail
+            $(, $argument)*
+        )
+    };
+}
+
+/// The run of this id.
+///
+/// # Errors
+/// There is none, or the database fails.
+pub async fn get(conn: &mut PgConnection, id: RunId) -> Result<Run> {
+    find(conn, id).await?.ok_or_else(|| StoreError::missing("run", &id))
+}
+
+/// The run of this id, if there is one: for ids that come from outside.
+///
+/// # Errors
+/// The database fails.
+pub async fn find(conn: &mut PgConnection, id: RunId) -> Result<Option<Run>> {
+    select_runs!("where r.id = $1", id.as_uuid()).fetch_optional(conn).await?.map(Run::try_from).transpose()
+}
+
+/// The run that this business key stands for.
+///
+/// # Errors
+/// The database fails.
+pub async fn by_business_key(conn: &mut PgConnection, key: &str) -> Result<Option<Run>> {
+    select_runs!("where r.business_key = $1", &convert::clean(key))
+        .fetch_optional(conn)
+        .await?
+        .map(Run::try_from)
+        .transpose()
+}
+
+/// The run at work on an issue or pull request. There is one at most.
+///
+/// # Errors
+/// The database fails.
+pub async fn active_for_subject(
+    conn: &mut PgConnection,
+    repository: RepositoryId,
+    kind: SubjectKind,
+    number: i64,
+) -> Result<Option<Run>> {
+    select_runs!(
+        "where r.repository_id = $1 and r.subject_kind = $2 and r.subject_number = $3 and r.state <> 'finished'",
+        repository.as_uuid(),
+        kind.as_str(),
+        number,
+    )
+    .fetch_optional(conn)
+    .await?
+    .map(Run::try_from)
+    .transpose()
+}
+
+/// The newest run on an issue or pull request.
+///
+/// # Errors
+/// The database fails.
+pub async fn latest_for_subject(
+    conn: &mut PgConnection,
+    repository: RepositoryId,
+    kind: SubjectKind,
+    number: i64,
+) -> Result<Option<Run>> {
+    select_runs!(
+        "where r.repository_id = $1 and r.subject_kind = $2 and r.subject_number = $3 \
+         order by r.created_at desc, r.id desc limit 1",
+        repository.as_uuid(),
+        kind.as_str(),
+        number,
+    )
+    .fetch_optional(conn)
+    .await?
+    .map(Run::try_from)
+    .transpose()
+}
+
+/// How many runs an issue or pull request had since then. Limits loops.
+///
+/// # Errors
+/// The database fails.
+pub async fn count_recent_for_subject(
+    conn: &mut PgConnection,
+    repository: RepositoryId,
+    kind: SubjectKind,
+    number: i64,
+    since: DateTime<Utc>,
+) -> Result<u32> {
+    let count = sqlx::query_scalar!(
+        "select count(*) as \"count!\" from runs \
+         where repository_id = $1 and subject_kind = $2 and subject_number = $3 and created_at >= $4",
+        repository.as_uuid(),
+        kind.as_str(),
+        number,
+        since,
+    )
+    .fetch_one(conn)
+    .await?;
+    convert::unsigned("runs", "count", count)
+}
+
+/// Runs past their deadline by then, the longest first; at most 500.
+///
+/// # Errors
+/// The database fails.
+pub async fn unfinished_before(conn: &mut PgConnection, deadline: DateTime<Utc>) -> Result<Vec<Run>> {
+    select_runs!("where r.state <> 'finished' and r.deadline_at < $1 order by r.deadline_at limit 500", deadline)
+        .fetch_all(conn)
+        .await?
+        .into_iter()
+        .map(Run::try_from)
+        .collect()
+}
+
+/// Which runs to list; what is none does not matter.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunFilter<'a> {
+    /// Of this project.
+    pub project: Option<ProjectId>,
+    /// Of this repository.
+    pub repository: Option<RepositoryId>,
+    /// On the issue or pull request of this number.
+    pub subject_number: Option<i64>,
+    /// In this state.
+    pub state: Option<RunState>,
+    /// With this end.
+    pub outcome: Option<Outcome>,
+    /// By this agent.
+    pub agent: Option<&'a str>,
+}
+
+/// A part of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// What is older than this; none begins with the newest.
+    pub before: Option<Cursor>,
+    /// How many at most.
+    pub limit: u32,
+}
+
+/// Where a page ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// When the last run of the page was accepted.
+    pub created_at: DateTime<Utc>,
+    /// Its id.
+    pub id: RunId,
+}
+
+impl From<&Run> for Cursor {
+    fn from(run: &Run) -> Self {
+        Self { created_at: run.created_at, id: run.id }
+    }
+}
+
+/// Lists runs, newest first.
+///
+/// # Errors
+/// The database fails.
+pub async fn list(conn: &mut PgConnection, filter: RunFilter<'_>, page: Page) -> Result<Vec<Run>> {
+    select_runs!(
+        "where ($1::uuid is null or r.project_id = $1) and ($2::uuid is null or r.repository_id = $2) \
+         and ($3::bigint is null or r.subject_number = $3) and ($4::text is null or r.state = $4) \
+         and ($5::text is null or r.outcome = $5) and ($6::text is null or r.agent = $6) \
+         and ($7::timestamptz is null or (r.created_at, r.id) < ($7, $8::uuid)) \
+         order by r.created_at desc, r.id desc limit $9",
+        filter.project.map(ProjectId::as_uuid),
+        filter.repository.map(RepositoryId::as_uuid),
+        filter.subject_number,
+        filter.state.map(RunState::as_str),
+        filter.outcome.map(Outcome::as_str),
+        convert::clean_opt(filter.agent),
+        page.before.map(|cursor| cursor.created_at),
+        page.before.map(|cursor| cursor.id.as_uuid()),
+        i64::from(page.limit),
+    )
+    .fetch_all(conn)
+    .await?
+    .into_iter()
+    .map(Run::try_from)
+    .collect()
+}

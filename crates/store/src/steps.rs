@@ -1,0 +1,238 @@
+//! Steps of attempts: how often each was tried, what it gave, why it failed.
+
+use chrono::{DateTime, Utc};
+use domain::{
+    ids::{Attempt, RunId},
+    run::Step,
+};
+use serde_json::Value;
+use sqlx::PgConnection;
+
+use crate::{
+    Result, StepState, StoreError,
+    convert::{self, attempt_number, clean_json, clean_opt},
+};
+
+/// Names a step of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepKey {
+    /// The run.
+    pub run: RunId,
+    /// Its attempt.
+    pub attempt: Attempt,
+    /// The step.
+    pub step: Step,
+}
+
+/// A step as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepRow {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// The step.
+    pub step: Step,
+    /// How often it was begun.
+    pub tries: u32,
+    /// Where it is.
+    pub state: StepState,
+    /// What it gave.
+    pub output: Option<Value>,
+    /// Why it failed, or failed the last time.
+    pub error: Option<String>,
+    /// When it was first begun.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+struct Row {
+    attempt: i32,
+    step: String,
+    tries: i32,
+    state: String,
+    output: Option<Value>,
+    error: Option<String>,
+    started_at: DateTime<Utc>,
+    finished_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<Row> for StepRow {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            attempt: convert::attempt("steps", row.attempt)?,
+            step: convert::parse("steps", "step", &row.step)?,
+            tries: convert::unsigned("steps", "tries", row.tries)?,
+            state: convert::parse("steps", "state", &row.state)?,
+            output: row.output,
+            error: row.error,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+        })
+    }
+}
+
+/// Begins a step, or begins it again and counts that. A step that is done stays done: its answer was lost on the way, and
+/// the stored output is as good.
+///
+/// # Errors
+/// The attempt is not there, or the database fails.
+pub async fn begin(conn: &mut PgConnection, key: StepKey, now: DateTime<Utc>) -> Result<StepRow> {
+    sqlx::query_as!(
+        Row,
+        "insert into steps (run_id, attempt, step, state, started_at) values ($1, $2, $3, 'running', $4) \
+         on conflict (run_id, attempt, step) do update set tries = steps.tries + 1, \
+             state = case when steps.state = 'done' then 'done' else 'running' end, \
+             finished_at = case when steps.state = 'done' then steps.finished_at end \
+         returning attempt, step, tries, state, output, error, started_at, finished_at",
+        key.run.as_uuid(),
+        attempt_number(key.attempt),
+        key.step.as_str(),
+        now,
+    )
+    .fetch_one(conn)
+    .await?
+    .try_into()
+}
+
+/// Ends a step well. The first output stays.
+///
+/// # Errors
+/// The database fails.
+pub async fn done(conn: &mut PgConnection, key: StepKey, output: &Value, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "insert into steps (run_id, attempt, step, state, output, started_at, finished_at) \
+         values ($1, $2, $3, 'done', $4, $5, $5) \
+         on conflict (run_id, attempt, step) do update \
+             set state = 'done', output = excluded.output, error = null, finished_at = excluded.finished_at \
+             where steps.state <> 'done'",
+        key.run.as_uuid(),
+        attempt_number(key.attempt),
+        key.step.as_str(),
+        &*clean_json(output),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Notes that a step failed; it may be begun again. One that is done stays done.
+///
+/// # Errors
+/// The database fails.
+pub async fn failed(conn: &mut PgConnection, key: StepKey, error: &str, now: DateTime<Utc>) -> Result<()> {
+    end_without_output(conn, key, StepState::Failed, Some(error), now).await
+}
+
+/// Notes that a step is not needed. One that is done stays done.
+///
+/// # Errors
+/// The database fails.
+pub async fn skipped(conn: &mut PgConnection, key: StepKey, now: DateTime<Utc>) -> Result<()> {
+    end_without_output(conn, key, StepState::Skipped, None, now).await
+}
+
+async fn end_without_output(
+    conn: &mut PgConnection,
+    key: StepKey,
+    state: StepState,
+    error: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!(
+        "insert into steps (run_id, attempt, step, state, error, started_at, finished_at) \
+         values ($1, $2, $3, $4, $5, $6, $6) \
+         on conflict (run_id, attempt, step) do update \
+             set state = excluded.state, error = excluded.error, finished_at = excluded.finished_at \
+             where steps.state <> 'done'",
+        key.run.as_uuid(),
+        attempt_number(key.attempt),
+        key.step.as_str(),
+        state.as_str(),
+        clean_opt(error),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What a step gave, once it is done.
+///
+/// # Errors
+/// The database fails.
+pub async fn output(conn: &mut PgConnection, key: StepKey) -> Result<Option<Value>> {
+    let output = sqlx::query_scalar!(
+        "select output from steps where run_id = $1 and attempt = $2 and step = $3 and state = 'done'",
+        key.run.as_uuid(),
+        attempt_number(key.attempt),
+        key.step.as_str(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(output.flatten())
+}
+
+/// Every step of every attempt of a run, in order of their beginning.
+///
+/// # Errors
+/// The database fails.
+pub async fn list(conn: &mut PgConnection, run: RunId) -> Result<Vec<StepRow>> {
+    let rows = sqlx::query_as!(
+        Row,
+        "select attempt, step, tries, state, output, error, started_at, finished_at from steps where run_id = $1",
+        run.as_uuid()
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut steps = rows.into_iter().map(StepRow::try_from).collect::<Result<Vec<_>>>()?;
+    // The steps of an attempt have one order, whatever the clocks of the workers say.
+    steps.sort_by_key(|row| (row.attempt, row.step));
+    Ok(steps)
+}
+
+/// Gives an attempt what an earlier one had done before a step, so that it can begin there: the steps with their outputs,
+/// the packed workspace and the prompt. Returns how many steps were copied.
+///
+/// # Errors
+/// The attempt is not there, or the database fails.
+pub async fn copy_outputs(
+    conn: &mut PgConnection,
+    run: RunId,
+    from_attempt: Attempt,
+    to_attempt: Attempt,
+    before_step: Step,
+) -> Result<u64> {
+    let names: Vec<String> =
+        Step::ALL.iter().filter(|step| **step < before_step).map(|step| step.as_str().to_owned()).collect();
+    let copied = sqlx::query!(
+        "insert into steps (run_id, attempt, step, tries, state, output, started_at, finished_at) \
+         select run_id, $3, step, tries, state, output, started_at, finished_at from steps \
+         where run_id = $1 and attempt = $2 and state = 'done' and step = any($4) on conflict do nothing",
+        run.as_uuid(),
+        attempt_number(from_attempt),
+        attempt_number(to_attempt),
+        &names,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "update attempts t set \
+             workspace_blob = case when $4 then coalesce(t.workspace_blob, f.workspace_blob) else t.workspace_blob end, \
+             prompt = case when $5 then coalesce(t.prompt, f.prompt) else t.prompt end, \
+             report = case when $6 then coalesce(t.report, f.report) else t.report end, \
+             result_blob = case when $6 then coalesce(t.result_blob, f.result_blob) else t.result_blob end \
+         from attempts f where f.run_id = $1 and f.attempt = $2 and t.run_id = $1 and t.attempt = $3",
+        run.as_uuid(),
+        attempt_number(from_attempt),
+        attempt_number(to_attempt),
+        before_step > Step::Clone,
+        before_step > Step::Prompt,
+        before_step > Step::Agent,
+    )
+    .execute(conn)
+    .await?;
+    Ok(copied.rows_affected())
+}

@@ -1,0 +1,144 @@
+//! Fresh databases for tests: clones of a template that holds the schema.
+
+use std::{env, time::Duration};
+
+use sha2::{Digest, Sha256};
+use sqlx::{
+    AssertSqlSafe, Connection, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use uuid::Uuid;
+
+use crate::{Result, Store, migrate, migrations::MIGRATOR};
+
+/// Names the real Postgres that tests use.
+pub const URL_VARIABLE: &str = "CODEX_K8S_TEST_POSTGRES_URL";
+
+const TEMPLATE: &str = "codex_k8s_template";
+
+/// A database of its own for one test; dropped with this value.
+#[derive(Debug)]
+pub struct TestDatabase {
+    name: String,
+    server: PgConnectOptions,
+    url: String,
+    store: Store,
+}
+
+impl TestDatabase {
+    /// Makes a database with the schema in it.
+    ///
+    /// # Panics
+    /// There is no Postgres to make it on. A test can't go on without.
+    #[allow(clippy::expect_used, clippy::panic, reason = "a test without its database fails with a sentence")]
+    pub async fn create() -> Self {
+        let server_url = env::var(URL_VARIABLE)
+            .unwrap_or_else(|_| panic!("{URL_VARIABLE} is not set: run it through \"cargo dev test\""));
+        Self::try_create(&server_url).await.expect("a database for the test")
+    }
+
+    async fn try_create(server_url: &str) -> Result<Self> {
+        let server: PgConnectOptions = server_url.parse()?;
+        let name = format!("test_{}", Uuid::now_v7().simple());
+        let mut admin = PgConnection::connect_with(&server).await?;
+        clone_template(&mut admin, &server, &name).await?;
+        admin.close().await?;
+        let mut url: url::Url = server_url.parse().map_err(|error| sqlx::Error::Configuration(Box::new(error)))?;
+        url.set_path(&name);
+        let pool = PgPoolOptions::new()
+            .max_connections(24)
+            .acquire_timeout(Duration::from_secs(30))
+            .connect_with(server.clone().database(&name))
+            .await?;
+        Ok(Self { name, server, url: url.into(), store: Store::from_pool(pool) })
+    }
+
+    /// Access to it, with up to 24 connections.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Its URL, for other processes.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let (name, server) = (self.name.clone(), self.server.clone());
+        // The test's own runtime can't be blocked on from here.
+        let dropping = std::thread::spawn(move || {
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+            let dropped = runtime.block_on(async {
+                let mut admin = PgConnection::connect_with(&server).await?;
+                execute(&mut admin, format!("drop database if exists \"{name}\" with (force)")).await
+            });
+            if let Err(error) = dropped {
+                tracing::warn!(%error, name, "the test's database could not be dropped");
+            }
+        });
+        if dropping.join().is_err() {
+            tracing::warn!("dropping the test's database panicked");
+        }
+    }
+}
+
+/// Clones the template, which is made first if it is missing or holds another schema. Tests of several processes do this at
+/// once: whoever makes it locks out all others, and those who clone don't mind each other.
+async fn clone_template(admin: &mut PgConnection, server: &PgConnectOptions, name: &str) -> Result<()> {
+    let digest = schema_digest();
+    for lock in ["pg_advisory_lock_shared", "pg_advisory_lock"] {
+        let unlock = lock.replace("advisory_lock", "advisory_unlock");
+        execute(admin, format!("select {lock}(hashtextextended('{TEMPLATE}', 0))")).await?;
+        let made = if template_digest(admin).await?.as_deref() == Some(&digest) {
+            true
+        } else if lock == "pg_advisory_lock" {
+            make_template(admin, server, &digest).await?;
+            true
+        } else {
+            false
+        };
+        if made {
+            execute(admin, format!("create database \"{name}\" template {TEMPLATE} strategy file_copy")).await?;
+        }
+        execute(admin, format!("select {unlock}(hashtextextended('{TEMPLATE}', 0))")).await?;
+        if made {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn make_template(admin: &mut PgConnection, server: &PgConnectOptions, digest: &str) -> Result<()> {
+    execute(admin, format!("drop database if exists {TEMPLATE} with (force)")).await?;
+    execute(admin, format!("create database {TEMPLATE}")).await?;
+    let pool = PgPool::connect_with(server.clone().database(TEMPLATE)).await?;
+    migrate(&pool).await?;
+    pool.close().await;
+    // Only a template that is whole carries the digest.
+    execute(admin, format!("comment on database {TEMPLATE} is '{digest}'")).await
+}
+
+async fn template_digest(admin: &mut PgConnection) -> Result<Option<String>> {
+    Ok(sqlx::query_scalar!(
+        "select shobj_description(oid, 'pg_database') from pg_database where datname = $1",
+        TEMPLATE
+    )
+    .fetch_optional(admin)
+    .await?
+    .flatten())
+}
+
+fn schema_digest() -> String {
+    let digest = MIGRATOR.iter().fold(Sha256::new(), |digest, migration| digest.chain_update(&*migration.checksum));
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// For statements that take no parameters and are no queries to be checked.
+async fn execute(conn: &mut PgConnection, sql: String) -> Result<()> {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn).await?;
+    Ok(())
+}
