@@ -8,6 +8,7 @@ pub mod event;
 pub mod ids;
 pub mod intent;
 pub mod job;
+pub mod policy;
 pub mod run;
 pub mod services_yaml;
 pub mod text_enum;

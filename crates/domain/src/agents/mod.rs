@@ -1,6 +1,11 @@
 //! The agents: built-in ones, and those that a project makes from them.
 
+pub mod outsider;
+mod prompt;
+
 use schemars::JsonSchema;
+
+pub use self::prompt::{PromptComment, PromptDocument, PromptInputs, render_prompt};
 
 use crate::{
     services_yaml::{AgentName, ServicesYaml},
@@ -131,4 +136,35 @@ pub fn names(config: &ServicesYaml) -> Vec<AgentName> {
     names.sort();
     names.dedup();
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::services_yaml::{AgentConfig, AgentLimitsConfig};
+
+    #[test]
+    fn a_project_changes_and_adds_agents() {
+        let fast = AgentConfig {
+            extends: Some(BuiltIn::Planner),
+            model: Some("small".into()),
+            limits: AgentLimitsConfig { minutes: Some(5), log_mb: None },
+            ..AgentConfig::default()
+        };
+        let dev = AgentConfig { prompt: Some("Use tabs.".into()), ..AgentConfig::default() };
+        let agents = [("fast".parse().unwrap(), fast), ("dev".parse().unwrap(), dev)].into();
+        let config = ServicesYaml { agents, ..ServicesYaml::default() };
+
+        let fast = find(&config, "fast").unwrap();
+        assert_eq!((fast.base, fast.role(), fast.model.as_str()), (BuiltIn::Planner, AgentRole::Answer, "small"));
+        assert_eq!(fast.limits, AgentLimits { minutes: 5, log_mb: 10 });
+        let dev = find(&config, "dev").unwrap();
+        assert_eq!((dev.model.as_str(), dev.prompt_addition.as_str()), (DEFAULT_MODEL, "Use tabs."));
+        assert_eq!(find(&config, "reviewer").map(|agent| agent.role()), Some(AgentRole::Review));
+        for nobody in ["nobody", "", "Dev", "dev ", "../dev"] {
+            assert_eq!(find(&config, nobody), None, "{nobody}");
+        }
+        let names: Vec<String> = names(&config).iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["dev", "docs", "fast", "planner", "reviewer"]);
+    }
 }

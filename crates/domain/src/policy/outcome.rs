@@ -1,0 +1,198 @@
+//! The outcome of a run, judged from the evidence in its report.
+
+use crate::{
+    agents::AgentRole,
+    job::{AgentEnd, AgentFailure, JobReport},
+    run::Outcome,
+};
+
+/// Longest foreign message repeated in a cause.
+const MAX_MESSAGE_CHARS: usize = 300;
+
+/// What a report is worth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// The outcome. A successful one is reached once the result is published.
+    pub outcome: Outcome,
+    /// Why, as a sentence for people.
+    pub cause: String,
+}
+
+/// Judges a report. The agent's own claims count for nothing: work tree and checks decide.
+#[must_use]
+pub fn judge(report: &JobReport, role: AgentRole) -> Judgement {
+    match &report.end {
+        AgentEnd::Completed => completed(report, role),
+        AgentEnd::Failed { class, message } => failed(*class, message),
+        AgentEnd::DeadlineExceeded => is(Outcome::BudgetSpent, "the agent's time was up before it had finished"),
+        AgentEnd::Cancelled => is(Outcome::Cancelled, "the run was cancelled"),
+        AgentEnd::NotStarted { message } => {
+            is(Outcome::Failed, format!("the agent could not be started: {}", shorten(message)))
+        }
+    }
+}
+
+fn completed(report: &JobReport, role: AgentRole) -> Judgement {
+    let answered = report.last_message.as_deref().is_some_and(|message| !message.trim().is_empty());
+    match role {
+        AgentRole::Review if answered => is(Outcome::ReviewPosted, "the agent wrote a review"),
+        AgentRole::Answer if answered => is(Outcome::AnswerPosted, "the agent wrote an answer"),
+        AgentRole::Review | AgentRole::Answer => is(Outcome::Failed, "the agent ended without a word"),
+        AgentRole::Changes => changed(report),
+    }
+}
+
+fn changed(report: &JobReport) -> Judgement {
+    if report.head_sha.is_none() || report.changed_files == 0 {
+        return is(Outcome::NoChange, "the agent changed no file");
+    }
+    let failed: Vec<String> =
+        report.checks.iter().filter(|check| !check.passed).map(|check| format!("`{}`", check.name)).collect();
+    let files = match report.changed_files {
+        1 => "1 file is changed".to_owned(),
+        files => format!("{files} files are changed"),
+    };
+    match (failed.as_slice(), report.checks.len()) {
+        ([], 0) => is(Outcome::PullRequestOpen, format!("{files}; the project has no checks")),
+        ([], 1) => is(Outcome::PullRequestOpen, format!("{files} and the check passes")),
+        ([], checks) => is(Outcome::PullRequestOpen, format!("{files} and all {checks} checks pass")),
+        ([name], _) => is(Outcome::ChecksFailed, format!("{files}, but check {name} fails")),
+        (names, _) => is(Outcome::ChecksFailed, format!("{files}, but checks {} fail", names.join(", "))),
+    }
+}
+
+fn failed(class: AgentFailure, message: &str) -> Judgement {
+    let message = shorten(message);
+    match class {
+        AgentFailure::QuotaExceeded => is(Outcome::BudgetSpent, format!("the model's quota is spent: {message}")),
+        AgentFailure::RateLimited => {
+            is(Outcome::Failed, format!("the model was asked too often and refused: {message}"))
+        }
+        AgentFailure::Unauthorised => is(Outcome::Failed, format!("the model refused our key: {message}")),
+        AgentFailure::ModelUnavailable => is(Outcome::Failed, format!("the model could not be reached: {message}")),
+        AgentFailure::StreamCut => is(Outcome::Failed, format!("the model's answer broke off: {message}")),
+        AgentFailure::Other => is(Outcome::Failed, format!("the agent failed: {message}")),
+    }
+}
+
+fn is(outcome: Outcome, cause: impl Into<String>) -> Judgement {
+    Judgement { outcome, cause: cause.into() }
+}
+
+fn shorten(message: &str) -> String {
+    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= MAX_MESSAGE_CHARS {
+        return line;
+    }
+    line.chars().take(MAX_MESSAGE_CHARS).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::job::{CheckResult, Usage};
+
+    type Case = (AgentEnd, u32, &'static [(&'static str, bool)], Outcome, &'static str);
+
+    fn report(end: AgentEnd, changed_files: u32, checks: &[(&str, bool)]) -> JobReport {
+        JobReport {
+            end,
+            thread_id: None,
+            last_message: Some("done".into()),
+            usage: Usage::default(),
+            checks: checks
+                .iter()
+                .map(|&(name, passed)| CheckResult {
+                    name: name.into(),
+                    passed,
+                    exit_code: Some(i32::from(!passed)),
+                    output_tail: String::new(),
+                    duration_ms: 1,
+                })
+                .collect(),
+            head_sha: (changed_files > 0).then(|| "a".repeat(40)),
+            changed_files,
+            dropped_log_bytes: 0,
+            started_at: DateTime::UNIX_EPOCH,
+            finished_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn changes_are_judged_by_work_tree_and_checks() {
+        let failed = |class| AgentEnd::Failed { class, message: "  boom\n boom ".into() };
+        let table: [Case; 12] = [
+            (AgentEnd::Completed, 0, &[], Outcome::NoChange, "the agent changed no file"),
+            (AgentEnd::Completed, 0, &[("test", false)], Outcome::NoChange, "the agent changed no file"),
+            (AgentEnd::Completed, 1, &[], Outcome::PullRequestOpen, "1 file is changed; the project has no checks"),
+            (
+                AgentEnd::Completed,
+                1,
+                &[("t", true)],
+                Outcome::PullRequestOpen,
+                "1 file is changed and the check passes",
+            ),
+            (
+                AgentEnd::Completed,
+                2,
+                &[("t", true), ("l", true)],
+                Outcome::PullRequestOpen,
+                "2 files are changed and all 2 checks pass",
+            ),
+            (
+                AgentEnd::Completed,
+                2,
+                &[("t", false), ("l", true)],
+                Outcome::ChecksFailed,
+                "2 files are changed, but check `t` fails",
+            ),
+            (
+                AgentEnd::Completed,
+                2,
+                &[("t", false), ("l", false)],
+                Outcome::ChecksFailed,
+                "2 files are changed, but checks `t`, `l` fail",
+            ),
+            (
+                AgentEnd::DeadlineExceeded,
+                2,
+                &[],
+                Outcome::BudgetSpent,
+                "the agent's time was up before it had finished",
+            ),
+            (AgentEnd::Cancelled, 2, &[], Outcome::Cancelled, "the run was cancelled"),
+            (
+                failed(AgentFailure::QuotaExceeded),
+                2,
+                &[],
+                Outcome::BudgetSpent,
+                "the model's quota is spent: boom boom",
+            ),
+            (failed(AgentFailure::Other), 2, &[("t", true)], Outcome::Failed, "the agent failed: boom boom"),
+            (
+                AgentEnd::NotStarted { message: "no disk".into() },
+                0,
+                &[],
+                Outcome::Failed,
+                "the agent could not be started: no disk",
+            ),
+        ];
+        for (end, files, checks, outcome, cause) in table {
+            let judged = judge(&report(end.clone(), files, checks), AgentRole::Changes);
+            assert_eq!((judged.outcome, judged.cause.as_str()), (outcome, cause), "{end:?} {files} {checks:?}");
+        }
+    }
+
+    #[test]
+    fn reviews_and_answers_are_judged_by_their_words() {
+        let mut report = report(AgentEnd::Completed, 3, &[]);
+        assert_eq!(judge(&report, AgentRole::Review).outcome, Outcome::ReviewPosted);
+        assert_eq!(judge(&report, AgentRole::Answer).outcome, Outcome::AnswerPosted);
+        report.last_message = Some(" \n".into());
+        assert_eq!(judge(&report, AgentRole::Review).outcome, Outcome::Failed);
+        report.last_message = None;
+        assert_eq!(judge(&report, AgentRole::Answer).outcome, Outcome::Failed);
+    }
+}
