@@ -1,1 +1,10 @@
 //! Carries engine commands from the outbox to Temporal, in order per workflow.
+//!
+//! Used by the gateway, which stores commands with the deliveries that cause them, and by the worker, which wakes the run
+//! that a free slot goes to.
+
+pub mod dispatcher;
+pub mod engine;
+
+pub use dispatcher::{Clock, DispatchError, Dispatcher};
+pub use engine::{Engine, EngineError, EngineSettings};

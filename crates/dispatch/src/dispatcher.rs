@@ -1,0 +1,317 @@
+//! Delivers what the outbox holds: in order per workflow, one at a time, under a lease.
+//!
+//! At once by whoever stored the command, else by the sweeper. Two dispatchers never deliver for one workflow at the same
+//! time, and one that dies leaves a lease that runs out. Every command may be delivered twice; Temporal knows the second by
+//! its workflow id or request id.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{ids::Instance, run::Outcome};
+use serde_json::json;
+use store::{
+    CommandKind, PgConnection, Store, StoreError, attempts, audit,
+    commands::{self, Command},
+    runs,
+};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use crate::engine::{Applied, Engine, EngineError, Target};
+
+/// Longer than delivering a handful of commands takes; after it, a dead dispatcher's queue is taken over.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// Commands read at a time.
+const BATCH: u32 = 32;
+
+/// What the sweeper leaves to the task that stored it.
+const FRESH: TimeDelta = TimeDelta::seconds(1);
+
+/// How often the sweeper looks. Only for what was left behind: nothing that goes well waits for it.
+const SWEEP_PERIOD: Duration = Duration::from_secs(2);
+
+/// Workflows that one sweep takes on.
+const SWEEP_SIZE: u32 = 200;
+
+/// Deliveries at a time, each for a workflow of its own.
+const ROOM: usize = 8;
+
+/// The clock, passed in.
+pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+/// Carries commands from the outbox to the engine.
+pub struct Dispatcher {
+    store: Store,
+    engine: Engine,
+    owner: Uuid,
+    clock: Clock,
+    /// An undelivered start older than this is looked at before it is delivered: half the engine's retention, since
+    /// beyond the retention Temporal no longer knows an id that it has seen.
+    start_max_age: TimeDelta,
+    /// Deliveries under way: more would only queue for database connections.
+    room: Semaphore,
+}
+
+/// Delivery could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DispatchError {
+    /// The outbox could not be read or written.
+    #[error("the outbox is not available")]
+    Store(#[from] StoreError),
+}
+
+/// Why delivering for one workflow stopped.
+enum Stop {
+    Empty,
+    NotNow,
+}
+
+impl Dispatcher {
+    /// A dispatcher of its own name, so that its leases are its own.
+    #[must_use]
+    pub fn new(store: Store, engine: Engine, clock: Clock, start_max_age: TimeDelta) -> Arc<Self> {
+        Arc::new(Self { store, engine, owner: Uuid::new_v4(), clock, start_max_age, room: Semaphore::new(ROOM) })
+    }
+
+    /// The engine it delivers to.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// This installation.
+    #[must_use]
+    pub fn instance(&self) -> &Instance {
+        &self.engine.settings().instance
+    }
+
+    /// Delivers in the background; what fails is left to the sweeper.
+    pub fn spawn(self: &Arc<Self>, workflow_id: String) {
+        let dispatcher = Arc::clone(self);
+        tokio::spawn(async move {
+            let Ok(_place) = dispatcher.room.acquire().await else { return };
+            if let Err(error) = dispatcher.dispatch(&workflow_id).await {
+                tracing::warn!(workflow_id, error = %error, "delivery is left to the sweeper");
+            }
+        });
+    }
+
+    /// Delivers everything that waits for a workflow, unless somebody else is at it.
+    ///
+    /// # Errors
+    /// When the outbox is not available. The engine's failures are noted in the outbox.
+    pub async fn dispatch(&self, workflow_id: &str) -> Result<(), DispatchError> {
+        loop {
+            if !self.lease(workflow_id).await? {
+                return Ok(());
+            }
+            let stop = self.deliver_all(workflow_id).await;
+            // The lease goes back whatever happened; what came meanwhile is ours, since who brought it found us holding it.
+            let more = commands::release(&mut *self.store.acquire().await?, workflow_id, self.owner).await?;
+            match stop? {
+                Stop::Empty if more => {}
+                Stop::Empty | Stop::NotNow => return Ok(()),
+            }
+        }
+    }
+
+    /// Takes on what was left behind: by a crash, by an engine that was down.
+    ///
+    /// # Errors
+    /// When the outbox is not available.
+    pub async fn sweep(&self) -> Result<usize, DispatchError> {
+        let now = self.now();
+        let mut conn = self.store.acquire().await?;
+        let waiting = commands::workflows_with_pending(&mut conn, now - FRESH, now, SWEEP_SIZE).await?;
+        drop(conn);
+        for workflow_id in &waiting {
+            self.dispatch(workflow_id).await?;
+        }
+        Ok(waiting.len())
+    }
+
+    /// Sweeps until told to stop.
+    pub async fn sweep_until(self: Arc<Self>, stop: impl Future<Output = ()>) {
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            if let Err(error) = self.sweep().await {
+                tracing::warn!(error = %error, "the outbox could not be swept");
+            }
+            tokio::select! {
+                () = &mut stop => return,
+                () = tokio::time::sleep(SWEEP_PERIOD) => {}
+            }
+        }
+    }
+
+    async fn lease(&self, workflow_id: &str) -> Result<bool, StoreError> {
+        commands::lease(&mut *self.store.acquire().await?, workflow_id, self.owner, self.now(), LEASE).await
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        (self.clock)()
+    }
+
+    async fn deliver_all(&self, workflow_id: &str) -> Result<Stop, StoreError> {
+        loop {
+            let pending = commands::pending(&mut *self.store.acquire().await?, workflow_id, BATCH).await?;
+            let Some(first) = pending.first() else { return Ok(Stop::Empty) };
+            let cancelled_early = first.kind == CommandKind::Start
+                && pending.iter().any(|command| command.kind == CommandKind::Cancel)
+                && self.drop_start(first).await?;
+            if cancelled_early {
+                continue;
+            }
+            for command in &pending {
+                if command.next_try_at > self.now() || !self.deliver(command).await? {
+                    return Ok(Stop::NotNow);
+                }
+                if !self.lease(workflow_id).await? {
+                    return Ok(Stop::NotNow);
+                }
+            }
+        }
+    }
+
+    /// True if what is behind it may be delivered now.
+    async fn deliver(&self, command: &Command) -> Result<bool, StoreError> {
+        let now = self.now();
+        if command.kind == CommandKind::Start && now - command.created_at > self.start_max_age {
+            return self.deliver_old_start(command).await;
+        }
+        if !commands::begin_try(&mut *self.store.acquire().await?, command.id, self.owner, now).await? {
+            return Ok(false);
+        }
+        match self.apply(command).await {
+            Ok(Applied::Done) => commands::mark_done(&mut *self.store.acquire().await?, command.id).await?,
+            Ok(Applied::NoSuchWorkflow) => {
+                commands::mark_failed(
+                    &mut *self.store.acquire().await?,
+                    command.id,
+                    "the workflow has ended or never was",
+                )
+                .await?;
+            }
+            Err(EngineError::Refused(words)) => {
+                tracing::error!(workflow_id = command.workflow_id, error = words, "the engine refused a command");
+                commands::mark_failed(&mut *self.store.acquire().await?, command.id, &words).await?;
+                self.give_up(command, &format!("Temporal refused to start it: {words}")).await?;
+            }
+            Err(EngineError::Unavailable(words)) => {
+                let next_try_at = self.now() + back_off(command.tries);
+                commands::mark_failed_try(&mut *self.store.acquire().await?, command.id, &words, next_try_at).await?;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn apply(&self, command: &Command) -> Result<Applied, EngineError> {
+        let target = Target { workflow_id: &command.workflow_id, request_id: command.request_id };
+        match command.kind {
+            CommandKind::Start => {
+                self.engine.start(target, command.name.as_deref().unwrap_or("AgentRun"), &command.payload).await
+            }
+            CommandKind::Signal => {
+                self.engine.signal(target, command.name.as_deref().unwrap_or_default(), &command.payload).await
+            }
+            CommandKind::Cancel => {
+                let reason = command.payload.get("by").and_then(|by| by.as_str()).unwrap_or("the platform");
+                self.engine.cancel(target, reason).await
+            }
+        }
+    }
+
+    /// A start so old that the engine may have forgotten it: only what is certain is acted on.
+    async fn deliver_old_start(&self, command: &Command) -> Result<bool, StoreError> {
+        match self.engine.knows(&command.workflow_id).await {
+            Err(error) => {
+                let next_try_at = self.now() + back_off(command.tries);
+                commands::mark_failed_try(
+                    &mut *self.store.acquire().await?,
+                    command.id,
+                    &error.to_string(),
+                    next_try_at,
+                )
+                .await?;
+                Ok(false)
+            }
+            Ok(true) => {
+                commands::mark_done(&mut *self.store.acquire().await?, command.id).await?;
+                Ok(true)
+            }
+            Ok(false) => {
+                let reason = "The start could not be delivered in time; ask again if it is still wanted.";
+                commands::mark_stale(&mut *self.store.acquire().await?, command.id, reason).await?;
+                self.give_up(command, reason).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Settles the run of a start that will never be delivered.
+    async fn give_up(&self, command: &Command, reason: &str) -> Result<(), StoreError> {
+        if command.kind != CommandKind::Start {
+            return Ok(());
+        }
+        let mut tx = self.store.begin().await?;
+        self.finish(&mut tx, command, Outcome::Lost, reason).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Drops a start that nobody has seen because its cancel is there already. False if the engine may have it.
+    async fn drop_start(&self, start: &Command) -> Result<bool, StoreError> {
+        let mut tx = self.store.begin().await?;
+        if !commands::drop_pending_start(&mut tx, &start.workflow_id).await? {
+            return Ok(false);
+        }
+        self.finish(&mut tx, start, Outcome::Cancelled, "Cancelled before it had begun.").await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    async fn finish(
+        &self,
+        tx: &mut PgConnection,
+        start: &Command,
+        outcome: Outcome,
+        cause: &str,
+    ) -> Result<(), StoreError> {
+        let now = self.now();
+        attempts::finish(tx, start.run, start.attempt, attempts::AttemptEnd { outcome, cause, now }).await?;
+        let end = runs::End { attempt: start.attempt, outcome, cause, now };
+        if runs::finish(tx, start.run, end).await? {
+            let event = audit::NewFlowEvent {
+                at: now,
+                run: Some(start.run),
+                repository: None,
+                delivery: None,
+                actor: "dispatcher",
+                kind: "run_finished",
+                detail: json!({ "attempt": start.attempt, "outcome": outcome, "cause": cause }),
+            };
+            audit::append(tx, event).await?;
+        }
+        Ok(())
+    }
+}
+
+/// 0.5 s, doubling, at most 30 s: an engine that is back is found soon.
+fn back_off(tries: u32) -> TimeDelta {
+    TimeDelta::milliseconds(500 << tries.min(6)).min(TimeDelta::seconds(30))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn back_off_grows_and_stays_bearable() {
+        assert_eq!(back_off(0), TimeDelta::milliseconds(500));
+        assert_eq!(back_off(1), TimeDelta::seconds(1));
+        assert_eq!(back_off(5), TimeDelta::seconds(16));
+        assert_eq!(back_off(60), TimeDelta::seconds(30));
+    }
+}

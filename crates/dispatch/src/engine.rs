@@ -1,0 +1,258 @@
+//! Temporal as the dispatcher sees it: three commands, each safe to repeat.
+
+use std::time::Duration;
+
+use domain::ids::Instance;
+use temporalio_client::{
+    Client, ClientOptions, Connection, ConnectionOptions,
+    tonic::{Code, IntoRequest, Status},
+};
+use temporalio_common::protos::{
+    coresdk::AsJsonPayloadExt,
+    temporal::api::{
+        common::v1::{Payloads, WorkflowExecution, WorkflowType},
+        enums::v1::{WorkflowIdConflictPolicy, WorkflowIdReusePolicy},
+        taskqueue::v1::TaskQueue,
+        workflowservice::v1::{
+            DescribeWorkflowExecutionRequest, RequestCancelWorkflowExecutionRequest, SignalWorkflowExecutionRequest,
+            StartWorkflowExecutionRequest,
+        },
+    },
+};
+use tokio::sync::RwLock;
+use url::Url;
+use uuid::Uuid;
+
+/// No single call to the engine may take longer.
+const CALL_LIMIT: Duration = Duration::from_secs(10);
+
+/// Why the engine did not take a command.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// It is down, starting or overloaded: try again later.
+    #[error("Temporal is not reachable: {0}")]
+    Unavailable(String),
+    /// It understood and said no: trying again changes nothing.
+    #[error("Temporal refused the command: {0}")]
+    Refused(String),
+}
+
+/// What became of a command that the engine took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// Done now, or by an earlier try.
+    Done,
+    /// There is no open workflow that it could reach.
+    NoSuchWorkflow,
+}
+
+/// Where the engine is and what our corner of it is called.
+#[derive(Clone, Debug)]
+pub struct EngineSettings {
+    /// `http://host:port` of Temporal's frontend.
+    pub target: Url,
+    /// Temporal namespace.
+    pub namespace: String,
+    /// This installation.
+    pub instance: Instance,
+    /// Who we say we are, shown in Temporal's UI.
+    pub identity: String,
+}
+
+/// A connection that is made when first needed and made again when it was lost.
+pub struct Engine {
+    settings: EngineSettings,
+    client: RwLock<Option<Client>>,
+}
+
+/// A call that names a workflow.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The workflow.
+    pub workflow_id: &'a str,
+    /// The key by which Temporal knows a repeated request.
+    pub request_id: Uuid,
+}
+
+impl Engine {
+    /// Remembers where the engine is; nothing is connected yet.
+    #[must_use]
+    pub fn new(settings: EngineSettings) -> Self {
+        Self { settings, client: RwLock::new(None) }
+    }
+
+    /// Settings it was made with.
+    #[must_use]
+    pub fn settings(&self) -> &EngineSettings {
+        &self.settings
+    }
+
+    /// A connected client.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`] while Temporal can't be reached.
+    pub async fn client(&self) -> Result<Client, EngineError> {
+        if let Some(client) = self.client.read().await.as_ref() {
+            return Ok(client.clone());
+        }
+        let mut slot = self.client.write().await;
+        if let Some(client) = slot.as_ref() {
+            return Ok(client.clone());
+        }
+        let options =
+            ConnectionOptions::new(self.settings.target.clone()).identity(self.settings.identity.clone()).build();
+        let connecting = tokio::time::timeout(CALL_LIMIT, Connection::connect(options));
+        let connection = connecting
+            .await
+            .map_err(|_| EngineError::Unavailable("no answer in time".to_owned()))?
+            .map_err(|error| EngineError::Unavailable(error.to_string()))?;
+        let client = Client::new(connection, ClientOptions::new(self.settings.namespace.clone()).build())
+            .map_err(|error| EngineError::Refused(error.to_string()))?;
+        *slot = Some(client.clone());
+        Ok(client)
+    }
+
+    /// Starts a workflow. A second start of the same id is a no-op, open or closed.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn start(
+        &self,
+        target: Target<'_>,
+        workflow_type: &str,
+        input: &serde_json::Value,
+    ) -> Result<Applied, EngineError> {
+        let request = StartWorkflowExecutionRequest {
+            namespace: self.settings.namespace.clone(),
+            workflow_id: target.workflow_id.to_owned(),
+            workflow_type: Some(WorkflowType { name: workflow_type.to_owned() }),
+            task_queue: Some(TaskQueue { name: self.settings.instance.task_queue(), ..Default::default() }),
+            input: Some(payloads(input)?),
+            identity: self.settings.identity.clone(),
+            request_id: target.request_id.to_string(),
+            workflow_id_reuse_policy: WorkflowIdReusePolicy::RejectDuplicate as i32,
+            workflow_id_conflict_policy: WorkflowIdConflictPolicy::UseExisting as i32,
+            ..Default::default()
+        };
+        let client = self.client().await?;
+        let mut service = client.connection().workflow_service();
+        match limited(service.start_workflow_execution(request.into_request())).await {
+            Ok(_) => Ok(Applied::Done),
+            Err(status) if status.code() == Code::AlreadyExists => Ok(Applied::Done),
+            Err(status) => Err(classify(&status)),
+        }
+    }
+
+    /// Signals a workflow.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn signal(
+        &self,
+        target: Target<'_>,
+        signal: &str,
+        input: &serde_json::Value,
+    ) -> Result<Applied, EngineError> {
+        let request = SignalWorkflowExecutionRequest {
+            namespace: self.settings.namespace.clone(),
+            workflow_execution: Some(execution(target.workflow_id)),
+            signal_name: signal.to_owned(),
+            input: Some(payloads(input)?),
+            identity: self.settings.identity.clone(),
+            request_id: target.request_id.to_string(),
+            ..Default::default()
+        };
+        let client = self.client().await?;
+        let mut service = client.connection().workflow_service();
+        reached(limited(service.signal_workflow_execution(request.into_request())).await.map(drop))
+    }
+
+    /// Asks a workflow to end.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn cancel(&self, target: Target<'_>, reason: &str) -> Result<Applied, EngineError> {
+        let request = RequestCancelWorkflowExecutionRequest {
+            namespace: self.settings.namespace.clone(),
+            workflow_execution: Some(execution(target.workflow_id)),
+            identity: self.settings.identity.clone(),
+            request_id: target.request_id.to_string(),
+            reason: reason.to_owned(),
+            ..Default::default()
+        };
+        let client = self.client().await?;
+        let mut service = client.connection().workflow_service();
+        reached(limited(service.request_cancel_workflow_execution(request.into_request())).await.map(drop))
+    }
+
+    /// Whether the engine remembers a workflow of this id, open or closed.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn knows(&self, workflow_id: &str) -> Result<bool, EngineError> {
+        let request = DescribeWorkflowExecutionRequest {
+            namespace: self.settings.namespace.clone(),
+            execution: Some(execution(workflow_id)),
+        };
+        let client = self.client().await?;
+        let mut service = client.connection().workflow_service();
+        let answer = limited(service.describe_workflow_execution(request.into_request())).await;
+        Ok(reached(answer.map(drop))? == Applied::Done)
+    }
+}
+
+impl EngineSettings {
+    /// Settings for `host:port` in the namespace `default`.
+    ///
+    /// # Errors
+    /// When the address is none.
+    pub fn at(address: &str, instance: Instance, role: &str) -> Result<Self, url::ParseError> {
+        let target = Url::parse(&format!("http://{address}"))?;
+        let identity = format!("{instance}-{role}");
+        Ok(Self { target, namespace: "default".to_owned(), instance, identity })
+    }
+}
+
+fn execution(workflow_id: &str) -> WorkflowExecution {
+    WorkflowExecution { workflow_id: workflow_id.to_owned(), run_id: String::new() }
+}
+
+fn payloads(input: &serde_json::Value) -> Result<Payloads, EngineError> {
+    let payload = input.as_json_payload().map_err(|error| EngineError::Refused(error.to_string()))?;
+    Ok(Payloads { payloads: vec![payload] })
+}
+
+async fn limited<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    tokio::time::timeout(CALL_LIMIT, call).await.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")))
+}
+
+fn reached(answer: Result<(), Status>) -> Result<Applied, EngineError> {
+    match answer {
+        Ok(()) => Ok(Applied::Done),
+        Err(status) if status.code() == Code::NotFound => Ok(Applied::NoSuchWorkflow),
+        Err(status) => Err(classify(&status)),
+    }
+}
+
+/// Only what says that the request itself is wrong is final; everything else may pass.
+fn classify(status: &Status) -> EngineError {
+    match status.code() {
+        Code::InvalidArgument | Code::PermissionDenied | Code::Unauthenticated | Code::Unimplemented => {
+            EngineError::Refused(status.message().to_owned())
+        }
+        code => EngineError::Unavailable(format!("{code:?}: {}", status.message())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_wrong_request_is_final() {
+        assert!(matches!(classify(&Status::invalid_argument("x")), EngineError::Refused(_)));
+        for passing in [Status::unavailable("x"), Status::deadline_exceeded("x"), Status::resource_exhausted("x")] {
+            assert!(matches!(classify(&passing), EngineError::Unavailable(_)), "{passing:?}");
+        }
+    }
+}
