@@ -151,6 +151,7 @@ pub(super) fn classify(stderr: &str) -> GitErrorClass {
         "bad revision",
         "bad object",
         "not a valid object name",
+        "not a valid commit name",
         "invalid object name",
         "needed a single revision",
         "not a tree object",

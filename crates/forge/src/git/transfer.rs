@@ -50,7 +50,8 @@ impl Git {
         tokio::fs::rename(&bundle, out).await.map_err(io(out))
     }
 
-    /// Takes `source_ref` out of a bundle into `private_ref` of the repository, every object checked: it comes from foreign code.
+    /// Takes `source_ref` out of a bundle into `private_ref` of the repository. Every object is checked first, because it comes from
+    /// foreign code; nothing of a bundle that is refused gets in.
     pub async fn bundle_fetch(
         &self,
         dir: &Path,
@@ -60,15 +61,26 @@ impl Git {
     ) -> Result<CommitSha, GitError> {
         let bundle: PathBuf =
             std::path::absolute(bundle).map_err(|source| GitError::Io { path: bundle.to_owned(), source })?;
+        let place = tempfile::Builder::new().prefix("bundle-").tempdir();
+        let place = place.map_err(|source| GitError::Io { path: std::env::temp_dir(), source })?;
+        // git checks objects on their way between repositories, but not out of a bundle.
+        let quarantine = place.path().join("quarantine.git");
+        self.scratch_repository(dir, &quarantine).await?;
+        self.fetch_local(&quarantine, &bundle, source_ref, private_ref).await?;
+        self.fetch_local(dir, &quarantine, private_ref, private_ref).await?;
+        self.rev_parse(dir, private_ref).await
+    }
+
+    async fn fetch_local(&self, dir: &Path, from: &Path, source: &str, target: &str) -> Result<(), GitError> {
         self.call(dir, "fetch")
             .args(["--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options"])
-            .arg(&bundle)
-            .arg(format!("+{source_ref}:{private_ref}"))
+            .arg(from)
+            .arg(format!("+{source}:{target}"))
             .setting("fetch.fsckObjects", "true")
-            .remote("bundle", None)
+            .remote("", None)
             .run()
-            .await?;
-        self.rev_parse(dir, private_ref).await
+            .await
+            .map(|_| ())
     }
 
     /// The head of a branch over there; none if there is no such branch.
