@@ -3,14 +3,30 @@
 use std::{
     fmt::Display,
     io::{self, Write},
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
+/// Whether progress goes to the error stream, because the output is for another program.
+static OUTPUT_IS_DATA: AtomicBool = AtomicBool::new(false);
+
+/// Keeps the output free of everything but what [`data`] prints.
+pub fn keep_output_for_data() {
+    OUTPUT_IS_DATA.store(true, Ordering::Relaxed);
+}
+
+/// Prints one line that another program reads.
+pub fn data(line: impl Display) {
+    let _ = writeln!(io::stdout().lock(), "{line}");
+}
+
 /// Prints one line. A closed terminal is not an error of the work that is being told about.
 pub fn say(line: impl Display) {
-    let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{line}");
-    let _ = out.flush();
+    if OUTPUT_IS_DATA.load(Ordering::Relaxed) {
+        warn(line);
+    } else {
+        data(line);
+    }
 }
 
 /// Prints one line on the error stream.
@@ -38,10 +54,7 @@ pub struct Step {
 impl Step {
     /// Starts the clock, silently.
     pub fn start(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            began: Instant::now(),
-        }
+        Self { name: name.into(), began: Instant::now() }
     }
 
     /// Starts the clock and says what begins, for work that takes long.

@@ -10,8 +10,5 @@ use nix::sys::statvfs::statvfs;
 /// When the file system cannot be asked.
 pub fn free_mib(path: &Path) -> io::Result<u64> {
     let stat = statvfs(path).map_err(io::Error::from)?;
-    Ok(stat
-        .blocks_available()
-        .saturating_mul(stat.fragment_size())
-        / (1024 * 1024))
+    Ok(stat.blocks_available().saturating_mul(stat.fragment_size()) / (1024 * 1024))
 }

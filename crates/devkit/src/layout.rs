@@ -24,21 +24,15 @@ impl Layout {
     /// # Errors
     /// When the tree cannot be found on the disk or no cache folder can be named.
     pub fn find() -> Result<Self, LayoutError> {
-        let manifest = env::var_os("CARGO_MANIFEST_DIR")
-            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let manifest =
+            env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
         let root = manifest.join("../..");
-        let tree = root
-            .canonicalize()
-            .map_err(|source| LayoutError::Tree { path: root, source })?;
+        let tree = root.canonicalize().map_err(|source| LayoutError::Tree { path: root, source })?;
         let cache = cache_folder()?;
         let digest = Sha256::digest(tree.as_os_str().as_encoded_bytes());
         let short = hex::encode(digest.get(..6).unwrap_or_default());
         let instance = cache.join("instances").join(short);
-        Ok(Self {
-            tree,
-            cache,
-            instance,
-        })
+        Ok(Self { tree, cache, instance })
     }
 
     /// The folder inside the tree for the state file, the logs and the lock.
@@ -70,11 +64,7 @@ impl Layout {
 fn cache_folder() -> Result<PathBuf, LayoutError> {
     if let Some(named) = env::var_os("CODEX_K8S_CACHE") {
         let path = PathBuf::from(named);
-        return if path.is_absolute() {
-            Ok(path)
-        } else {
-            Err(LayoutError::RelativeCache { path })
-        };
+        return if path.is_absolute() { Ok(path) } else { Err(LayoutError::RelativeCache { path }) };
     }
     if nix::unistd::geteuid().is_root() {
         // Postgres and the jobs run as other users here, and they cannot look into root's home.

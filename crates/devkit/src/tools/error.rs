@@ -70,15 +70,8 @@ pub enum ToolError {
 }
 
 impl ToolError {
-    pub(super) fn cache(
-        action: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn cache(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Cache {
-            action,
-            path,
-            source,
-        }
+        move |source| Self::Cache { action, path, source }
     }
 }

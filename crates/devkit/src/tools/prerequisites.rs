@@ -24,26 +24,11 @@ pub fn require_node() -> Result<(), ToolError> {
 
 /// Demands Python with pip.
 pub(super) fn require_pip() -> Result<(), ToolError> {
-    require(
-        "python3",
-        &["--version"],
-        "Python 3",
-        "sudo apt-get install python3 python3-pip",
-    )?;
-    require(
-        "python3",
-        &["-m", "pip", "--version"],
-        "pip",
-        "sudo apt-get install python3-pip",
-    )
+    require("python3", &["--version"], "Python 3", "sudo apt-get install python3 python3-pip")?;
+    require("python3", &["-m", "pip", "--version"], "pip", "sudo apt-get install python3-pip")
 }
 
-fn require(
-    program: &str,
-    arguments: &[&str],
-    what: &'static str,
-    command: &'static str,
-) -> Result<(), ToolError> {
+fn require(program: &str, arguments: &[&str], what: &'static str, command: &'static str) -> Result<(), ToolError> {
     let works = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
@@ -51,11 +36,7 @@ fn require(
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success());
-    if works {
-        Ok(())
-    } else {
-        Err(ToolError::Prerequisite { what, command })
-    }
+    if works { Ok(()) } else { Err(ToolError::Prerequisite { what, command }) }
 }
 
 #[cfg(test)]
@@ -65,9 +46,6 @@ mod tests {
     #[test]
     fn a_missing_program_is_named_with_the_command_that_installs_it() {
         let error = require("no-such-program-here", &[], "thing", "get thing").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "thing is missing; install it with: get thing"
-        );
+        assert_eq!(error.to_string(), "thing is missing; install it with: get thing");
     }
 }

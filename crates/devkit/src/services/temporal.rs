@@ -1,0 +1,83 @@
+//! The real Temporal server.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use nix::sys::signal::Signal;
+
+use super::Readiness;
+use crate::processes::Program;
+
+/// One Temporal server: its program, its file and its ports.
+#[derive(Debug, Clone)]
+pub struct Temporal {
+    /// The `temporal` command.
+    pub command: PathBuf,
+    /// Where it keeps its state; `None` keeps it in memory.
+    pub database: Option<PathBuf>,
+    /// The folder it runs in.
+    pub folder: PathBuf,
+    /// The port of its API.
+    pub port: u16,
+    /// The port of its API over HTTP.
+    pub http_port: u16,
+    /// The port of its web UI; `None` leaves the UI out.
+    pub ui_port: Option<u16>,
+}
+
+impl Temporal {
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+    }
+
+    /// The server program.
+    pub fn program(&self, log: PathBuf, marker: &str) -> Program {
+        let mut arguments: Vec<String> = vec![
+            "server".into(),
+            "start-dev".into(),
+            "--ip=127.0.0.1".into(),
+            format!("--port={}", self.port),
+            format!("--http-port={}", self.http_port),
+            "--log-level=warn".into(),
+            "--log-format=json".into(),
+            // The development server holds every workflow task back by 50 ms otherwise.
+            "--dynamic-config-value=history.transferProcessorMaxPollRPS=2000".into(),
+        ];
+        match self.ui_port {
+            Some(port) => {
+                arguments.push(format!("--ui-port={port}"));
+                arguments.push("--ui-disable-news-fetch".into());
+            }
+            None => arguments.push("--headless".into()),
+        }
+        let mut arguments: Vec<_> = arguments.into_iter().map(Into::into).collect();
+        if let Some(database) = &self.database {
+            arguments.push("--db-filename".into());
+            arguments.push(database.clone().into_os_string());
+            for pragma in ["journal_mode=WAL", "synchronous=1"] {
+                arguments.push("--sqlite-pragma".into());
+                arguments.push(pragma.into());
+            }
+        }
+        Program {
+            name: "temporal".into(),
+            file: Some(self.command.clone()),
+            arguments,
+            environment: Vec::new(),
+            log,
+            folder: self.folder.clone(),
+            owner: None,
+            stop_signal: Signal::SIGTERM,
+            marker: marker.to_owned(),
+        }
+    }
+
+    /// How it shows that it is ready: it knows its namespace.
+    pub fn readiness(&self) -> Readiness {
+        let port = self.http_port;
+        Readiness::Http(format!("http://127.0.0.1:{port}/api/v1/namespaces/default"))
+    }
+}

@@ -1,0 +1,131 @@
+//! Throw-away Postgres and Temporal for tests.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use nix::{sys::signal::kill, unistd::Pid};
+
+use super::TestingError;
+use crate::{
+    console::Step,
+    layout::Layout,
+    processes::Running,
+    services::{Durability, Postgres, Temporal, await_ready},
+    tools::{TestMaterials, Tools},
+};
+
+/// The database that tests make theirs from.
+pub const TEMPLATE: &str = "codex_k8s_template";
+
+const READY_LIMIT: Duration = Duration::from_secs(60);
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// Running services, in a folder that is deleted when they are stopped.
+#[derive(Debug)]
+pub struct TestServices {
+    folder: PathBuf,
+    postgres: Postgres,
+    temporal: Temporal,
+    processes: Vec<Running>,
+}
+
+impl TestServices {
+    /// Starts fresh services and makes the template database.
+    ///
+    /// # Errors
+    /// When one of them does not come up.
+    pub async fn start(layout: &Layout, tools: &Tools) -> Result<Self, TestingError> {
+        let all = layout.test_data();
+        remove_abandoned(&all);
+        let folder = all.join(std::process::id().to_string());
+        fs::create_dir_all(&folder).map_err(TestingError::files("create", &folder))?;
+        let marker = marker(&folder);
+        let step = Step::start("postgres");
+        let home = folder.join("postgres");
+        let postgres = Postgres::prepare(&tools.postgres_bin, &home, free_port()?, Durability::ThrowAway).await?;
+        let program = postgres.program(folder.join("postgres.log"), &marker);
+        let mut server = program.spawn().map_err(crate::services::ServiceError::from)?;
+        await_ready(&program, &mut server, &postgres.readiness(), READY_LIMIT).await?;
+        step.done("ready, empty, for tests");
+
+        let step = Step::start("temporal");
+        let temporal = Temporal {
+            command: tools.temporal.clone(),
+            database: None,
+            folder: folder.clone(),
+            port: free_port()?,
+            http_port: free_port()?,
+            ui_port: None,
+        };
+        let program = temporal.program(folder.join("temporal.log"), &marker);
+        let mut engine = program.spawn().map_err(crate::services::ServiceError::from)?;
+        await_ready(&program, &mut engine, &temporal.readiness(), READY_LIMIT).await?;
+        step.done("ready, in memory, for tests");
+
+        let services = Self { folder, postgres, temporal, processes: vec![server, engine] };
+        ensure_template(&services.postgres).await?;
+        Ok(services)
+    }
+
+    /// What tests find in their environment.
+    pub fn environment(&self, tools: &Tools, materials: &TestMaterials) -> Vec<(String, String)> {
+        let shown = |path: &Path| path.to_string_lossy().into_owned();
+        [
+            ("CODEX_K8S_TEST_POSTGRES_URL", self.postgres.url("postgres")),
+            ("CODEX_K8S_TEST_TEMPORAL", self.temporal.address().to_string()),
+            ("CODEX_K8S_TEMPORAL", shown(&tools.temporal)),
+            ("CODEX_K8S_POSTGRES_BIN", shown(&tools.postgres_bin)),
+            ("CODEX_K8S_CODEX", shown(&tools.codex)),
+            ("CODEX_K8S_OPENAPI", shown(&materials.openapi)),
+            ("CODEX_K8S_WEBHOOK_EXAMPLES", shown(&materials.webhook_examples)),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+    }
+
+    /// Stops the services and deletes their data.
+    pub async fn stop(self) {
+        for process in self.processes.into_iter().rev() {
+            process.stop(STOP_LIMIT).await;
+        }
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn marker(folder: &Path) -> String {
+    folder.to_string_lossy().into_owned()
+}
+
+/// Makes the template database, with the schema of this tree.
+async fn ensure_template(postgres: &Postgres) -> Result<(), TestingError> {
+    let step = Step::start("template");
+    postgres.ensure_database(TEMPLATE).await?;
+    step.done("database template ready");
+    Ok(())
+}
+
+/// Deletes the folders of earlier runs that were killed.
+fn remove_abandoned(all: &Path) {
+    let Ok(entries) = fs::read_dir(all) else { return };
+    for entry in entries.flatten() {
+        let owner = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok());
+        if let Some(pid) = owner
+            && kill(Pid::from_raw(pid), None).is_err()
+        {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// A port nobody listens on now. The system hands out another one the next time it is asked.
+fn free_port() -> Result<u16, TestingError> {
+    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(TestingError::Port)
+}
