@@ -8,13 +8,13 @@ create table runs (
     subject_number bigint not null,
     subject_title text not null,
     agent text not null,
-    -- A word of the domain's: a new one needs no migration, so only its form is checked.
-    trigger_kind text not null check (trigger_kind ~ '^[a-z][a-z_]{0,39}$'),
-    trigger_detail jsonb not null default '{}',
+    trigger_kind text not null check (trigger_kind in ('label', 'command', 'manual')),
+    trigger_detail jsonb not null,
     -- What the run is about, so that the same wish told twice is one run.
     business_key text not null unique,
     requested_by_login text not null,
     requested_by_id bigint not null,
+    requested_by_bot boolean not null,
     instructions text not null default '',
     state text not null default 'queued' check (state in ('queued', 'waiting', 'working', 'finished')),
     step text check (step in ('authorise', 'slot', 'clone', 'prompt', 'launch', 'agent', 'collect', 'publish', 'settle')),
@@ -41,6 +41,7 @@ create table runs (
 create unique index runs_one_active_per_subject on runs (repository_id, subject_kind, subject_number)
     where state <> 'finished';
 create index runs_subject on runs (repository_id, subject_kind, subject_number, created_at desc, id desc);
+create index runs_pull_request on runs (repository_id, pr_number) where pr_number is not null;
 create index runs_project on runs (project_id, created_at desc, id desc);
 create index runs_newest on runs (created_at desc, id desc);
 create index runs_due on runs (deadline_at) where state <> 'finished';
@@ -52,6 +53,11 @@ create table attempts (
     job_state text not null default 'none' check (job_state in ('none', 'launching', 'running', 'ended')),
     job_name text,
     job_heartbeat_at timestamptz,
+    -- Who asked for a retry, and what makes the same wish told twice one attempt. The first attempt's are the run's.
+    business_key text unique,
+    requested_by_login text,
+    requested_by_id bigint,
+    requested_by_bot boolean,
     -- SHA-256 of the run token; the token itself is stored nowhere.
     token_hash bytea,
     cancel_requested_at timestamptz,

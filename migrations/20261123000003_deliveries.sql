@@ -12,8 +12,9 @@ create table deliveries (
     subject_number bigint,
     sender_login text,
     sender_id bigint,
-    -- Judged by the domain, which owns the words: a new one needs no migration, so only the form is checked.
-    verdict text not null check (verdict ~ '^[a-z][a-z_]{0,39}$'),
+    verdict text not null check (verdict in ('started', 'signalled', 'duplicate', 'no_rule', 'repository_unknown',
+        'loop_guard', 'two_agent_labels', 'already_working', 'archived', 'echo', 'cancelled_before_start',
+        'nothing_to_cancel', 'nothing_to_retry', 'config_refresh', 'repository_updated', 'ignored')),
     reason text not null,
     run_id uuid references runs,
     received_at timestamptz not null,
@@ -30,8 +31,10 @@ create table cancel_marks (
     subject_number bigint not null,
     event_at timestamptz not null,
     delivery_id uuid not null references deliveries,
-    by_login text not null,
-    by_id bigint not null,
+    -- Only starts by this label; none: all.
+    label text,
+    -- Who wants it, how, and whether the forge has checked their rights already.
+    request jsonb not null,
     primary key (repository_id, subject_kind, subject_number, event_at, delivery_id)
 );
 create index cancel_marks_delivery on cancel_marks (delivery_id);

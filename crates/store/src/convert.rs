@@ -3,6 +3,7 @@
 use std::{borrow::Cow, fmt::Display, str::FromStr};
 
 use domain::ids::Attempt;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{Result, StoreError};
@@ -21,6 +22,21 @@ where
     T: FromStr<Err: Display>,
 {
     text.map(|text| parse(table, column, text)).transpose()
+}
+
+/// Reads a JSON column.
+pub(crate) fn json<T: DeserializeOwned>(table: &'static str, column: &'static str, value: Value) -> Result<T> {
+    serde_json::from_value(value).map_err(|error| StoreError::Corrupt { table, column, detail: error.to_string() })
+}
+
+/// Writes a JSON column.
+pub(crate) fn to_json(table: &'static str, column: &'static str, value: &impl Serialize) -> Result<Value> {
+    let value = serde_json::to_value(value).map_err(|error| StoreError::Corrupt {
+        table,
+        column,
+        detail: error.to_string(),
+    })?;
+    Ok(clean_json(&value).into_owned())
 }
 
 /// Reads a number that is never negative.

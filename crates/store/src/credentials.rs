@@ -5,7 +5,7 @@ use domain::ids::CredentialId;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Result, StoreError};
+use crate::Result;
 
 /// A sealed token.
 #[derive(Clone, PartialEq, Eq)]
@@ -57,13 +57,18 @@ pub async fn insert(conn: &mut PgConnection, new: NewCredential<'_>) -> Result<C
 /// The credential of this id, revoked or not.
 ///
 /// # Errors
-/// There is none, or the database fails.
-pub async fn get(conn: &mut PgConnection, id: CredentialId) -> Result<Credential> {
+/// The database fails.
+pub async fn get(conn: &mut PgConnection, id: CredentialId) -> Result<Option<Credential>> {
     let row = sqlx::query!("select key_id, sealed, login, revoked_at from credentials where id = $1", id.as_uuid())
         .fetch_optional(conn)
-        .await?
-        .ok_or_else(|| StoreError::missing("credential", &id))?;
-    Ok(Credential { id, key_id: row.key_id, sealed: row.sealed, login: row.login, revoked_at: row.revoked_at })
+        .await?;
+    Ok(row.map(|row| Credential {
+        id,
+        key_id: row.key_id,
+        sealed: row.sealed,
+        login: row.login,
+        revoked_at: row.revoked_at,
+    }))
 }
 
 /// Notes that the forge no longer takes it.

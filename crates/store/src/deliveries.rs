@@ -1,13 +1,16 @@
 //! The ledger: every webhook delivery, what was decided about it and why.
 
 use chrono::{DateTime, Utc};
-use domain::ids::{DeliveryId, RepositoryId, RunId};
+use domain::{
+    ids::{DeliveryId, RepositoryId, RunId},
+    triggers::VerdictKind,
+};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    Result,
-    convert::{clean, clean_opt},
+    Result, StoreError,
+    convert::{clean, clean_opt, parse},
 };
 
 /// A delivery to be stored. Every text may come from an outsider.
@@ -31,8 +34,8 @@ pub struct NewDelivery<'a> {
     pub sender_login: Option<&'a str>,
     /// Id of the sender.
     pub sender_id: Option<i64>,
-    /// What was decided, as a word: `a-z` and `_`.
-    pub verdict: &'a str,
+    /// What was decided.
+    pub verdict: VerdictKind,
     /// Why, as a sentence.
     pub reason: &'a str,
     /// When it came.
@@ -54,7 +57,7 @@ pub struct StoredVerdict {
     /// The delivery.
     pub delivery: DeliveryId,
     /// What was decided.
-    pub verdict: String,
+    pub verdict: VerdictKind,
     /// Why.
     pub reason: String,
     /// The run it started, told or found.
@@ -85,7 +88,7 @@ pub struct Delivery {
     /// Id of the sender.
     pub sender_id: Option<i64>,
     /// What was decided.
-    pub verdict: String,
+    pub verdict: VerdictKind,
     /// Why.
     pub reason: String,
     /// The run it started, told or found.
@@ -111,9 +114,11 @@ struct Row {
     received_at: DateTime<Utc>,
 }
 
-impl From<Row> for Delivery {
-    fn from(row: Row) -> Self {
-        Self {
+impl TryFrom<Row> for Delivery {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
             id: DeliveryId::from_uuid(row.id),
             hook_key: row.hook_key,
             guid: row.guid,
@@ -124,11 +129,11 @@ impl From<Row> for Delivery {
             subject_number: row.subject_number,
             sender_login: row.sender_login,
             sender_id: row.sender_id,
-            verdict: row.verdict,
+            verdict: parse("deliveries", "verdict", &row.verdict)?,
             reason: row.reason,
             run: row.run_id.map(RunId::from_uuid),
             received_at: row.received_at,
-        }
+        })
     }
 }
 
@@ -165,7 +170,7 @@ pub async fn insert(conn: &mut PgConnection, new: NewDelivery<'_>) -> Result<Ins
         new.subject_number,
         clean_opt(new.sender_login),
         new.sender_id,
-        new.verdict,
+        new.verdict.as_str(),
         &clean(new.reason),
         new.received_at,
     )
@@ -183,7 +188,7 @@ pub async fn insert(conn: &mut PgConnection, new: NewDelivery<'_>) -> Result<Ins
     .await?;
     Ok(Inserted::Duplicate(StoredVerdict {
         delivery: DeliveryId::from_uuid(stored.id),
-        verdict: stored.verdict,
+        verdict: parse("deliveries", "verdict", &stored.verdict)?,
         reason: stored.reason,
         run: stored.run_id.map(RunId::from_uuid),
     }))
@@ -196,14 +201,14 @@ pub async fn insert(conn: &mut PgConnection, new: NewDelivery<'_>) -> Result<Ins
 pub async fn set_verdict(
     conn: &mut PgConnection,
     id: DeliveryId,
-    verdict: &str,
+    verdict: VerdictKind,
     reason: &str,
     run: Option<RunId>,
 ) -> Result<()> {
     sqlx::query!(
         "update deliveries set verdict = $2, reason = $3, run_id = coalesce($4, run_id) where id = $1",
         id.as_uuid(),
-        verdict,
+        verdict.as_str(),
         &clean(reason),
         run.map(RunId::as_uuid),
     )
@@ -254,7 +259,7 @@ pub async fn payload(conn: &mut PgConnection, id: DeliveryId) -> Result<Option<V
 pub async fn list_recent(conn: &mut PgConnection, limit: u32) -> Result<Vec<Delivery>> {
     let rows =
         select_deliveries!("order by received_at desc, id desc limit $1", i64::from(limit)).fetch_all(conn).await?;
-    Ok(rows.into_iter().map(Delivery::from).collect())
+    rows.into_iter().map(Delivery::try_from).collect()
 }
 
 /// The deliveries that started, told or found a run, oldest first.
@@ -263,7 +268,7 @@ pub async fn list_recent(conn: &mut PgConnection, limit: u32) -> Result<Vec<Deli
 /// The database fails.
 pub async fn list_for_run(conn: &mut PgConnection, run: RunId) -> Result<Vec<Delivery>> {
     let rows = select_deliveries!("where run_id = $1 order by received_at, id", run.as_uuid()).fetch_all(conn).await?;
-    Ok(rows.into_iter().map(Delivery::from).collect())
+    rows.into_iter().map(Delivery::try_from).collect()
 }
 
 /// The delivery of this id.
@@ -272,5 +277,5 @@ pub async fn list_for_run(conn: &mut PgConnection, run: RunId) -> Result<Vec<Del
 /// The database fails.
 pub async fn get(conn: &mut PgConnection, id: DeliveryId) -> Result<Option<Delivery>> {
     let row = select_deliveries!("where id = $1", id.as_uuid()).fetch_optional(conn).await?;
-    Ok(row.map(Delivery::from))
+    row.map(Delivery::try_from).transpose()
 }

@@ -1,6 +1,6 @@
 //! Words of the tables that the domain has no name for.
 
-use domain::run::UnknownText;
+use domain::text_enum::UnknownText;
 use serde::{Deserialize, Serialize};
 
 macro_rules! words {
@@ -34,14 +34,6 @@ macro_rules! words {
 }
 
 words! {
-    /// What a run is about.
-    SubjectKind {
-        /// An issue.
-        Issue = "issue",
-        /// A pull request.
-        PullRequest = "pull_request",
-    }
-
     /// What the engine is told.
     CommandKind {
         /// Begin the workflow.
@@ -88,21 +80,5 @@ words! {
         Failed = "failed",
         /// Not needed.
         Skipped = "skipped",
-    }
-
-    /// What is about to be written on the forge.
-    IntentKind {
-        /// A comment.
-        Comment = "comment",
-        /// A label put on or taken off.
-        Label = "label",
-        /// A push.
-        Push = "push",
-        /// A pull request.
-        PullRequest = "pull_request",
-        /// A review.
-        Review = "review",
-        /// A commit status.
-        Status = "status",
     }
 }

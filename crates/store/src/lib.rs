@@ -11,8 +11,9 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+pub use domain::{event::SubjectKind, intent::IntentKind};
 pub use error::{Result, StoreError};
-pub use kinds::{CommandKind, CommandState, IntentKind, JobState, StepState, SubjectKind};
+pub use kinds::{CommandKind, CommandState, JobState, StepState};
 pub use migrations::migrate;
 pub use sqlx::PgConnection;
 

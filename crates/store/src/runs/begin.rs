@@ -2,46 +2,43 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
+    event::{Sender, Subject},
     ids::{Attempt, ProjectId, RepositoryId, RunId},
     run::Step,
+    services_yaml::AgentName,
+    triggers::{BusinessKey, Trigger},
 };
 use serde_json::Value;
 use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
 use crate::{
-    Result, StoreError, SubjectKind,
-    convert::{attempt, attempt_number, clean, clean_json},
+    Result, StoreError,
+    convert::{attempt, attempt_number, clean, parse, to_json},
 };
 
 /// How often a run that ended between two statements is tried again.
 const TRIES: usize = 5;
 
 /// A run to be begun.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct NewRun<'a> {
     /// Where it works.
-    pub repository: RepositoryId,
+    pub repository_id: RepositoryId,
     /// Whose slots it takes.
-    pub project: ProjectId,
+    pub project_id: ProjectId,
     /// What it is about.
-    pub subject_kind: SubjectKind,
-    /// Number of the issue or pull request.
-    pub subject_number: i64,
+    pub subject: Subject,
     /// Its title.
     pub subject_title: &'a str,
     /// Name of the agent.
-    pub agent: &'a str,
-    /// What asked for it, as a word: `a-z` and `_`.
-    pub trigger_kind: &'a str,
-    /// The particulars.
-    pub trigger_detail: Value,
+    pub agent: &'a AgentName,
+    /// What asked for it.
+    pub trigger: &'a Trigger,
     /// What makes the same wish told twice one run.
-    pub business_key: &'a str,
+    pub business_key: &'a BusinessKey,
     /// Who asks.
-    pub requested_by_login: &'a str,
-    /// The forge's id of who asks.
-    pub requested_by_id: i64,
+    pub requested_by: &'a Sender,
     /// What they said beyond the command.
     pub instructions: &'a str,
     /// The runs that led to this one, oldest first.
@@ -73,13 +70,13 @@ pub async fn insert(conn: &mut PgConnection, new: &NewRun<'_>) -> Result<NewRunR
         if let Some(id) = try_insert(conn, new).await? {
             return Ok(NewRunResult::Started(RunId::from_uuid(id)));
         }
-        if let Some(id) = sqlx::query_scalar!("select id from runs where business_key = $1", &clean(new.business_key))
+        if let Some(id) = sqlx::query_scalar!("select id from runs where business_key = $1", new.business_key.as_str())
             .fetch_optional(&mut *conn)
             .await?
         {
             return Ok(NewRunResult::SameKey(RunId::from_uuid(id)));
         }
-        if let Some(id) = active_id(conn, new.repository, new.subject_kind, new.subject_number).await? {
+        if let Some(id) = active_id(conn, new.repository_id, new.subject).await? {
             return Ok(NewRunResult::SubjectBusy(id));
         }
         // The run that was in the way ended in between.
@@ -92,23 +89,24 @@ async fn try_insert(conn: &mut PgConnection, new: &NewRun<'_>) -> Result<Option<
     Ok(sqlx::query_scalar!(
         "with begun as ( \
              insert into runs (id, repository_id, project_id, subject_kind, subject_number, subject_title, agent, \
-                 trigger_kind, trigger_detail, business_key, requested_by_login, requested_by_id, instructions, \
-                 cause_chain, deadline_at, created_at) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
+                 trigger_kind, trigger_detail, business_key, requested_by_login, requested_by_id, requested_by_bot, \
+                 instructions, cause_chain, deadline_at, created_at) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
              on conflict do nothing returning id, created_at) \
          insert into attempts (run_id, attempt, started_at) select id, 1, created_at from begun returning run_id",
         Uuid::now_v7(),
-        new.repository.as_uuid(),
-        new.project.as_uuid(),
-        new.subject_kind.as_str(),
-        new.subject_number,
+        new.repository_id.as_uuid(),
+        new.project_id.as_uuid(),
+        new.subject.kind.as_str(),
+        new.subject.number,
         &clean(new.subject_title),
-        &clean(new.agent),
-        new.trigger_kind,
-        &*clean_json(&new.trigger_detail),
-        &clean(new.business_key),
-        &clean(new.requested_by_login),
-        new.requested_by_id,
+        new.agent.as_str(),
+        new.trigger.kind().as_str(),
+        to_json("runs", "trigger_detail", new.trigger)?,
+        new.business_key.as_str(),
+        &clean(&new.requested_by.login),
+        new.requested_by.id,
+        new.requested_by.is_bot,
         &clean(new.instructions),
         Value::Array(cause_chain),
         new.deadline_at,
@@ -118,27 +116,47 @@ async fn try_insert(conn: &mut PgConnection, new: &NewRun<'_>) -> Result<Option<
     .await?)
 }
 
-async fn active_id(
-    conn: &mut PgConnection,
-    repository: RepositoryId,
-    kind: SubjectKind,
-    number: i64,
-) -> Result<Option<RunId>> {
+async fn active_id(conn: &mut PgConnection, repository: RepositoryId, subject: Subject) -> Result<Option<RunId>> {
     let id = sqlx::query_scalar!(
         "select id from runs \
          where repository_id = $1 and subject_kind = $2 and subject_number = $3 and state <> 'finished'",
         repository.as_uuid(),
-        kind.as_str(),
-        number,
+        subject.kind.as_str(),
+        subject.number,
     )
     .fetch_optional(conn)
     .await?;
     Ok(id.map(RunId::from_uuid))
 }
 
+/// An attempt to be begun.
+#[derive(Clone, Copy, Debug)]
+pub struct NewAttempt<'a> {
+    /// The run.
+    pub run: RunId,
+    /// Where it begins; none is the start.
+    pub from_step: Option<Step>,
+    /// What makes the same wish told twice one attempt.
+    pub business_key: &'a BusinessKey,
+    /// Who asks.
+    pub requested_by: &'a Sender,
+    /// When the run counts as lost if nothing was heard.
+    pub deadline_at: Option<DateTime<Utc>>,
+    /// Now.
+    pub now: DateTime<Utc>,
+}
+
 /// Why a run can't be tried again now.
 #[derive(Debug, thiserror::Error)]
 pub enum RetryError {
+    /// This wish was told before.
+    #[error("attempt {attempt} of run {run} was begun by this already")]
+    SameKey {
+        /// The run.
+        run: RunId,
+        /// Its attempt.
+        attempt: Attempt,
+    },
     /// It has not ended.
     #[error("the run has not ended yet")]
     Unfinished,
@@ -159,54 +177,64 @@ impl From<sqlx::Error> for RetryError {
 /// Begins the next attempt of a run that ended, queued again.
 ///
 /// # Errors
-/// The run has not ended, another one is at work there, or the store fails. Only the last loses the transaction.
-pub async fn begin_attempt(
-    conn: &mut PgConnection,
-    run: RunId,
-    from_step: Option<Step>,
-    now: DateTime<Utc>,
-    deadline_at: Option<DateTime<Utc>>,
-) -> Result<Attempt, RetryError> {
-    let mut inner = conn.begin().await?;
+/// The wish was told before, the run has not ended, another one is at work there, or the store fails. Only the last loses
+/// the transaction.
+pub async fn begin_attempt(conn: &mut PgConnection, new: NewAttempt<'_>) -> Result<Attempt, RetryError> {
+    // Who retries the same run waits here, so that what follows sees what they did.
     let before = sqlx::query!(
         "select repository_id, subject_kind, subject_number, state from runs where id = $1 for update",
-        run.as_uuid()
+        new.run.as_uuid()
     )
-    .fetch_optional(&mut *inner)
+    .fetch_optional(&mut *conn)
     .await?
-    .ok_or_else(|| StoreError::missing("run", &run))?;
+    .ok_or_else(|| StoreError::missing("run", &new.run))?;
+    if let Some(same) =
+        sqlx::query!("select run_id, attempt from attempts where business_key = $1", new.business_key.as_str())
+            .fetch_optional(&mut *conn)
+            .await?
+    {
+        let attempt = attempt("attempts", same.attempt)?;
+        return Err(RetryError::SameKey { run: RunId::from_uuid(same.run_id), attempt });
+    }
     if before.state != "finished" {
         return Err(RetryError::Unfinished);
     }
-    let moved = sqlx::query_scalar!(
+    match queue_again(conn, new).await {
+        Err(StoreError::Conflict { constraint }) => {
+            let subject =
+                Subject { kind: parse("runs", "subject_kind", &before.subject_kind)?, number: before.subject_number };
+            let busy = active_id(conn, RepositoryId::from_uuid(before.repository_id), subject).await?;
+            Err(busy.map_or(RetryError::Store(StoreError::Conflict { constraint }), RetryError::SubjectBusy))
+        }
+        outcome => Ok(outcome?),
+    }
+}
+
+/// In a savepoint, so that after a conflict the caller can still write why.
+async fn queue_again(conn: &mut PgConnection, new: NewAttempt<'_>) -> Result<Attempt> {
+    let mut inner = conn.begin().await?;
+    let number = sqlx::query_scalar!(
         "update runs set attempt = attempt + 1, state = 'queued', state_seq = 0, step = null, outcome = null, \
              cause = null, finished_at = null, deadline_at = $2 \
          where id = $1 returning attempt",
-        run.as_uuid(),
-        deadline_at,
+        new.run.as_uuid(),
+        new.deadline_at,
     )
     .fetch_one(&mut *inner)
-    .await
-    .map_err(StoreError::from);
-    let number = match moved {
-        Ok(number) => number,
-        Err(StoreError::Conflict { constraint }) => {
-            // Only the savepoint is lost, so that the caller can still write why.
-            inner.rollback().await?;
-            let repository = RepositoryId::from_uuid(before.repository_id);
-            let kind = crate::convert::parse("runs", "subject_kind", &before.subject_kind)?;
-            let busy = active_id(conn, repository, kind, before.subject_number).await?;
-            return Err(busy.map_or(RetryError::Store(StoreError::Conflict { constraint }), RetryError::SubjectBusy));
-        }
-        Err(error) => return Err(error.into()),
-    };
+    .await?;
     let attempt = attempt("runs", number)?;
     sqlx::query!(
-        "insert into attempts (run_id, attempt, from_step, started_at) values ($1, $2, $3, $4)",
-        run.as_uuid(),
+        "insert into attempts (run_id, attempt, from_step, business_key, requested_by_login, requested_by_id, \
+             requested_by_bot, started_at) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        new.run.as_uuid(),
         attempt_number(attempt),
-        from_step.map(Step::as_str),
-        now,
+        new.from_step.map(Step::as_str),
+        new.business_key.as_str(),
+        &clean(&new.requested_by.login),
+        new.requested_by.id,
+        new.requested_by.is_bot,
+        new.now,
     )
     .execute(&mut *inner)
     .await?;

@@ -14,29 +14,45 @@ use crate::{
 
 /// Where a workflow says it is.
 #[derive(Clone, Debug)]
-pub struct StateUpdate<'a> {
-    /// The attempt that says so; another than the newest is not listened to.
-    pub attempt: Attempt,
-    /// Grows with every update of the attempt, beginning with 1; one that is not greater than the last is late and dropped.
+pub struct StateUpdate {
+    /// Grows with every update of the attempt; one that is not greater than the last is late and dropped.
     pub seq: i64,
     /// Where it is.
     pub state: RunState,
-    /// The step.
+    /// The step; none keeps what there is.
     pub step: Option<Step>,
     /// How it ended; there exactly if the state is finished.
     pub outcome: Option<Outcome>,
     /// Why, as a sentence.
-    pub cause: Option<&'a str>,
-    /// Now.
-    pub now: DateTime<Utc>,
+    pub cause: Option<String>,
 }
 
-/// Moves the row to where the workflow says it is. False if the update is late, or the attempt has ended: then nothing
-/// moves. An end is written to the attempt as well.
+impl StateUpdate {
+    /// An attempt only goes forward through its steps, and within a step from waiting to working: so the place is the
+    /// sequence.
+    #[must_use]
+    pub fn at(state: RunState, step: Step) -> Self {
+        let place = |all: usize, found: Option<usize>| i64::try_from(found.unwrap_or(all)).unwrap_or(i64::MAX);
+        let states = RunState::ALL.len();
+        let state_place = place(states, RunState::ALL.iter().position(|known| *known == state));
+        let step_place = place(Step::ALL.len(), Step::ALL.iter().position(|known| *known == step));
+        let seq = 1 + step_place * place(states, None) + state_place;
+        Self { seq, state, step: Some(step), outcome: None, cause: None }
+    }
+}
+
+/// Moves the row to where the workflow of an attempt says it is. False if the update is late, the attempt has ended, or a
+/// later one has begun: then nothing moves. An end is written to the attempt as well.
 ///
 /// # Errors
 /// The outcome does not fit the state, or the database fails.
-pub async fn project_state(conn: &mut PgConnection, run: RunId, update: StateUpdate<'_>) -> Result<bool> {
+pub async fn project_state(
+    conn: &mut PgConnection,
+    run: RunId,
+    attempt: Attempt,
+    update: StateUpdate,
+    now: DateTime<Utc>,
+) -> Result<bool> {
     let moved = sqlx::query_scalar!(
         "with moved as ( \
              update runs set state_seq = $3, state = $4, step = coalesce($5, step), outcome = $6, cause = $7, \
@@ -48,13 +64,13 @@ pub async fn project_state(conn: &mut PgConnection, run: RunId, update: StateUpd
              where $4 = 'finished' and a.run_id = moved.id and a.attempt = $2 and a.finished_at is null) \
          select exists (select from moved) as \"moved!\"",
         run.as_uuid(),
-        attempt_number(update.attempt),
+        attempt_number(attempt),
         update.seq,
         update.state.as_str(),
         update.step.map(Step::as_str),
         update.outcome.map(Outcome::as_str),
-        clean_opt(update.cause),
-        update.now,
+        clean_opt(update.cause.as_deref()),
+        now,
     )
     .fetch_one(conn)
     .await?;
@@ -99,14 +115,14 @@ pub async fn finish(conn: &mut PgConnection, run: RunId, end: End<'_>) -> Result
 }
 
 /// What is found out about a run as it goes on; what is none stays as it is.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Facts<'a> {
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
     /// Our branch.
-    pub branch: Option<&'a str>,
+    pub branch: Option<String>,
     /// The pinned base commit.
-    pub base_sha: Option<&'a str>,
+    pub base_sha: Option<String>,
     /// Head of our branch.
-    pub head_sha: Option<&'a str>,
+    pub head_sha: Option<String>,
     /// Our pull request.
     pub pr_number: Option<i64>,
     /// The sticky comment.
@@ -119,7 +135,7 @@ pub struct Facts<'a> {
 ///
 /// # Errors
 /// The database fails.
-pub async fn set_facts(conn: &mut PgConnection, run: RunId, facts: Facts<'_>) -> Result<()> {
+pub async fn set_facts(conn: &mut PgConnection, run: RunId, facts: Facts) -> Result<()> {
     sqlx::query!(
         "update runs set branch = coalesce($2, branch), base_sha = coalesce($3, base_sha), \
              head_sha = coalesce($4, head_sha), pr_number = coalesce($5, pr_number), \

@@ -2,14 +2,17 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
+    event::Subject,
     ids::{Attempt, ProjectId, RepositoryId, RunId},
     run::{Outcome, RunState, Step},
+    services_yaml::AgentName,
+    triggers::Trigger,
 };
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Result, StoreError, SubjectKind, convert};
+use crate::{Result, StoreError, convert};
 
 /// A run as it is stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,27 +20,25 @@ pub struct Run {
     /// Its id.
     pub id: RunId,
     /// Where it works.
-    pub repository: RepositoryId,
+    pub repository_id: RepositoryId,
     /// Whose slots it takes.
-    pub project: ProjectId,
+    pub project_id: ProjectId,
     /// What it is about.
-    pub subject_kind: SubjectKind,
-    /// Number of the issue or pull request.
-    pub subject_number: i64,
+    pub subject: Subject,
     /// Its title when the run was asked for.
     pub subject_title: String,
     /// Name of the agent.
-    pub agent: String,
-    /// What asked for it, as a word of the domain's.
-    pub trigger_kind: String,
-    /// The particulars.
-    pub trigger_detail: Value,
+    pub agent: AgentName,
+    /// What asked for it.
+    pub trigger: Trigger,
     /// What makes the same wish told twice one run.
     pub business_key: String,
     /// Who asked.
     pub requested_by_login: String,
     /// The forge's id of who asked.
     pub requested_by_id: i64,
+    /// Whether that is a bot.
+    pub requested_by_bot: bool,
     /// What they said beyond the command.
     pub instructions: String,
     /// Where it is.
@@ -82,11 +83,11 @@ struct Row {
     subject_number: i64,
     subject_title: String,
     agent: String,
-    trigger_kind: String,
     trigger_detail: Value,
     business_key: String,
     requested_by_login: String,
     requested_by_id: i64,
+    requested_by_bot: bool,
     instructions: String,
     state: String,
     step: Option<String>,
@@ -110,25 +111,21 @@ impl TryFrom<Row> for Run {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self> {
-        let cause_chain = serde_json::from_value(row.cause_chain).map_err(|error| StoreError::Corrupt {
-            table: "runs",
-            column: "cause_chain",
-            detail: error.to_string(),
-        })?;
+        let subject =
+            Subject { kind: convert::parse("runs", "subject_kind", &row.subject_kind)?, number: row.subject_number };
         let place: u32 = convert::unsigned("slot_claims", "place", row.slot_place)?;
         Ok(Self {
             id: RunId::from_uuid(row.id),
-            repository: RepositoryId::from_uuid(row.repository_id),
-            project: ProjectId::from_uuid(row.project_id),
-            subject_kind: convert::parse("runs", "subject_kind", &row.subject_kind)?,
-            subject_number: row.subject_number,
+            repository_id: RepositoryId::from_uuid(row.repository_id),
+            project_id: ProjectId::from_uuid(row.project_id),
+            subject,
             subject_title: row.subject_title,
-            agent: row.agent,
-            trigger_kind: row.trigger_kind,
-            trigger_detail: row.trigger_detail,
+            agent: convert::parse("runs", "agent", &row.agent)?,
+            trigger: convert::json("runs", "trigger_detail", row.trigger_detail)?,
             business_key: row.business_key,
             requested_by_login: row.requested_by_login,
             requested_by_id: row.requested_by_id,
+            requested_by_bot: row.requested_by_bot,
             instructions: row.instructions,
             state: convert::parse("runs", "state", &row.state)?,
             step: convert::parse_opt("runs", "step", row.step.as_deref())?,
@@ -141,7 +138,7 @@ impl TryFrom<Row> for Run {
             head_sha: row.head_sha,
             pr_number: row.pr_number,
             comment_id: row.comment_id,
-            cause_chain,
+            cause_chain: convert::json("runs", "cause_chain", row.cause_chain)?,
             created_at: row.created_at,
             started_at: row.started_at,
             finished_at: row.finished_at,
@@ -156,8 +153,8 @@ macro_rules! select_runs {
         sqlx::query_as!(
             Row,
             "select r.id, r.repository_id, r.project_id, r.subject_kind, r.subject_number, r.subject_title, r.agent, \
-             r.trigger_kind, r.trigger_detail, r.business_key, r.requested_by_login, r.requested_by_id, \
-             r.instructions, r.state, r.step, r.outcome, r.cause, r.attempt, \
+             r.trigger_detail, r.business_key, r.requested_by_login, r.requested_by_id, \
+             r.requested_by_bot, r.instructions, r.state, r.step, r.outcome, r.cause, r.attempt, \
              (select count(*) from slot_claims mine join slot_claims w on w.project_id = mine.project_id \
                  and w.granted_at is null and w.released_at is null and w.ticket <= mine.ticket \
                  where mine.run_id = r.id and mine.granted_at is null and mine.released_at is null) as \"slot_place!\", \
@@ -184,16 +181,36 @@ pub async fn find(conn: &mut PgConnection, id: RunId) -> Result<Option<Run>> {
     select_runs!("where r.id = $1", id.as_uuid()).fetch_optional(conn).await?.map(Run::try_from).transpose()
 }
 
-/// The run that this business key stands for.
+/// The run that was started or retried under this business key.
 ///
 /// # Errors
 /// The database fails.
 pub async fn by_business_key(conn: &mut PgConnection, key: &str) -> Result<Option<Run>> {
-    select_runs!("where r.business_key = $1", &convert::clean(key))
-        .fetch_optional(conn)
-        .await?
-        .map(Run::try_from)
-        .transpose()
+    let key = convert::clean(key);
+    select_runs!(
+        "where r.business_key = $1 or r.id = (select run_id from attempts where business_key = $1) limit 1",
+        &key
+    )
+    .fetch_optional(conn)
+    .await?
+    .map(Run::try_from)
+    .transpose()
+}
+
+/// The newest run that a pull request is of.
+///
+/// # Errors
+/// The database fails.
+pub async fn by_pull_request(conn: &mut PgConnection, repository: RepositoryId, number: i64) -> Result<Option<Run>> {
+    select_runs!(
+        "where r.repository_id = $1 and r.pr_number = $2 order by r.created_at desc, r.id desc limit 1",
+        repository.as_uuid(),
+        number,
+    )
+    .fetch_optional(conn)
+    .await?
+    .map(Run::try_from)
+    .transpose()
 }
 
 /// The run at work on an issue or pull request. There is one at most.
@@ -203,14 +220,13 @@ pub async fn by_business_key(conn: &mut PgConnection, key: &str) -> Result<Optio
 pub async fn active_for_subject(
     conn: &mut PgConnection,
     repository: RepositoryId,
-    kind: SubjectKind,
-    number: i64,
+    subject: Subject,
 ) -> Result<Option<Run>> {
     select_runs!(
         "where r.repository_id = $1 and r.subject_kind = $2 and r.subject_number = $3 and r.state <> 'finished'",
         repository.as_uuid(),
-        kind.as_str(),
-        number,
+        subject.kind.as_str(),
+        subject.number,
     )
     .fetch_optional(conn)
     .await?
@@ -225,15 +241,14 @@ pub async fn active_for_subject(
 pub async fn latest_for_subject(
     conn: &mut PgConnection,
     repository: RepositoryId,
-    kind: SubjectKind,
-    number: i64,
+    subject: Subject,
 ) -> Result<Option<Run>> {
     select_runs!(
         "where r.repository_id = $1 and r.subject_kind = $2 and r.subject_number = $3 \
          order by r.created_at desc, r.id desc limit 1",
         repository.as_uuid(),
-        kind.as_str(),
-        number,
+        subject.kind.as_str(),
+        subject.number,
     )
     .fetch_optional(conn)
     .await?
@@ -241,28 +256,41 @@ pub async fn latest_for_subject(
     .transpose()
 }
 
-/// How many runs an issue or pull request had since then. Limits loops.
+/// How often an issue or pull request was worked on lately.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecentCount {
+    /// Runs and retries.
+    pub all: u32,
+    /// Those that a bot asked for.
+    pub by_bots: u32,
+}
+
+/// How many runs and retries an issue or pull request had since then. Limits loops.
 ///
 /// # Errors
 /// The database fails.
 pub async fn count_recent_for_subject(
     conn: &mut PgConnection,
     repository: RepositoryId,
-    kind: SubjectKind,
-    number: i64,
+    subject: Subject,
     since: DateTime<Utc>,
-) -> Result<u32> {
-    let count = sqlx::query_scalar!(
-        "select count(*) as \"count!\" from runs \
-         where repository_id = $1 and subject_kind = $2 and subject_number = $3 and created_at >= $4",
+) -> Result<RecentCount> {
+    let row = sqlx::query!(
+        "select count(*) as \"all!\", \
+             count(*) filter (where coalesce(a.requested_by_bot, r.requested_by_bot)) as \"by_bots!\" \
+         from runs r join attempts a on a.run_id = r.id \
+         where r.repository_id = $1 and r.subject_kind = $2 and r.subject_number = $3 and a.started_at >= $4",
         repository.as_uuid(),
-        kind.as_str(),
-        number,
+        subject.kind.as_str(),
+        subject.number,
         since,
     )
     .fetch_one(conn)
     .await?;
-    convert::unsigned("runs", "count", count)
+    Ok(RecentCount {
+        all: convert::unsigned("attempts", "count", row.all)?,
+        by_bots: convert::unsigned("attempts", "count", row.by_bots)?,
+    })
 }
 
 /// Runs past their deadline by then, the longest first; at most 500.
