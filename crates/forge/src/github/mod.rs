@@ -63,7 +63,7 @@ impl GitHub {
                 self.renamed.write().unwrap_or_else(PoisonError::into_inner).insert(repo.forge_id, now);
             }
             Err(error) => {
-                tracing::warn!(forge_repo_id = %repo.forge_id, %error, "repository moved, but its new name is not known")
+                tracing::warn!(forge_repo_id = %repo.forge_id, %error, "repository moved, but its new name is not known");
             }
         }
     }
