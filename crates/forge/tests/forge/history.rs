@@ -111,7 +111,7 @@ async fn commits_are_listed_with_their_whole_message() {
     let shas: Vec<_> = commits.iter().map(|commit| &commit.sha).collect();
     assert_eq!(shas, [&third, &second]);
     assert_eq!(commits[1].message, "Subject\n\nBody with\nlines.\n\nCodex-Run: 7");
-    assert_eq!(commits[1].parents, [base.clone()]);
+    assert_eq!(commits[1].parents, std::slice::from_ref(&base));
     assert_eq!((commits[1].author_name.as_str(), commits[1].author_email.as_str()), ("Ada", "ada@example.org"));
     assert_eq!(commits[1].authored_at.to_rfc3339(), "2026-01-02T03:04:05+00:00");
     assert_eq!(Git::default().commit_list(tree.path(), &third, &base).await.unwrap(), []);
