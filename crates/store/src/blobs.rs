@@ -4,8 +4,8 @@ use std::{fmt, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use domain::ids::{Attempt, RunId};
-use futures::{StreamExt, TryStreamExt, stream::BoxStream};
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem, path::Path as ObjectPath};
+use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem, path::Path as ObjectPath};
 
 use crate::{Result, StoreError};
 
@@ -14,6 +14,12 @@ use crate::{Result, StoreError};
 pub struct BlobKey(String);
 
 impl BlobKey {
+    /// What the runner of an attempt is told: JSON.
+    #[must_use]
+    pub fn job(run: RunId, attempt: Attempt) -> Self {
+        Self::of_attempt(run, attempt, "job.json")
+    }
+
     /// The packed workspace of an attempt: a git bundle.
     #[must_use]
     pub fn workspace(run: RunId, attempt: Attempt) -> Self {
@@ -88,6 +94,29 @@ impl Blobs {
         outcome.map(|_| ()).map_err(|source| failed(key, "written", source))
     }
 
+    /// Stores a blob piece by piece, whole or not at all: if a piece fails, or there are more than `most` bytes, what was
+    /// there before stays.
+    ///
+    /// # Errors
+    /// A piece fails, there are too many bytes, or the store fails.
+    pub async fn put_stream<E: Send>(
+        &self,
+        key: &BlobKey,
+        pieces: impl Stream<Item = Result<Bytes, E>> + Send,
+        most: u64,
+    ) -> Result<(), PutError<E>> {
+        let written = |source| PutError::Store(failed(key, "written", source));
+        let mut upload = self.store.put_multipart(&key.path()).await.map_err(written)?;
+        match feed(upload.as_mut(), pieces, most, written).await {
+            Ok(()) => upload.complete().await.map(|_| ()).map_err(written),
+            Err(error) => {
+                // What was written lies aside under a name of its own; if it can't be removed, that harms nobody.
+                let _ = upload.abort().await;
+                Err(error)
+            }
+        }
+    }
+
     /// Reads a blob whole.
     ///
     /// # Errors
@@ -118,6 +147,45 @@ impl Blobs {
             Err(source) => Err(failed(key, "looked up", source)),
         }
     }
+}
+
+/// Why a stream could not be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum PutError<E> {
+    /// A piece failed at its source.
+    #[error("the bytes broke off")]
+    Source(E),
+    /// There are more bytes than allowed.
+    #[error("there are more than {0} bytes")]
+    TooLarge(u64),
+    /// The store failed.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+/// Pieces are gathered to this size: stores at scale take no smaller ones.
+const PART_BYTES: usize = 5 * 1024 * 1024;
+
+async fn feed<E: Send>(
+    upload: &mut dyn MultipartUpload,
+    pieces: impl Stream<Item = Result<Bytes, E>> + Send,
+    most: u64,
+    written: impl Fn(object_store::Error) -> PutError<E> + Send,
+) -> Result<(), PutError<E>> {
+    let mut pieces = std::pin::pin!(pieces);
+    let (mut total, mut part) = (0_u64, Vec::new());
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(PutError::Source)?;
+        total += piece.len() as u64;
+        if total > most {
+            return Err(PutError::TooLarge(most));
+        }
+        part.extend_from_slice(&piece);
+        if part.len() >= PART_BYTES {
+            upload.put_part(std::mem::take(&mut part).into()).await.map_err(&written)?;
+        }
+    }
+    upload.put_part(part.into()).await.map_err(written)
 }
 
 fn failed(key: &BlobKey, action: &'static str, source: object_store::Error) -> StoreError {

@@ -10,6 +10,8 @@ use crate::Result;
 /// The secrets of a hook, sealed. Two while one is being replaced.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HookSecrets {
+    /// The one repository that the hook may speak for; none if for many.
+    pub repository: Option<RepositoryId>,
     /// The one in force.
     pub current: Vec<u8>,
     /// The one before, still good while the forge is told of the new one.
@@ -36,13 +38,17 @@ pub struct NewHook<'a> {
 /// # Errors
 /// The database fails.
 pub async fn secrets_for(conn: &mut PgConnection, forge_hook_id: i64) -> Result<Option<HookSecrets>> {
-    Ok(sqlx::query_as!(
-        HookSecrets,
-        "select secret_current as current, secret_previous as previous from hooks where forge_hook_id = $1",
+    let row = sqlx::query!(
+        "select repository_id, secret_current, secret_previous from hooks where forge_hook_id = $1",
         forge_hook_id
     )
     .fetch_optional(conn)
-    .await?)
+    .await?;
+    Ok(row.map(|row| HookSecrets {
+        repository: row.repository_id.map(RepositoryId::from_uuid),
+        current: row.secret_current,
+        previous: row.secret_previous,
+    }))
 }
 
 /// Stores a registration, or replaces its secrets.

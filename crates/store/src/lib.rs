@@ -27,12 +27,14 @@ pub mod deliveries;
 pub mod histories;
 pub mod hooks;
 pub mod intents;
+pub mod locks;
 pub mod logs;
 pub mod model_calls;
 pub mod pacing;
 pub mod partitions;
 pub mod refusals;
 pub mod repositories;
+pub mod repository_events;
 pub mod runs;
 pub mod slots;
 pub mod steps;
@@ -56,19 +58,26 @@ impl Store {
     /// # Errors
     /// The address is no Postgres URL, or nothing answers there.
     pub async fn connect(url: &str, max_connections: u32) -> Result<Self> {
-        let options: PgConnectOptions = url.parse()?;
-        // A webhook is answered within 8 s, so a statement or a lock that takes longer than this helps nobody.
-        let options = options.application_name("codex-k8s").options([
-            ("statement_timeout", "5s"),
-            ("lock_timeout", "4s"),
-            ("idle_in_transaction_session_timeout", "30s"),
-        ]);
-        let pool = PgPoolOptions::new()
-            .max_connections(max_connections)
-            .acquire_timeout(Duration::from_secs(3))
-            .connect_with(options)
-            .await?;
+        let pool = pool_options(max_connections).connect_with(connect_options(url)?).await?;
         Ok(Self { pool })
+    }
+
+    /// Connects when first used, so that a role starts while the database is down.
+    ///
+    /// # Errors
+    /// The address is no Postgres URL.
+    pub fn connect_lazy(url: &str, max_connections: u32) -> Result<Self> {
+        let pool = pool_options(max_connections).connect_lazy_with(connect_options(url)?);
+        Ok(Self { pool })
+    }
+
+    /// Asks the database for a sign of life.
+    ///
+    /// # Errors
+    /// It gives none.
+    pub async fn ping(&self) -> Result<()> {
+        sqlx::query!("select 1 as one").fetch_one(&self.pool).await?;
+        Ok(())
     }
 
     /// Takes a pool that is there already.
@@ -98,4 +107,18 @@ impl Store {
     pub const fn pool(&self) -> &PgPool {
         &self.pool
     }
+}
+
+fn connect_options(url: &str) -> Result<PgConnectOptions> {
+    let options: PgConnectOptions = url.parse()?;
+    // A webhook is answered within 8 s, so a statement or a lock that takes longer than this helps nobody.
+    Ok(options.application_name("codex-k8s").options([
+        ("statement_timeout", "5s"),
+        ("lock_timeout", "4s"),
+        ("idle_in_transaction_session_timeout", "30s"),
+    ]))
+}
+
+fn pool_options(max_connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new().max_connections(max_connections).acquire_timeout(Duration::from_secs(3))
 }
