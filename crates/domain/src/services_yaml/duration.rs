@@ -100,6 +100,7 @@ impl JsonSchema for HumanDuration {
         json_schema!({
             "type": "string",
             "description": "A duration such as `90s`, `10m` or `1h30m`.",
+            "format": super::schema::DURATION_FORMAT,
             "pattern": "^([0-9]{1,3}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$",
             "minLength": 2,
         })

@@ -3,7 +3,12 @@
 //! The model is versioned; the file of today is `version: 1`. Without a file everything has a default.
 
 mod duration;
+mod meaning;
 mod model;
+mod node;
+mod parse;
+mod problem;
+mod schema;
 
 pub use self::{
     duration::{HumanDuration, InvalidDuration},
@@ -11,4 +16,6 @@ pub use self::{
         AgentConfig, AgentLimitsConfig, AgentName, BuildConfig, CheckConfig, EnvironmentConfig, InvalidAgentName,
         Learning, LimitsConfig, ServiceConfig, ServicesYaml, TriggersConfig, Version,
     },
+    problem::{FILE_NAME, Problem, Problems},
+    schema::json_schema,
 };

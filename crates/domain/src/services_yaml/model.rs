@@ -10,6 +10,7 @@ use crate::agents::BuiltIn;
 
 /// Settings of a project for codex-k8s, read from `services.yaml` at the root of the default branch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "services.yaml of codex-k8s")]
 #[serde(deny_unknown_fields)]
 pub struct ServicesYaml {
     /// Version of this file's form.

@@ -1,0 +1,3 @@
+//! The domain as its users see it.
+
+mod services_yaml;

@@ -1,0 +1,210 @@
+//! `services.yaml`: what is read, what is refused and in which words, and the published schema.
+
+use domain::services_yaml::{Learning, ServicesYaml, json_schema};
+
+const FULL: &str = r#"
+version: 1
+agents:
+  dev:
+    model: "4.1"
+    limits: { minutes: 30, log_mb: 5 }
+    prompt: |
+      Use tabs.
+    protected_paths_allow: [".github/workflows/docs.yml"]
+  fast:
+    extends: planner
+triggers:
+  labels:
+    run:dev: dev
+    ai plan: fast
+  pull_request_labels:
+    need:reviewer: reviewer
+  commands: no
+checks:
+  - name: test
+    run: cargo test
+    timeout: 1h30m
+  - name: lint
+    run: cargo clippy
+documents:
+  - docs/*.md
+services:
+  web:
+    build: { context: web }
+    deploy: [deploy/web.yaml]
+  cache:
+    image: valkey/valkey:8
+environments:
+  staging:
+    url: https://staging.example.com
+  production:
+    approval: true
+slots: 2
+learning: off
+limits:
+  max_files: 10
+"#;
+
+#[test]
+fn a_full_file_is_read() {
+    let config = ServicesYaml::parse(&FULL.replace("commands: no", "commands: false")).unwrap();
+    let dev = domain::agents::find(&config, "dev").unwrap();
+    assert_eq!((dev.model.as_str(), dev.limits.minutes), ("4.1", 30));
+    assert_eq!(dev.prompt_addition, "Use tabs.\n");
+    assert_eq!(config.checks[0].timeout.as_secs(), 5400);
+    assert_eq!(config.checks[1].timeout.as_secs(), 600);
+    assert_eq!(config.services["web"].build.as_ref().unwrap().dockerfile, "Dockerfile");
+    assert_eq!((config.slots, config.learning, config.triggers.commands), (Some(2), Learning::Off, false));
+    assert_eq!((config.limits.max_files, config.limits.runs_per_hour), (10, 6));
+    let stored = serde_json::to_value(&config).unwrap();
+    assert_eq!(serde_json::from_value::<ServicesYaml>(stored).unwrap(), config);
+}
+
+#[test]
+fn little_is_needed() {
+    for text in ["version: 1", "version: 1\nagents:\nchecks:\nslots: ~\n", "{version: 1}", "\u{feff}version: 1\r\n"] {
+        assert_eq!(ServicesYaml::parse(text), Ok(ServicesYaml::default()), "{text:?}");
+    }
+}
+
+/// The file, and every problem as it is shown.
+#[test]
+fn what_is_wrong_is_told_with_its_place() {
+    let table: &[(&str, &[&str])] = &[
+        ("", &["1:1: field `version` is missing; begin the file with `version: 1`"]),
+        ("# nothing\n", &["2:1: field `version` is missing; begin the file with `version: 1`"]),
+        ("[1]", &["1:1: a mapping is expected here, and there is a list"]),
+        ("version: 2", &["1:10: version: `2` is not allowed here; did you mean `1`?"]),
+        (
+            "version: 1\nagent: {}\ncolour: red\nslots: 0",
+            &[
+                "2:1: agent: field `agent` is not known; did you mean `agents`?",
+                "3:1: colour: field `colour` is not known; known are `agents`, `checks`, `documents`, `environments`, \
+                 `learning`, `limits`, `services`, `slots`, `triggers`, `version`",
+                "4:8: slots: 0 is not a whole number from 1 to 50",
+            ],
+        ),
+        (
+            "version: 1\nagents:\n  dev:\n    modell: x\n    limits: {minutes: many}",
+            &[
+                "4:5: agents.dev.modell: field `modell` is not known; did you mean `model`?",
+                "5:23: agents.dev.limits.minutes: a whole number is expected here, and there is text",
+            ],
+        ),
+        (
+            "version: 1\nagents:\n  Dev: {}\n  deb: {}\n  x:\n  dev: {extends: writer, model: 4.1}",
+            &[
+                "3:3: agents.Dev: `Dev` can't be a name here; a name is a lower-case letter, then at most 39 lower-case \
+                 letters, digits and dashes",
+                "5:4: agents.x: a mapping is expected here, and there is nothing; write `{}` if all of it is as usual",
+                "6:18: agents.dev.extends: `writer` is not allowed here; allowed are `dev`, `reviewer`, `planner`, `docs`",
+                "6:33: agents.dev.model: text is expected here, and there is a number; put it in quotes",
+            ],
+        ),
+        (
+            "version: 1\nagents:\n  deb: {}\n  x: {}",
+            &[
+                "3:8: agents.deb: there is no built-in agent `deb`; did you mean `dev`? An own agent says `extends: dev` \
+                 or the like",
+                "4:6: agents.x: there is no built-in agent `x`; say which one it extends: dev, reviewer, planner, docs",
+            ],
+        ),
+        (
+            "version: 1\nchecks:\n  - {name: a, run: x, timeout: 5 minutes}\n  - run: y\n  - {name: \"\", run: z}",
+            &[
+                "3:32: checks[0].timeout: `5 minutes` is not a duration: write it like `90s`, `10m` or `1h30m`, from a \
+                 second to a week",
+                "4:5: checks[1]: field `name` is missing",
+                "5:12: checks[2].name: the text is empty",
+            ],
+        ),
+        (
+            "version: 1\nchecks:\n  - {name: a, run: x}\n  - {name: a, run: y}\ndocuments: ['a/{b', /etc/*, ../x]",
+            &[
+                "4:12: checks[1].name: there are two checks of the name `a`",
+                "5:13: documents[0]: `a/{b` is not a glob: unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?)",
+                "5:21: documents[1]: `/etc/*` must be relative to the root of the repository, without `..`",
+                "5:29: documents[2]: `../x` must be relative to the root of the repository, without `..`",
+            ],
+        ),
+        (
+            "version: 1\ntriggers:\n  labels: {go: nobody, codex:x: dev, r: reviewer}\n  pull_request_labels: {p: dev}\n  commands: no",
+            &["5:13: triggers.commands: `true` or `false` is expected here, and there is text"],
+        ),
+        (
+            "version: 1\ntriggers:\n  labels:\n    go: nobody\n    codex:x: dev\n    r: reviewer\n  pull_request_labels: {p: dev}",
+            &[
+                "4:9: triggers.labels.go: there is no agent `nobody`; there are dev, docs, planner, reviewer",
+                "5:14: triggers.labels[\"codex:x\"]: labels with `codex:` show the state of a run and can't start one",
+                "6:8: triggers.labels.r: agent `reviewer` reviews pull requests and can't be started from an issue",
+                "7:28: triggers.pull_request_labels.p: agent `dev` writes changes and is started from an issue",
+            ],
+        ),
+        (
+            "version: 1\nservices:\n  Web: {image: a}\n  b: {}\n  c: {image: a, build: {context: ../x}}\nenvironments:\n  s: {url: ftp://x}",
+            &[
+                "3:8: services.Web: `Web` can't be a name here; 1 to 40 lower-case letters, digits and dashes, no dash at \
+                 either end",
+                "4:6: services.b: `image` or `build` is missing",
+                "5:6: services.c: either `image` or `build` is given, not both",
+                "5:34: services.c.build.context: `../x` must be relative to the root of the repository, without `..`",
+                "7:12: environments.s.url: `ftp://x` is not an address; begin it with `https://`",
+            ],
+        ),
+        ("version: 1\nlearning: ful", &["2:11: learning: `ful` is not allowed here; did you mean `full`?"]),
+        (
+            "version: 1\nlearning: \"\\0\"\nagents: {dev: {model: \"a\\0\"}}",
+            &[
+                "2:11: learning: `\\0` is not allowed here; allowed are `off`, `summary`, `full`",
+                "3:23: agents.dev.model: the text contains a NUL character",
+            ],
+        ),
+        ("version: 1\nversion: 1", &["2:1: this is not YAML as it is read here: duplicate mapping key: version"]),
+        ("version: 1\nchecks: [", &["2:9: this is not YAML as it is read here: unclosed bracket '['"]),
+    ];
+    let mut wrong = String::new();
+    for (text, expected) in table {
+        let problems = ServicesYaml::parse(text).unwrap_err().to_string();
+        let expected: Vec<String> =
+            expected.iter().map(|line| format!("services.yaml:{line}").replace("\\0", "\0")).collect();
+        let given: Vec<&str> = problems.lines().collect();
+        if given != expected {
+            wrong += &format!("{text:?}\n  given    {given:#?}\n  expected {expected:#?}\n");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn an_alias_bomb_and_a_huge_file_are_refused() {
+    let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned()
+        + &(b'b'..=b'k')
+            .map(|c| {
+                let (this, last) = (char::from(c), char::from(c - 1));
+                format!("{this}: &{this} [*{last},*{last},*{last},*{last},*{last},*{last},*{last},*{last},*{last}]\n")
+            })
+            .collect::<String>();
+    assert!(ServicesYaml::parse(&bomb).is_err());
+    let huge = ServicesYaml::parse(&"#".repeat(300_000)).unwrap_err().to_string();
+    assert!(huge.ends_with("the file has 300000 bytes; 262144 is the limit"), "{huge}");
+}
+
+#[test]
+fn the_published_schema_is_fresh() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/services.schema.json");
+    let schema = json_schema();
+    if std::env::var_os("UPDATE_SCHEMA").is_some_and(|value| value == "1") {
+        std::fs::write(path, serde_json::to_string_pretty(&schema).unwrap() + "\n").unwrap();
+    }
+    let published = std::fs::read_to_string(path).unwrap_or_default();
+    let published: Option<serde_json::Value> = serde_json::from_str(&published).ok();
+    let fresh = published == Some(schema.to_value());
+    assert!(fresh, "docs/services.schema.json is stale: run UPDATE_SCHEMA=1 cargo test -p domain");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_file_makes_it_panic(text in "(version: 1\n)?([a-z]{1,8}:[ \n]( |- |\\{|\\[|\"|&a|\\*a|[a-z0-9]{1,5}|\n){0,8}\n?){0,6}") {
+        let _ = ServicesYaml::parse(&text);
+    }
+}
