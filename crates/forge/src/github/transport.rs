@@ -10,7 +10,10 @@ use http::{
 use http_body_util::BodyExt;
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_timeout::TimeoutConnector;
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioTimer},
+};
 use octocrab::{
     AuthState, OctoBody, Octocrab, OctocrabBuilder,
     service::middleware::{auth_header::AuthHeaderLayer, base_uri::BaseUriLayer, extra_headers::ExtraHeadersLayer},
@@ -130,7 +133,11 @@ impl Transport {
         connector.set_connect_timeout(Some(timeouts.connect));
         connector.set_read_timeout(Some(timeouts.read));
         connector.set_write_timeout(Some(timeouts.write));
-        let http = Client::builder(TokioExecutor::new()).build::<_, OctoBody>(connector);
+        // The read limit runs on while a connection idles: one that has idled long would cut the next request short.
+        let http = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(timeouts.read / 3)
+            .build::<_, OctoBody>(connector);
 
         // octocrab's own stack would follow redirects of writes as reads, and name itself as the user agent.
         let built = OctocrabBuilder::new_empty()
