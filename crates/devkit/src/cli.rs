@@ -8,8 +8,10 @@ use crate::{
     console,
     layout::{Layout, LayoutError},
     processes::{self, LaunchOrder, WardenOrder},
+    roles::{self, OwnRole, RoleError},
     testing::{self, Layer, Selection, TestingError},
     tools::{self, ToolError},
+    up::{self, Role, UpError},
 };
 
 /// Runs the platform on this machine, and its tests.
@@ -22,6 +24,29 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Start the platform on this machine.
+    Up {
+        /// Return when everything is ready, and leave it running.
+        #[arg(long)]
+        detach: bool,
+        /// The first of the ports.
+        #[arg(long, value_name = "N", default_value_t = up::DEFAULT_PORT_BASE)]
+        port_base: u16,
+        #[arg(long, hide = true)]
+        own_session: bool,
+    },
+    /// Stop the platform, and the test services of `env`.
+    Down,
+    /// Show what runs and where.
+    Status,
+    /// Print what a role has written.
+    Logs {
+        /// Whose.
+        role: Role,
+        /// And what it will write, until Ctrl-C.
+        #[arg(short, long)]
+        follow: bool,
+    },
     /// Run the tests on real services.
     Test {
         /// One layer only.
@@ -47,6 +72,11 @@ enum Command {
     Warden(WardenOrder),
     #[command(hide = true)]
     KeepTestServices,
+    #[command(hide = true)]
+    Role {
+        /// Which one to be.
+        role: OwnRole,
+    },
 }
 
 /// Why a command failed.
@@ -56,6 +86,10 @@ enum Failure {
     Layout(#[from] LayoutError),
     #[error(transparent)]
     Tool(#[from] ToolError),
+    #[error(transparent)]
+    Up(#[from] UpError),
+    #[error(transparent)]
+    Role(#[from] RoleError),
     #[error(transparent)]
     Testing(#[from] TestingError),
     #[error("the asynchronous runtime cannot be built")]
@@ -78,40 +112,58 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Launch(order) => {
             console::complain(&processes::launch(&order));
-            return Ok(ExitCode::from(127));
+            Ok(ExitCode::from(127))
         }
         Command::Warden(order) => {
             processes::stand_guard(&order);
-            return Ok(ExitCode::SUCCESS);
+            Ok(ExitCode::SUCCESS)
         }
-        _ => {}
+        Command::Role { role } => be(role),
+        command => command_of_a_person(command, &Layout::find()?),
     }
-    let layout = Layout::find()?;
+}
+
+fn command_of_a_person(command: Command, layout: &Layout) -> Result<ExitCode, Failure> {
     match command {
+        Command::Up { detach: true, port_base, .. } => up::detach(layout, port_base)?,
+        Command::Up { port_base, own_session, .. } => {
+            if own_session {
+                // Away from the terminal that the command was given in.
+                let _ = nix::unistd::setsid();
+            }
+            block_on(up::up(layout, port_base))??;
+        }
+        Command::Down => up::down(layout)?,
+        Command::Status => up::status(layout)?,
+        Command::Logs { role, follow } => up::show_log(layout, role, follow)?,
         Command::Test { layer, full, rest } => {
             let selection = Selection { layer, full, rest };
-            let passed = block_on(testing::run(&layout, &selection))??;
-            Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            if !block_on(testing::run(layout, &selection))?? {
+                return Ok(ExitCode::FAILURE);
+            }
         }
         Command::Env { stop: true } => {
-            let stopped = testing::stop_kept(&layout);
+            let stopped = testing::stop_kept(layout);
             console::say(if stopped { "Test services stopped." } else { "No test services run." });
-            Ok(ExitCode::SUCCESS)
         }
         Command::Env { stop: false } => {
             console::keep_output_for_data();
-            for (name, value) in testing::export_lines(&layout)? {
+            for (name, value) in testing::export_lines(layout)? {
                 console::data(format_args!("export {name}='{value}'"));
             }
-            Ok(ExitCode::SUCCESS)
         }
-        Command::Tools => install_tools(&layout),
-        Command::KeepTestServices => {
-            block_on(testing::keep(&layout))??;
-            Ok(ExitCode::SUCCESS)
-        }
-        Command::Launch(_) | Command::Warden(_) => Ok(ExitCode::SUCCESS),
+        Command::Tools => install_tools(layout)?,
+        Command::KeepTestServices => block_on(testing::keep(layout))??,
+        Command::Launch(_) | Command::Warden(_) | Command::Role { .. } => {}
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A role works for many at once, so unlike the supervisor it uses every core.
+fn be(role: OwnRole) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;
+    runtime.block_on(roles::run(role))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Everything runs on the main thread: processes are tied to the thread that started them.
@@ -120,7 +172,7 @@ fn block_on<F: Future>(work: F) -> Result<F::Output, Failure> {
     Ok(runtime.block_on(work))
 }
 
-fn install_tools(layout: &Layout) -> Result<ExitCode, Failure> {
+fn install_tools(layout: &Layout) -> Result<(), Failure> {
     let tools = tools::platform_tools(&layout.cache)?;
     let materials = tools::test_materials(&layout.cache)?;
     for (name, path) in [
@@ -132,5 +184,5 @@ fn install_tools(layout: &Layout) -> Result<ExitCode, Failure> {
     ] {
         console::say(format_args!("  {name:<10} {}", path.display()));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

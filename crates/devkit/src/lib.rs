@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod console;
 pub mod disk;
+pub mod github;
 pub mod layout;
 pub mod model;
 pub mod private_file;
@@ -11,3 +12,5 @@ pub mod secrets;
 pub mod services;
 pub mod testing;
 pub mod tools;
+pub mod roles;
+pub mod up;

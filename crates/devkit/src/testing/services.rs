@@ -18,9 +18,6 @@ use crate::{
     tools::{TestMaterials, Tools},
 };
 
-/// The database that tests make theirs from.
-pub const TEMPLATE: &str = "codex_k8s_template";
-
 const READY_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -34,7 +31,7 @@ pub struct TestServices {
 }
 
 impl TestServices {
-    /// Starts fresh services and makes the template database.
+    /// Starts fresh services. The tests of the store make the template of the databases when they first need it.
     ///
     /// # Errors
     /// When one of them does not come up.
@@ -66,9 +63,7 @@ impl TestServices {
         await_ready(&program, &mut engine, &temporal.readiness(), READY_LIMIT).await?;
         step.done("ready, in memory, for tests");
 
-        let services = Self { folder, postgres, temporal, processes: vec![server, engine] };
-        ensure_template(&services.postgres).await?;
-        Ok(services)
+        Ok(Self { folder, postgres, temporal, processes: vec![server, engine] })
     }
 
     /// What tests find in their environment.
@@ -99,14 +94,6 @@ impl TestServices {
 
 fn marker(folder: &Path) -> String {
     folder.to_string_lossy().into_owned()
-}
-
-/// Makes the template database, with the schema of this tree.
-async fn ensure_template(postgres: &Postgres) -> Result<(), TestingError> {
-    let step = Step::start("template");
-    postgres.ensure_database(TEMPLATE).await?;
-    step.done("database template ready");
-    Ok(())
 }
 
 /// Deletes the folders of earlier runs that were killed.

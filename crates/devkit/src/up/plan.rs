@@ -1,0 +1,261 @@
+//! Which roles run, and what each of them is told.
+
+use std::{env, ffi::OsString, path::PathBuf};
+
+use super::{
+    Keys, Ports, Role,
+    addresses::{loopback, url},
+};
+use crate::{
+    layout::Layout,
+    processes::Program,
+    services::{Postgres, Readiness, Temporal},
+    tools::Tools,
+};
+
+/// The name of the local installation.
+const INSTANCE: &str = "dev";
+/// The platform's database.
+pub(super) const DATABASE: &str = "codex_k8s";
+
+/// Where requests to the model go, and the key for it.
+#[derive(Debug, Clone)]
+pub(super) struct Model {
+    pub(super) upstream: String,
+    key: String,
+    /// Whether the scripted model is what answers there.
+    pub(super) scripted: bool,
+}
+
+impl Model {
+    /// A real endpoint, if the caller's environment names one or has a key; else the scripted model.
+    pub(super) fn choose(ports: Ports, keys: &Keys) -> Self {
+        let value = |name| env::var(name).ok().filter(|text: &String| !text.trim().is_empty());
+        let (upstream, key) = (value("MODEL_UPSTREAM_URL"), value("OPENAI_API_KEY"));
+        if upstream.is_none() && key.is_none() {
+            return Self { upstream: url(ports.model()), key: keys.model_key.clone(), scripted: true };
+        }
+        Self {
+            upstream: upstream.unwrap_or_else(|| "https://api.openai.com".to_owned()),
+            // An endpoint on one's own machine often wants none, and the model gateway always sends one.
+            key: key.unwrap_or_else(|| keys.model_key.clone()),
+            scripted: false,
+        }
+    }
+}
+
+/// A role ready to be started.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) role: Role,
+    pub(super) program: Program,
+    pub(super) readiness: Readiness,
+    /// What to say once it is ready.
+    pub(super) place: String,
+}
+
+/// Everything that the plans of the roles are made from.
+#[derive(Debug)]
+pub(super) struct Plan<'a> {
+    pub(super) layout: &'a Layout,
+    pub(super) ports: Ports,
+    pub(super) keys: &'a Keys,
+    pub(super) tools: &'a Tools,
+    pub(super) model: &'a Model,
+    pub(super) marker: &'a str,
+}
+
+impl Plan<'_> {
+    /// The roles in the order in which they start. The first two are services and come before the schema.
+    pub(super) fn roles(&self) -> Vec<Role> {
+        let mut roles = vec![Role::Forge];
+        if self.model.scripted {
+            roles.push(Role::Model);
+        }
+        roles.extend([Role::ModelGateway, Role::Gateway, Role::Worker]);
+        roles
+    }
+
+    /// The database.
+    pub(super) fn postgres(&self, postgres: &Postgres) -> Planned {
+        Planned {
+            role: Role::Postgres,
+            program: postgres.program(self.log(Role::Postgres), self.marker),
+            readiness: postgres.readiness(),
+            place: format!("port {}", self.ports.postgres()),
+        }
+    }
+
+    /// The engine.
+    pub(super) fn temporal(&self) -> Planned {
+        let folder = self.data("temporal");
+        let temporal = Temporal {
+            command: self.tools.temporal.clone(),
+            database: Some(folder.join("temporal.db")),
+            folder,
+            port: self.ports.temporal(),
+            http_port: self.ports.temporal_http(),
+            ui_port: Some(self.ports.temporal_ui()),
+        };
+        Planned {
+            role: Role::Temporal,
+            program: temporal.program(self.log(Role::Temporal), self.marker),
+            readiness: temporal.readiness(),
+            place: format!("port {}, web UI {}", self.ports.temporal(), url(self.ports.temporal_ui())),
+        }
+    }
+
+    /// A role that is this program itself, told what it is by its argument and its environment.
+    pub(super) fn own(&self, role: Role, database_url: &str) -> Planned {
+        let (readiness, place) = match self.port(role) {
+            Some(port) => (Readiness::Port(loopback(port)), url(port)),
+            None => (Readiness::File(self.ready_file(role)), "polling for work".to_owned()),
+        };
+        Planned {
+            role,
+            program: Program {
+                name: role.name().to_owned(),
+                file: None,
+                arguments: vec!["role".into(), role.name().into()],
+                environment: self.environment(role, database_url),
+                log: self.log(role),
+                folder: self.data(""),
+                owner: None,
+                stop_signal: nix::sys::signal::Signal::SIGTERM,
+                marker: self.marker.to_owned(),
+            },
+            readiness,
+            place,
+        }
+    }
+
+    /// Folders that must be there before anything starts.
+    pub(super) fn folders(&self) -> Vec<PathBuf> {
+        ["temporal", "forge", "blobs", "mirrors", "jobs", "ready", "secrets", "scratch"]
+            .into_iter()
+            .map(|name| self.data(name))
+            .collect()
+    }
+
+    fn port(&self, role: Role) -> Option<u16> {
+        match role {
+            Role::Forge => Some(self.ports.forge()),
+            Role::Model => Some(self.ports.model()),
+            Role::Gateway => Some(self.ports.gateway()),
+            Role::ModelGateway => Some(self.ports.model_gateway()),
+            Role::Postgres | Role::Temporal | Role::Worker => None,
+        }
+    }
+
+    fn data(&self, name: &str) -> PathBuf {
+        self.layout.platform_data().join(name)
+    }
+
+    fn log(&self, role: Role) -> PathBuf {
+        self.layout.logs().join(format!("{}.log", role.name()))
+    }
+
+    fn ready_file(&self, role: Role) -> PathBuf {
+        self.data("ready").join(role.name())
+    }
+
+    /// What a role finds in its environment. Each secret is given only to the roles that need it.
+    fn environment(&self, role: Role, database_url: &str) -> Vec<(String, OsString)> {
+        let ports = self.ports;
+        let mut list = Variables::default();
+        list.text("CODEX_K8S_INSTANCE", INSTANCE);
+        list.text("LOG_FORMAT", "text");
+        list.text("GATEWAY_URL", url(ports.gateway()));
+        list.text("MODEL_GATEWAY_URL", url(ports.model_gateway()));
+        list.text("FORGE_URL", url(ports.forge()));
+        list.text("TEMPORAL_ADDRESS", format!("127.0.0.1:{}", ports.temporal()));
+        list.path("CODEX_K8S_READY_FILE", self.ready_file(role));
+        match role {
+            Role::Postgres | Role::Temporal => {}
+            Role::Forge => {
+                list.text("FORGE_BIND", loopback(ports.forge()).to_string());
+                list.path("FORGE_DATA_DIR", self.data("forge"));
+                list.path("FORGE_TOKENS_FILE", self.keys.forge_tokens_file.clone());
+                list.text("WEBHOOK_SECRET", &self.keys.webhook_secret);
+            }
+            Role::Model => {
+                list.text("MODEL_BIND", loopback(ports.model()).to_string());
+                list.text("MODEL_KEY", &self.model.key);
+            }
+            Role::Gateway => {
+                list.text("GATEWAY_BIND", loopback(ports.gateway()).to_string());
+                list.text("DATABASE_URL", database_url);
+                list.text("WEBHOOK_SECRET", &self.keys.webhook_secret);
+                list.path("GATEWAY_KEY_FILE", self.keys.gateway_key_file.clone());
+                list.text("SEALING_PUBLIC_KEY", &self.keys.sealing_public_key);
+                list.path("BLOB_DIR", self.data("blobs"));
+            }
+            Role::Worker => {
+                list.text("DATABASE_URL", database_url);
+                list.path("SEALING_PRIVATE_KEY_FILE", self.keys.sealing_private_key_file.clone());
+                list.path("RUN_TOKEN_KEY_FILE", self.keys.run_token_key_file.clone());
+                list.path("BLOB_DIR", self.data("blobs"));
+                list.path("MIRROR_DIR", self.data("mirrors"));
+                list.path("SCRATCH_DIR", self.data("scratch"));
+                list.path("JOBS_DIR", self.data("jobs"));
+                list.path("CODEX_K8S_CODEX", self.tools.codex.clone());
+            }
+            Role::ModelGateway => {
+                list.text("MODEL_GATEWAY_BIND", loopback(ports.model_gateway()).to_string());
+                list.text("DATABASE_URL", database_url);
+                list.text("MODEL_UPSTREAM_URL", &self.model.upstream);
+                list.text("OPENAI_API_KEY", &self.model.key);
+            }
+        }
+        list.0
+    }
+}
+
+#[derive(Default)]
+struct Variables(Vec<(String, OsString)>);
+
+impl Variables {
+    fn text(&mut self, name: &str, value: impl AsRef<str>) {
+        self.0.push((name.to_owned(), value.as_ref().into()));
+    }
+
+    fn path(&mut self, name: &str, value: PathBuf) {
+        self.0.push((name.to_owned(), value.into_os_string()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holders(secret: &str) -> Vec<&'static str> {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout {
+            tree: folder.path().to_owned(),
+            cache: folder.path().to_owned(),
+            instance: folder.path().to_owned(),
+        };
+        let keys = Keys::load_or_make(folder.path()).unwrap();
+        let tools = Tools { temporal: "t".into(), postgres_bin: "p".into(), codex: "c".into() };
+        let ports = Ports::from_base(super::super::DEFAULT_PORT_BASE).unwrap();
+        let model = Model { upstream: url(ports.model()), key: keys.model_key.clone(), scripted: true };
+        let plan = Plan { layout: &layout, ports, keys: &keys, tools: &tools, model: &model, marker: "m" };
+        plan.roles()
+            .into_iter()
+            .filter(|role| plan.environment(*role, "postgres://x").iter().any(|(name, _)| name == secret))
+            .map(Role::name)
+            .collect()
+    }
+
+    #[test]
+    fn each_secret_reaches_only_the_roles_that_need_it() {
+        assert_eq!(holders("OPENAI_API_KEY"), ["model-gateway"]);
+        assert_eq!(holders("MODEL_KEY"), ["model"]);
+        assert_eq!(holders("SEALING_PRIVATE_KEY_FILE"), ["worker"]);
+        assert_eq!(holders("RUN_TOKEN_KEY_FILE"), ["worker"]);
+        assert_eq!(holders("GATEWAY_KEY_FILE"), ["gateway"]);
+        assert_eq!(holders("WEBHOOK_SECRET"), ["forge", "gateway"]);
+        assert_eq!(holders("FORGE_TOKENS_FILE"), ["forge"]);
+        assert_eq!(holders("DATABASE_URL"), ["model-gateway", "gateway", "worker"]);
+    }
+}

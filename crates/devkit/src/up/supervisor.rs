@@ -1,0 +1,256 @@
+//! The process that starts the roles, keeps them alive and ends them.
+
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use clap::ValueEnum;
+use store::Store;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+};
+
+use super::{
+    Keys, Ports, State, UpError,
+    keeper::{Event, Keeper},
+    lock::UpLock,
+    plan::{DATABASE, Model, Plan, Planned},
+};
+use crate::{
+    console::{Step, say, seconds},
+    disk,
+    layout::Layout,
+    processes::{Running, Warden, end_marked},
+    roles::OwnRole,
+    services::{Durability, Postgres, ServiceError, await_ready},
+    tools,
+};
+
+/// Room for a day's work.
+const NEEDED_MIB: u64 = 512;
+const READY_LIMIT: Duration = Duration::from_secs(60);
+
+/// Starts the platform and stays until asked to stop.
+///
+/// # Errors
+/// When it runs already, or something it needs is missing or does not start.
+pub async fn up(layout: &Layout, port_base: u16) -> Result<(), UpError> {
+    let began = Instant::now();
+    let ports = Ports::from_base(port_base)?;
+    let _lock = UpLock::take(layout)?;
+    let mut stop = StopSignals::listen()?;
+    demand_room(layout)?;
+    let marker = layout.platform_data().to_string_lossy().into_owned();
+    clean_up_after_predecessor(layout, &marker);
+    let tools = tools::platform_tools(&layout.cache)?;
+    ports.demand_free()?;
+    let keys = Keys::load_or_make(&layout.platform_data().join("secrets"))?;
+    let model = Model::choose(ports, &keys);
+    let plan = Plan { layout, ports, keys: &keys, tools: &tools, model: &model, marker: &marker };
+    for folder in plan.folders() {
+        fs::create_dir_all(&folder).map_err(UpError::files("create", folder))?;
+    }
+    rotate_logs(layout);
+    let jobs = layout.platform_data().join("jobs");
+    let warden = Warden::post(&marker, &jobs).map_err(UpError::system("post a warden"))?;
+    let mut supervisor = Supervisor::new(layout, &plan);
+    let outcome = tokio::select! {
+        started = supervisor.start(&plan) => started.map(|()| true),
+        () = stop.received() => Ok(false),
+    };
+    if matches!(outcome, Ok(true)) {
+        banner(&supervisor.state, &model, began.elapsed());
+        supervisor.supervise(&mut stop).await;
+    }
+    supervisor.stop().await;
+    end_marked(&marker, &jobs);
+    warden.dismiss();
+    outcome.map(|_| ())
+}
+
+struct Supervisor {
+    state_file: PathBuf,
+    state: State,
+    keepers: Vec<Keeper>,
+    /// A role that is not ready yet.
+    starting: Option<Running>,
+    events: mpsc::UnboundedReceiver<Event>,
+    reports: mpsc::UnboundedSender<Event>,
+}
+
+impl Supervisor {
+    fn new(layout: &Layout, plan: &Plan<'_>) -> Self {
+        let (reports, events) = mpsc::unbounded_channel();
+        Self {
+            state_file: layout.state_file(),
+            state: State::new(plan.ports, plan.keys, String::new(), plan.model.upstream.clone()),
+            keepers: Vec::new(),
+            starting: None,
+            events,
+            reports,
+        }
+    }
+
+    async fn start(&mut self, plan: &Plan<'_>) -> Result<(), UpError> {
+        let postgres = Postgres::prepare(
+            &plan.tools.postgres_bin,
+            &plan.layout.platform_data().join("postgres"),
+            plan.ports.postgres(),
+            Durability::Kept,
+        )
+        .await?;
+        self.state.postgres_url = postgres.url(DATABASE);
+        self.state.write(&self.state_file)?;
+        self.start_one(plan.postgres(&postgres)).await?;
+        self.start_one(plan.temporal()).await?;
+        let step = Step::start("schema");
+        postgres.ensure_database(DATABASE).await?;
+        let store = Store::connect(&self.state.postgres_url, 1).await?;
+        store::migrate(store.pool()).await?;
+        store.pool().close().await;
+        step.done("up to date");
+        let ours = plan.roles().into_iter().filter(|role| OwnRole::from_str(role.name(), false).is_ok());
+        for role in ours {
+            let planned = plan.own(role, &self.state.postgres_url);
+            self.start_one(planned).await?;
+        }
+        self.state.ready = true;
+        self.state.write(&self.state_file)
+    }
+
+    async fn start_one(&mut self, planned: Planned) -> Result<(), UpError> {
+        let step = Step::start(planned.role.name());
+        planned.readiness.reset();
+        let running = self.starting.insert(planned.program.spawn().map_err(ServiceError::from)?);
+        await_ready(&planned.program, running, &planned.readiness, READY_LIMIT).await?;
+        let Some(running) = self.starting.take() else { return Ok(()) };
+        self.state.pids.insert(planned.role, running.pid());
+        self.keepers.push(Keeper::watch(planned.role, planned.program, running, self.reports.clone()));
+        self.state.write(&self.state_file)?;
+        step.done(planned.place);
+        Ok(())
+    }
+
+    async fn supervise(&mut self, stop: &mut StopSignals) {
+        loop {
+            tokio::select! {
+                () = stop.received() => return,
+                Some(event) = self.events.recv() => self.note(event),
+            }
+        }
+    }
+
+    fn note(&mut self, event: Event) {
+        let time = chrono::Local::now().format("%H:%M:%S");
+        match event {
+            Event::Died { role, how, pause } => {
+                self.state.pids.remove(&role);
+                let name = role.name();
+                say(format_args!(
+                    "{time} {name} ended ({how}); starting it again in {}; see `cargo dev logs {name}`",
+                    seconds(pause)
+                ));
+            }
+            Event::Restarted { role, pid } => {
+                self.state.pids.insert(role, pid);
+                say(format_args!("{time} {} runs again (process {pid})", role.name()));
+            }
+        }
+        if let Err(error) = self.state.write(&self.state_file) {
+            say(format_args!("{time} {error}"));
+        }
+    }
+
+    async fn stop(&mut self) {
+        say("Stopping.");
+        if let Some(running) = self.starting.take() {
+            running.stop(Duration::from_secs(5)).await;
+        }
+        for keeper in self.keepers.drain(..).rev() {
+            let step = Step::start(keeper.role.name());
+            keeper.end().await;
+            step.done("stopped");
+        }
+        let _ = fs::remove_file(&self.state_file);
+    }
+}
+
+/// The signals that ask for an orderly end.
+struct StopSignals {
+    signals: [Signal; 3],
+}
+
+impl StopSignals {
+    fn listen() -> Result<Self, UpError> {
+        let listen = |kind| signal(kind).map_err(UpError::system("listen to signals"));
+        Ok(Self {
+            signals: [
+                listen(SignalKind::interrupt())?,
+                listen(SignalKind::terminate())?,
+                listen(SignalKind::hangup())?,
+            ],
+        })
+    }
+
+    async fn received(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.signals;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+fn demand_room(layout: &Layout) -> Result<(), UpError> {
+    let folders = [layout.platform_data(), layout.dot_dev()];
+    for folder in folders {
+        fs::create_dir_all(&folder).map_err(UpError::files("create", &folder))?;
+        let free_mib = disk::free_mib(&folder).map_err(UpError::files("measure", &folder))?;
+        if free_mib < NEEDED_MIB {
+            return Err(UpError::DiskFull { path: folder, free_mib, needed_mib: NEEDED_MIB });
+        }
+    }
+    Ok(())
+}
+
+/// We hold the lock, so whoever wrote a state file is dead.
+fn clean_up_after_predecessor(layout: &Layout, marker: &str) {
+    let ended = end_marked(marker, &layout.platform_data().join("jobs"));
+    let stale = fs::remove_file(layout.state_file()).is_ok();
+    if stale || ended > 0 {
+        say(format_args!(
+            "An earlier `up` did not end in order; its state file is removed and {ended} processes of it were ended."
+        ));
+    }
+}
+
+/// Keeps the logs of the previous time beside the new ones.
+fn rotate_logs(layout: &Layout) {
+    let Ok(entries) = fs::read_dir(layout.logs()) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|kind| kind == "log") && !path.ends_with("up.log") {
+            let _ = fs::rename(&path, path.with_extension("log.1"));
+        }
+    }
+}
+
+fn banner(state: &State, model: &Model, took: Duration) {
+    let scripted = if model.scripted { "scripted" } else { "real, its key is held by the model gateway alone" };
+    say(format_args!("\nThe platform is up ({}).\n", seconds(took)));
+    for (what, place) in [
+        ("gateway", state.gateway_url.as_str()),
+        ("GitHub stand-in", &state.forge_url),
+        ("Temporal's UI", &state.temporal_ui_url),
+        ("Temporal", &state.temporal_address),
+        ("Postgres", &state.postgres_url),
+    ] {
+        say(format_args!("  {what:<16} {place}"));
+    }
+    say(format_args!("  {:<16} {} ({scripted})", "model", state.model_url));
+    say("\nNext: `cargo dev demo` in another terminal. Ctrl-C or `cargo dev down` stops everything.");
+}
