@@ -5,6 +5,7 @@
 pub mod agents;
 pub mod commands;
 pub mod event;
+pub mod forge_text;
 pub mod ids;
 pub mod intent;
 pub mod job;

@@ -138,10 +138,19 @@ pub const fn state_label(state: RunState, outcome: Option<Outcome>) -> StateLabe
     }
 }
 
+/// How the hidden markers of all our comments begin.
+pub const MARKER_PREFIX: &str = "<!-- codex-k8s:";
+
 /// The hidden marker by which the sticky comment of a run is found again.
 #[must_use]
 pub fn comment_marker(run: crate::ids::RunId) -> String {
     format!("<!-- codex-k8s:run:{run} -->")
+}
+
+/// The hidden marker of the review or the answer that a run posts.
+#[must_use]
+pub fn answer_marker(run: crate::ids::RunId) -> String {
+    format!("{MARKER_PREFIX}answer:{run} -->")
 }
 
 /// The commit status context on the head of our branch.

@@ -1,5 +1,11 @@
 //! What a result may be and what it is worth: limits, protected paths, branch names, the outcome.
 
-pub mod branch;
-pub mod change;
-pub mod outcome;
+mod branch;
+mod change;
+mod outcome;
+
+pub use self::{
+    branch::{PREFIX as BRANCH_PREFIX, name as branch_name, slug},
+    change::{Change, Globs, InvalidGlob, Violation, glob, violations},
+    outcome::{Judgement, judge},
+};

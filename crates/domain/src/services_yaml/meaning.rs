@@ -10,7 +10,7 @@ use super::{
 use crate::{
     agents::{self, AgentRole, BuiltIn},
     event::SubjectKind,
-    policy::change,
+    policy,
 };
 
 /// Longest label that the forge allows.
@@ -95,7 +95,7 @@ fn checks(config: &ServicesYaml, checked: &mut Checked) {
 fn globs(patterns: &[String], at: &Path, checked: &mut Checked) {
     for (index, pattern) in patterns.iter().enumerate() {
         let at = at.index(index);
-        if let Err(error) = change::glob(pattern) {
+        if let Err(error) = policy::glob(pattern) {
             checked.add(&at, error.to_string(), None);
         } else if !is_inside(pattern) {
             checked.add(&at, format!("`{pattern}` must be relative to the root of the repository, without `..`"), None);

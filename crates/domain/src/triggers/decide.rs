@@ -13,9 +13,6 @@ use crate::{
     },
 };
 
-/// The beginning of every hidden marker of ours.
-pub const MARKER_START: &str = "<!-- codex-k8s:";
-
 /// Decides about an event.
 #[must_use]
 pub fn decide(event: &Event, facts: &Facts) -> Verdict {
@@ -173,5 +170,5 @@ fn comment_created(event: &Event, on: &CommentCreated, facts: &Facts) -> Verdict
 
 /// Whether a line begins with a marker of ours. A line that quotes one does not count.
 fn has_marker(body: &str) -> bool {
-    body.lines().any(|line| line.trim_start().starts_with(MARKER_START))
+    body.lines().any(|line| line.trim_start().starts_with(crate::run::MARKER_PREFIX))
 }

@@ -1,0 +1,234 @@
+//! The one comment about a run, edited as it goes on.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::words::{cut, neutral};
+use crate::{
+    ids::{Attempt, RunId},
+    run::{Outcome, RunState, Step, comment_marker},
+    services_yaml::AgentName,
+};
+
+/// Longest cause that is shown.
+const MAX_CAUSE_CHARS: usize = 2_000;
+
+/// What the comment shows.
+#[derive(Clone, Debug)]
+pub struct StickyComment<'a> {
+    /// The run.
+    pub run: RunId,
+    /// Its attempt.
+    pub attempt: Attempt,
+    /// Its agent.
+    pub agent: &'a AgentName,
+    /// Login of the person who asked.
+    pub requested_by: &'a str,
+    /// Where it is.
+    pub state: RunState,
+    /// What it does now.
+    pub step: Option<Step>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// Why it ended so.
+    pub cause: Option<&'a str>,
+    /// Its place in the queue for a slot, 1 being next.
+    pub slot_place: Option<u32>,
+    /// Number of its pull request.
+    pub pull_request: Option<i64>,
+    /// The steps so far, in order.
+    pub steps: &'a [StepLine],
+    /// Calls of the model.
+    pub model_calls: u32,
+    /// Tokens, in and out.
+    pub tokens: u64,
+}
+
+/// One step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepLine {
+    /// Which.
+    pub step: Step,
+    /// When it was begun.
+    pub started_at: DateTime<Utc>,
+    /// When it was over.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// How often it was begun.
+    pub tries: u32,
+}
+
+/// Writes the comment. Its first line is the hidden marker by which it is found again.
+#[must_use]
+pub fn sticky_comment(of: &StickyComment<'_>) -> String {
+    let mut text = format!("{}\n### {}\n\n", comment_marker(of.run), headline(of));
+    if let Some(number) = of.pull_request {
+        let _ = writeln!(text, "The change is in pull request #{number}.\n");
+    }
+    if let Some(cause) = of.cause.map(str::trim).filter(|cause| !cause.is_empty()) {
+        let _ = writeln!(text, "{}\n", sentence(&cut(&neutral(cause), MAX_CAUSE_CHARS)));
+    }
+    if !of.steps.is_empty() {
+        text.push_str(&table(of));
+    }
+    let _ = writeln!(text, "\n{}\n", hint(of));
+    text.push_str(&footer(of));
+    text
+}
+
+fn headline(of: &StickyComment<'_>) -> String {
+    let agent = of.agent;
+    match (of.state, of.outcome) {
+        (RunState::Queued, _) => format!("Agent `{agent}`: accepted"),
+        (RunState::Waiting, _) => match of.slot_place.filter(|&place| place > 0) {
+            Some(1) => format!("Agent `{agent}`: waiting for a free slot, next in line"),
+            Some(place) => format!("Agent `{agent}`: waiting for a free slot, number {place} in line"),
+            None => format!("Agent `{agent}`: waiting for a free slot"),
+        },
+        (RunState::Working, _) => match of.step {
+            Some(step) => format!("Agent `{agent}`: {}", step.describe()),
+            None => format!("Agent `{agent}`: at work"),
+        },
+        (RunState::Finished, Some(outcome)) => format!("Agent `{agent}`: {}", outcome.describe()),
+        (RunState::Finished, None) => format!("Agent `{agent}`: ended"),
+    }
+}
+
+fn table(of: &StickyComment<'_>) -> String {
+    let mut table = "| step | begun (UTC) | took |\n|---|---|---|\n".to_owned();
+    for line in of.steps {
+        let took = match (line.finished_at, of.state) {
+            (Some(end), _) => duration(end - line.started_at),
+            (None, RunState::Finished) => "did not end".to_owned(),
+            (None, _) => "at it".to_owned(),
+        };
+        let tries = if line.tries > 1 { format!(", {} tries", line.tries) } else { String::new() };
+        let begun = line.started_at.format("%Y-%m-%d %H:%M:%S");
+        let _ = writeln!(table, "| {} | {begun} | {took}{tries} |", line.step.describe());
+    }
+    table
+}
+
+fn hint(of: &StickyComment<'_>) -> &'static str {
+    match (of.state, of.outcome) {
+        (RunState::Finished, Some(outcome)) if outcome.is_success() => {
+            "Comment `/run <agent>` with further instructions to go on from here."
+        }
+        (RunState::Finished, _) => {
+            "Comment `/retry` to try again, or `/retry from <step>` to keep what was done before that step."
+        }
+        _ => "Comment `/cancel` to end the run; taking its label off or closing the issue does the same.",
+    }
+}
+
+fn footer(of: &StickyComment<'_>) -> String {
+    let spent = match of.model_calls {
+        0 => String::new(),
+        1 => format!(" · 1 model call, {} tokens", of.tokens),
+        calls => format!(" · {calls} model calls, {} tokens", of.tokens),
+    };
+    let by = neutral(of.requested_by);
+    format!("<sub>run `{}` · attempt {} · asked for by {by}{spent}</sub>\n", of.run, of.attempt)
+}
+
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    let end = if text.ends_with(['.', '!', '?', ']']) { "" } else { "." };
+    format!("{first}{}{end}", chars.as_str())
+}
+
+/// Rounded down to whole seconds.
+pub(super) fn duration(took: TimeDelta) -> String {
+    let secs = took.num_seconds().max(0);
+    match (secs / 3600, secs / 60 % 60, secs % 60) {
+        (0, 0, secs) => format!("{secs} s"),
+        (0, minutes, secs) => format!("{minutes} min {secs} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn comment<'a>(agent: &'a AgentName, state: RunState, outcome: Option<Outcome>) -> StickyComment<'a> {
+        StickyComment {
+            run: "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap(),
+            attempt: Attempt::FIRST,
+            agent,
+            requested_by: "ann",
+            state,
+            step: Some(Step::Agent),
+            outcome,
+            cause: None,
+            slot_place: None,
+            pull_request: None,
+            steps: &[],
+            model_calls: 0,
+            tokens: 0,
+        }
+    }
+
+    fn line(step: Step, from: i64, to: Option<i64>, tries: u32) -> StepLine {
+        let at = |secs| DateTime::from_timestamp(1_790_000_000 + secs, 0).unwrap();
+        StepLine { step, started_at: at(from), finished_at: to.map(at), tries }
+    }
+
+    #[test]
+    fn a_run_at_work_shows_its_steps() {
+        let agent = "dev".parse().unwrap();
+        let steps = [line(Step::Clone, 0, Some(75), 2), line(Step::Agent, 75, None, 1)];
+        let text = sticky_comment(&StickyComment { steps: &steps, ..comment(&agent, RunState::Working, None) });
+        assert_eq!(
+            text,
+            "<!-- codex-k8s:run:01890a5d-ac96-774b-bcce-b302099a8057 -->\n\
+             ### Agent `dev`: the agent is working\n\n\
+             | step | begun (UTC) | took |\n|---|---|---|\n\
+             | cloning the repository | 2026-09-21 14:13:20 | 1 min 15 s, 2 tries |\n\
+             | the agent is working | 2026-09-21 14:14:35 | at it |\n\n\
+             Comment `/cancel` to end the run; taking its label off or closing the issue does the same.\n\n\
+             <sub>run `01890a5d-ac96-774b-bcce-b302099a8057` · attempt 1 · asked for by ann</sub>\n"
+        );
+    }
+
+    #[test]
+    fn every_end_names_cause_and_way_on() {
+        let agent = "dev".parse().unwrap();
+        for &outcome in Outcome::ALL {
+            let text = sticky_comment(&StickyComment {
+                cause: Some("the check `a` fails for @bob"),
+                pull_request: Some(8),
+                model_calls: 3,
+                tokens: 1234,
+                ..comment(&agent, RunState::Finished, Some(outcome))
+            });
+            assert!(text.contains(outcome.describe()), "{text}");
+            assert!(text.contains("\nThe check `a` fails for @\u{200b}bob.\n"), "{text}");
+            assert!(text.contains("pull request #8") && text.contains("3 model calls, 1234 tokens"), "{text}");
+            assert_eq!(text.contains("`/retry`"), !outcome.is_success(), "{text}");
+            assert!(!text.contains("`/cancel`"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_waiting_run_shows_its_place() {
+        let agent = "dev".parse().unwrap();
+        for (place, expected) in [
+            (Some(1), "waiting for a free slot, next in line\n"),
+            (Some(4), "waiting for a free slot, number 4 in line\n"),
+            (None, "waiting for a free slot\n"),
+        ] {
+            let waiting = comment(&agent, RunState::Waiting, None);
+            let text = sticky_comment(&StickyComment { slot_place: place, ..waiting });
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_short() {
+        for (secs, expected) in [(-5, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (7_260, "2 h 1 min")] {
+            assert_eq!(duration(TimeDelta::seconds(secs)), expected);
+        }
+    }
+}
