@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod console;
 pub mod disk;
+pub mod github;
 pub mod layout;
 pub mod model;
 pub mod private_file;

@@ -1,0 +1,5 @@
+"""Greets people by name."""
+
+from greeter.greeting import greet
+
+__all__ = ["greet"]

@@ -1,0 +1,91 @@
+//! People, organisations and what they may do.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// What kind of account a login is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AccountKind {
+    /// A person.
+    User,
+    /// An organisation: owns repositories, has no token.
+    Organization,
+    /// A machine account.
+    Bot,
+}
+
+impl AccountKind {
+    /// The word GitHub uses in `type`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "User",
+            Self::Organization => "Organization",
+            Self::Bot => "Bot",
+        }
+    }
+}
+
+/// An account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct User {
+    /// Numeric id, stable over renames.
+    pub id: u64,
+    /// Login name.
+    pub login: String,
+    /// Display name.
+    pub name: Option<String>,
+    /// Address used in commits.
+    pub email: Option<String>,
+    /// Person, organisation or machine.
+    pub kind: AccountKind,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Rights on one repository, each including those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Look, open issues, comment.
+    Read,
+    /// Also label and close.
+    Triage,
+    /// Also push.
+    Write,
+    /// Also change some settings.
+    Maintain,
+    /// Everything.
+    Admin,
+}
+
+impl Role {
+    /// The finer word (`role_name`).
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Triage => "triage",
+            Self::Write => "write",
+            Self::Maintain => "maintain",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The coarser word (`permission`), which knows neither triage nor maintain.
+    #[must_use]
+    pub fn permission(self) -> &'static str {
+        match self {
+            Self::Read | Self::Triage => "read",
+            Self::Write | Self::Maintain => "write",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// A credential of a person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Token {
+    pub(crate) user: u64,
+    pub(crate) revoked: bool,
+}
