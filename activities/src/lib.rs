@@ -1,1 +1,14 @@
 //! The idempotent side effects of the workflows, one file each, and the worker role.
+
+pub mod beat;
+pub mod failure;
+pub mod forge_access;
+pub mod launcher;
+pub mod platform;
+pub mod progress;
+pub mod run_context;
+pub mod run_steps;
+pub mod run_token;
+pub mod secret_scan;
+pub mod settings;
+pub mod worker;

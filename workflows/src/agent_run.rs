@@ -35,6 +35,8 @@ pub struct AgentRun {
     status: RunStatus,
     cancel_requests: Vec<CancelRequest>,
     job_reported: bool,
+    /// Until the sender is known to be allowed, nothing is shown: outsiders get no stage.
+    authorised: bool,
     /// Counts changes that the forge should show.
     changes: u64,
     closing: bool,
@@ -50,7 +52,8 @@ impl AgentRun {
             status: RunStatus::default(),
             cancel_requests: Vec::new(),
             job_reported: false,
-            changes: 1,
+            authorised: false,
+            changes: 0,
             closing: false,
         }
     }
@@ -149,6 +152,7 @@ impl AgentRun {
         if !sender.allowed {
             return Ok(RunEnd { outcome: Outcome::Refused, cause: sender.reason });
         }
+        ctx.state_mut(|s| s.authorised = true);
         Self::await_slot(ctx, scope).await?;
         let workspace = if Self::wanted(ctx, Step::Launch) || Self::wanted(ctx, Step::Clone) {
             Self::enter(ctx, Step::Clone);
@@ -293,7 +297,7 @@ impl AgentRun {
         let mut shown = 0;
         loop {
             let changed = WaitConditionOptions::builder().cancellation_token(detached.clone()).build();
-            let _ = ctx.wait_condition_with_options(|s| s.closing || s.changes > shown, changed).await;
+            let _ = ctx.wait_condition_with_options(|s| s.closing || s.authorised && s.changes > shown, changed).await;
             if ctx.state(|s| s.closing) {
                 return;
             }

@@ -103,6 +103,8 @@ pub enum Verdict {
 pub struct CancelRequest {
     /// Their login.
     pub by: String,
+    /// Their number on the forge.
+    pub by_id: i64,
     /// Where they asked, for people: `/cancel` in comment 17.
     pub source: String,
 }

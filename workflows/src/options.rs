@@ -6,8 +6,8 @@ use temporalio_workflow::{
     ActivityCancellationType, ActivityCloseTimeouts, ActivityOptions, RetryPolicy, WorkflowCancellationToken,
 };
 
-/// Activities beat at least every third of this; a dead worker is noticed after it.
-pub const HEARTBEAT: Duration = Duration::from_secs(6);
+/// Activities beat well within this; a dead worker is noticed after it.
+pub const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// Look-ups and writes in our own database: soon done or soon repeated.
 #[must_use]

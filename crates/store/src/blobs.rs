@@ -5,7 +5,9 @@ use std::{fmt, path::Path, sync::Arc};
 use bytes::Bytes;
 use domain::ids::{Attempt, RunId};
 use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem, path::Path as ObjectPath};
+use object_store::{
+    MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem, path::Path as ObjectPath,
+};
 
 use crate::{Result, StoreError};
 

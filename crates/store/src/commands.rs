@@ -2,7 +2,8 @@
 //!
 //! Who commits a command tries [`lease`]. Whoever holds it takes [`pending`] in order, announces each try with
 //! [`begin_try`], and tells its end. [`release`] says whether more came meanwhile, so that nothing waits for the sweeper
-//! when all goes well. A lease owner is one task, not one process: owners are told apart by their UUID alone.
+//! when all goes well. An owner is known by its UUID alone and may take its own lease again: each task that delivers needs a
+//! UUID of its own.
 
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ pub struct NewCommand<'a> {
     pub run: RunId,
     /// Its attempt.
     pub attempt: Attempt,
-    /// Name of the signal; there exactly if it is one.
+    /// Name of the signal, or type of the workflow that is started.
     pub name: Option<&'a str>,
     /// What goes with it. No secrets.
     pub payload: Value,
@@ -53,7 +54,7 @@ pub struct Command {
     pub run: RunId,
     /// Its attempt.
     pub attempt: Attempt,
-    /// Name of the signal.
+    /// Name of the signal, or type of the workflow that is started.
     pub name: Option<String>,
     /// What goes with it.
     pub payload: Value,

@@ -1,0 +1,56 @@
+//! Heartbeats: how the engine learns within seconds that a worker died in the middle of an activity.
+
+use std::time::Duration;
+
+use temporalio_common::ActivityError;
+use temporalio_sdk::activities::ActivityContext;
+
+use crate::failure::StepError;
+
+/// Well under [`workflows::options::HEARTBEAT`], so that a busy machine does not look like a dead one.
+const INTERVAL: Duration = Duration::from_millis(1500);
+
+/// What a cancel means to a piece of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnCancel {
+    /// Drop it where it stands.
+    Stop,
+    /// Finish: half of it would be worse than all or nothing.
+    Finish,
+}
+
+/// Does the work while telling the engine that it goes on.
+///
+/// # Errors
+/// Those of the work, in the engine's form.
+pub async fn beating<T>(
+    ctx: &ActivityContext,
+    on_cancel: OnCancel,
+    work: impl Future<Output = Result<T, StepError>>,
+) -> Result<T, ActivityError> {
+    let mut work = std::pin::pin!(work);
+    let mut ticks = tokio::time::interval(INTERVAL);
+    let done = loop {
+        tokio::select! {
+            done = &mut work => break done,
+            () = ctx.cancelled(), if on_cancel == OnCancel::Stop => break Err(StepError::Cancelled),
+            _ = ticks.tick() => {
+                // Only an unserialisable value can fail here, and this one is `()`.
+                let _ = ctx.record_heartbeat(()).await;
+            }
+        }
+    };
+    done.map_err(|error| {
+        let info = ctx.info();
+        if !matches!(error, StepError::Cancelled) {
+            tracing::warn!(
+                workflow_id = info.workflow_id.as_deref().unwrap_or_default(),
+                activity = info.activity_type,
+                attempt = info.attempt,
+                error = %error,
+                "activity failed"
+            );
+        }
+        error.into_activity_error(chrono::Utc::now())
+    })
+}

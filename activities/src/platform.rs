@@ -1,0 +1,57 @@
+//! What the activities have at hand.
+
+use std::{path::PathBuf, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use dispatch::Dispatcher;
+use store::{Store, blobs::Blobs, repositories::Repository};
+use url::Url;
+
+use crate::{forge_access::ForgeAccess, launcher::JobLauncher, run_token::RunTokenKey};
+
+/// Everything outside that an activity may touch.
+pub struct Platform {
+    /// The database.
+    pub store: Store,
+    /// Bundles, logs, histories.
+    pub blobs: Blobs,
+    /// Carries signals to waiting workflows.
+    pub dispatcher: Arc<Dispatcher>,
+    /// Starts Jobs.
+    pub launcher: Arc<dyn JobLauncher>,
+    /// Opens credentials and speaks with the forge.
+    pub forge: ForgeAccess,
+    /// Makes run tokens.
+    pub run_token_key: RunTokenKey,
+    /// Addresses and folders.
+    pub places: Places,
+    /// The clock.
+    pub clock: forge::Clock,
+}
+
+/// Addresses and folders.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The gateway as Jobs reach it.
+    pub gateway_url: Url,
+    /// The model gateway as Jobs reach it.
+    pub model_url: Url,
+    /// Mirrors of repositories; a cache, may be emptied.
+    pub mirrors: PathBuf,
+    /// Room for files on their way.
+    pub scratch: PathBuf,
+}
+
+impl Platform {
+    /// Where the mirror of a repository lies; by id, so that it survives renames.
+    #[must_use]
+    pub fn mirror(&self, repository: &Repository) -> PathBuf {
+        self.places.mirrors.join(format!("{}.git", repository.id))
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        (self.clock)()
+    }
+}

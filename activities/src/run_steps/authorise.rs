@@ -1,0 +1,38 @@
+//! Is the sender allowed to do this? Asked from the forge now, since rights change and a webhook can be old.
+
+use domain::run::{RunState, Step};
+use forge::{Account, AccountId};
+use workflows::messages::{Authorised, RunRef};
+
+use crate::{
+    failure::StepError,
+    platform::Platform,
+    progress::{self, recorded},
+    run_context::RunContext,
+};
+
+pub(super) async fn run(platform: &Platform, at: RunRef) -> Result<Authorised, StepError> {
+    let context = RunContext::load(platform, at).await?;
+    let mut tx = platform.store.begin().await?;
+    progress::move_to(platform, &mut tx, at, RunState::Queued, Step::Authorise).await?;
+    tx.commit().await.map_err(store::StoreError::from)?;
+    let login = context.run.requested_by_login.clone();
+    let who = Account { login, id: AccountId(context.run.requested_by_id) };
+    recorded(platform, at, Step::Authorise, may_write(platform, &context, &who)).await
+}
+
+/// Shared with cancelling: the same right is asked for starting a run and for ending one.
+pub(super) async fn may_write(
+    platform: &Platform,
+    context: &RunContext,
+    who: &Account,
+) -> Result<Authorised, StepError> {
+    let forge = context.forge(platform).await?;
+    let permission = forge.provider.permission(&forge.repo, who).await?;
+    let reason = if permission.can_write() {
+        format!("{} may write to {}", who.login, forge.repo)
+    } else {
+        format!("{} may not write to {}, and only people who may can have an agent work there.", who.login, forge.repo)
+    };
+    Ok(Authorised { allowed: permission.can_write(), reason })
+}

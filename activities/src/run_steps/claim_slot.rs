@@ -1,0 +1,32 @@
+//! Take a slot, or a place in the queue.
+
+use domain::run::{RunState, Step};
+use store::{
+    slots::{self, SlotAnswer},
+    steps,
+};
+use workflows::messages::{RunRef, SlotClaim};
+
+use crate::{failure::StepError, platform::Platform, progress, run_context::RunContext};
+
+pub(super) async fn run(platform: &Platform, at: RunRef) -> Result<SlotClaim, StepError> {
+    let context = RunContext::load(platform, at).await?;
+    let now = platform.now();
+    let mut tx = platform.store.begin().await?;
+    steps::begin(&mut tx, progress::key(at, Step::Slot), now).await?;
+    let claim = match slots::claim(&mut tx, at.run, at.attempt, context.run.project_id, now).await? {
+        SlotAnswer::Granted => SlotClaim { granted: true, place: 0 },
+        SlotAnswer::Waiting { place } => SlotClaim { granted: false, place },
+        SlotAnswer::Over => {
+            return Err(StepError::fatal("slot_over", "This attempt has given its slot back, or a later one has it."));
+        }
+    };
+    if claim.granted {
+        steps::done(&mut tx, progress::key(at, Step::Slot), &serde_json::json!(claim), now).await?;
+        progress::move_to(platform, &mut tx, at, RunState::Working, Step::Slot).await?;
+    } else {
+        progress::move_to(platform, &mut tx, at, RunState::Waiting, Step::Slot).await?;
+    }
+    tx.commit().await.map_err(store::StoreError::from)?;
+    Ok(claim)
+}

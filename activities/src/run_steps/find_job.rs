@@ -1,0 +1,10 @@
+//! What became of a launch whose answer was lost.
+
+use domain::workflow_id::job_name;
+use workflows::messages::{JobPresence, RunRef};
+
+use crate::{failure::StepError, platform::Platform};
+
+pub(super) async fn run(platform: &Platform, at: RunRef) -> Result<JobPresence, StepError> {
+    Ok(platform.launcher.presence(&job_name(at.run, at.attempt)).await?)
+}

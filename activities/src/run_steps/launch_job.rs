@@ -1,0 +1,45 @@
+//! Start the Job. One attempt only; after a lost answer the workflow looks with `find_job` before it asks again.
+
+use domain::{
+    run::{RunState, Step},
+    workflow_id::job_name,
+};
+use store::{
+    JobState,
+    attempts::{self, JobUpdate},
+    steps,
+};
+use workflows::messages::RunRef;
+
+use crate::{failure::StepError, launcher::JobOrder, platform::Platform, progress, run_token};
+
+pub(super) async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
+    let name = job_name(at.run, at.attempt);
+    let token = platform.run_token_key.token(at.run, at.attempt);
+    let now = platform.now();
+    let mut tx = platform.store.begin().await?;
+    steps::begin(&mut tx, progress::key(at, Step::Launch), now).await?;
+    progress::move_to(platform, &mut tx, at, RunState::Working, Step::Launch).await?;
+    let hash = run_token::hash(&token);
+    let job = JobUpdate { state: JobState::Launching, name: Some(&name), token_hash: Some(&hash), now };
+    attempts::set_job(&mut tx, at.run, at.attempt, job).await?;
+    tx.commit().await.map_err(store::StoreError::from)?;
+    let order = JobOrder {
+        name,
+        run: at.run,
+        attempt: at.attempt,
+        token,
+        gateway_url: platform.places.gateway_url.clone(),
+        model_url: platform.places.model_url.clone(),
+    };
+    platform.launcher.launch(&order).await?;
+    let now = platform.now();
+    let mut tx = platform.store.begin().await?;
+    steps::done(&mut tx, progress::key(at, Step::Launch), &serde_json::Value::Null, now).await?;
+    steps::begin(&mut tx, progress::key(at, Step::Agent), now).await?;
+    progress::move_to(platform, &mut tx, at, RunState::Working, Step::Agent).await?;
+    let job = JobUpdate { state: JobState::Running, name: None, token_hash: None, now };
+    attempts::set_job(&mut tx, at.run, at.attempt, job).await?;
+    tx.commit().await.map_err(store::StoreError::from)?;
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! The activities of a run. This file ties each declaration to the file that does it.
+#![expect(missing_docs, reason = "the macros of the SDK generate items without documentation")]
+
+mod archive_history;
+mod authorise;
+mod authorise_cancel;
+mod claim_slot;
+mod collect;
+mod find_job;
+mod launch_job;
+mod prepare_workspace;
+mod publish;
+mod settle;
+mod show_state;
+mod stop_job;
+mod watch_job;
+mod write_prompt;
+
+use std::sync::Arc;
+
+use temporalio_common::ActivityError;
+use temporalio_macros::activities;
+use temporalio_sdk::activities::ActivityContext;
+use workflows::messages::{
+    Authorised, CancelCheck, JobEnd, JobPresence, RunEnd, RunRef, Settlement, Shown, SlotClaim, Verdict, Workspace,
+};
+
+use crate::{
+    beat::{OnCancel, beating},
+    platform::Platform,
+};
+
+/// Implements [`workflows::steps::RunSteps`].
+pub struct RunActivities {
+    /// What they have at hand.
+    pub platform: Arc<Platform>,
+}
+
+#[activities]
+impl RunActivities {
+    #[activity(definition = workflows::steps::defs::Authorise)]
+    pub async fn authorise(self: Arc<Self>, ctx: ActivityContext, at: RunRef) -> Result<Authorised, ActivityError> {
+        beating(&ctx, OnCancel::Stop, authorise::run(&self.platform, at)).await
+    }
+
+    #[activity(definition = workflows::steps::defs::AuthoriseCancel)]
+    pub async fn authorise_cancel(
+        self: Arc<Self>,
+        ctx: ActivityContext,
+        check: CancelCheck,
+    ) -> Result<Authorised, ActivityError> {
+        beating(&ctx, OnCancel::Stop, authorise_cancel::run(&self.platform, &check)).await
+    }
+
+    #[activity(definition = workflows::steps::defs::ClaimSlot)]
+    pub async fn claim_slot(self: Arc<Self>, ctx: ActivityContext, at: RunRef) -> Result<SlotClaim, ActivityError> {
+        beating(&ctx, OnCancel::Stop, claim_slot::run(&self.platform, at)).await
+    }
+
+    #[activity(definition = workflows::steps::defs::PrepareWorkspace)]
+    pub async fn prepare_workspace(
+        self: Arc<Self>,
+        ctx: ActivityContext,
+        at: RunRef,
+    ) -> Result<Workspace, ActivityError> {
+        beating(&ctx, OnCancel::Stop, prepare_workspace::run(&self.platform, at)).await
+    }
+
+    #[activity(definition = workflows::steps::defs::WritePrompt)]
+    pub async fn write_prompt(self: Arc<Self>, ctx: ActivityContext, at: RunRef) -> Result<(), ActivityError> {
+        beating(&ctx, OnCancel::Stop, write_prompt::run(&self.platform, at)).await
+    }
+
+    #[activity(definition = workflows::steps::defs::LaunchJob)]
+    pub async fn launch_job(self: Arc<Self>, ctx: ActivityContext, at: RunRef) -> Result<(), ActivityError> {
+        beating(&ctx, OnCancel::Finish, launch_job::run(&self.platform, at)).await
+    }
+
+    #[activity(definition = workflows::steps::defs::FindJob)]
+    pub async fn find_job(self: Arc<Self>, ctx: ActivityContext, at: RunRef) -> Result<JobPresence, ActivityError> {
+        beating(&ctx, OnCancel::Stop, find_job::run(&self.platform, at)).await
+    }
+
+    #[activity(definition = workflows::steps::defs::WatchJob)]
+    pub async fn watch_job(self: Arc<Self>, ctx: ActivityContext, at: RunRef) -> Result<JobEnd, ActivityError> {
+        beating(&ctx, OnCancel::Stop, watch_job::run(&self.platform, at)).await
+    }
+
+    #[activity(definition = workflows::steps::defs::StopJob)]
+    pub async fn stop_job(self: Arc<Self>, ctx: ActivityContext, at: RunRef) -> Result<(), ActivityError> {
+        beating(&ctx, OnCancel::Finish, stop_job::run(&self.platform, at)).await
+    }
+
+    #[activity(definition = workflows::steps::defs::Collect)]
+    pub async fn collect(self: Arc<Self>, ctx: ActivityContext, at: RunRef) -> Result<Verdict, ActivityError> {
+        beating(&ctx, OnCancel::Stop, collect::run(&self.platform, at)).await
+    }
+
+    #[activity(definition = workflows::steps::defs::Publish)]
+    pub async fn publish(self: Arc<Self>, ctx: ActivityContext, at: RunRef) -> Result<RunEnd, ActivityError> {
+        beating(&ctx, OnCancel::Finish, publish::run(&self.platform, at)).await
+    }
+
+    #[activity(definition = workflows::steps::defs::ShowState)]
+    pub async fn show_state(self: Arc<Self>, ctx: ActivityContext, at: RunRef) -> Result<Shown, ActivityError> {
+        beating(&ctx, OnCancel::Finish, show_state::run(&self.platform, at)).await
+    }
+
+    #[activity(definition = workflows::steps::defs::Settle)]
+    pub async fn settle(self: Arc<Self>, ctx: ActivityContext, settlement: Settlement) -> Result<(), ActivityError> {
+        beating(&ctx, OnCancel::Finish, settle::run(&self.platform, &settlement)).await
+    }
+
+    #[activity(definition = workflows::steps::defs::ArchiveHistory)]
+    pub async fn archive_history(self: Arc<Self>, ctx: ActivityContext, at: RunRef) -> Result<(), ActivityError> {
+        beating(&ctx, OnCancel::Finish, archive_history::run(&self.platform, at)).await
+    }
+}

@@ -1,0 +1,92 @@
+//! Mirror the repository, pin the base commit, read the project's settings there, pack the workspace.
+
+use domain::{
+    event::SubjectKind,
+    run::Step,
+    services_yaml::{FILE_NAME, ServicesYaml},
+};
+use forge::{CommitSha, PullNumber, git::Git};
+use store::{
+    attempts,
+    blobs::BlobKey,
+    runs::{self, Facts},
+};
+use workflows::messages::{RunRef, Workspace};
+
+use crate::{
+    failure::StepError,
+    forge_access::ForgeRepo,
+    platform::Platform,
+    progress::{self, recorded},
+    run_context::{Cloned, RunContext},
+};
+
+/// Seconds for the way there and back, beyond the agent's and the checks' own time.
+const MARGIN_SECS: u64 = 300;
+
+pub(super) async fn run(platform: &Platform, at: RunRef) -> Result<Workspace, StepError> {
+    let context = RunContext::load(platform, at).await?;
+    progress::enter(platform, at, Step::Clone).await?;
+    let cloned = recorded(platform, at, Step::Clone, clone(platform, &context)).await?;
+    Ok(Workspace { base_sha: cloned.base_sha, job_secs: cloned.job_secs })
+}
+
+async fn clone(platform: &Platform, context: &RunContext) -> Result<Cloned, StepError> {
+    let forge = context.forge(platform).await?;
+    let git = Git::default();
+    let mirror = platform.mirror(&context.repository);
+    git.mirror_fetch(&mirror, &forge.clone_url, Some(&forge.git)).await?;
+    let base = base(platform, context, &forge, &git).await?;
+    let config = settings(&git, &mirror, &base.sha).await?;
+    let agent = context.agent(&config)?;
+    let checks: u64 = config.checks.iter().map(|check| check.timeout.as_secs()).sum();
+    let job_secs = u64::from(agent.limits.minutes) * 60 + checks + MARGIN_SECS;
+
+    std::fs::create_dir_all(&platform.places.scratch)?;
+    let bundle = tempfile::Builder::new().prefix("workspace-").tempdir_in(&platform.places.scratch)?;
+    let bundle_path = bundle.path().join("workspace.bundle");
+    git.bundle_create(&mirror, &bundle_path, &base.sha).await?;
+    let key = BlobKey::workspace(context.at.run, context.at.attempt);
+    let bytes = tokio::fs::read(&bundle_path).await?;
+    platform.blobs.put(&key, bytes.into()).await?;
+
+    let mut tx = platform.store.begin().await?;
+    attempts::set_workspace_blob(&mut tx, context.at.run, context.at.attempt, key.as_str()).await?;
+    let facts = Facts { base_sha: Some(base.sha.to_string()), ..Facts::default() };
+    runs::set_facts(&mut tx, context.at.run, facts).await?;
+    tx.commit().await.map_err(store::StoreError::from)?;
+    Ok(Cloned { base_sha: base.sha.to_string(), base_branch: base.branch, config, job_secs })
+}
+
+struct Base {
+    sha: CommitSha,
+    branch: String,
+}
+
+/// The commit that an earlier try of this attempt pinned, else the head of the branch as it is now.
+async fn base(platform: &Platform, context: &RunContext, forge: &ForgeRepo, git: &Git) -> Result<Base, StepError> {
+    let mirror = platform.mirror(&context.repository);
+    let subject = context.run.subject;
+    let branch = match subject.kind {
+        SubjectKind::Issue => context.repository.default_branch.clone(),
+        SubjectKind::PullRequest => {
+            let pull = forge.provider.pull(&forge.repo, PullNumber(subject.number)).await?;
+            if pull.head_is_fork {
+                let message = "The pull request comes from a fork; its code is not run on this platform.";
+                return Err(StepError::fatal("fork", message));
+            }
+            pull.head_ref
+        }
+    };
+    let sha = git.rev_parse(&mirror, &format!("refs/heads/{branch}")).await.map_err(|error| {
+        StepError::fatal(error.code(), format!("the branch `{branch}` has no commit to work on: {error}"))
+    })?;
+    Ok(Base { sha, branch })
+}
+
+async fn settings(git: &Git, mirror: &std::path::Path, base: &CommitSha) -> Result<ServicesYaml, StepError> {
+    let Some(bytes) = git.show_file(mirror, base, FILE_NAME).await? else { return Ok(ServicesYaml::default()) };
+    let wrong = |problem: String| StepError::fatal("services_yaml", problem);
+    let text = String::from_utf8(bytes).map_err(|_| wrong(format!("{FILE_NAME} is not UTF-8")))?;
+    ServicesYaml::parse(&text).map_err(|problems| wrong(problems.to_string()))
+}

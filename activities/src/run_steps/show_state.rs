@@ -1,0 +1,205 @@
+//! Show the stored state on the forge: sticky comment, state label, commit status.
+//!
+//! A projection of the row, so running it twice, late or beside itself does no harm: after writing, the row is read again,
+//! and if it has moved the newer state is written.
+
+use domain::{
+    forge_text,
+    intent::label_key,
+    run::{Outcome, RunState, STATUS_CONTEXT, StateLabel, comment_marker, state_label},
+};
+use forge::{CommentId, CommentSearch, ForgeError, IssueNumber, NewStatus, StatusState, labels};
+use store::{
+    IntentKind,
+    intents::{self, IntentId, NewIntent},
+    locks, model_calls, pacing,
+    runs::{self, Facts},
+    steps,
+};
+use workflows::messages::{RunRef, Shown};
+
+use crate::{failure::StepError, forge_access::ForgeRepo, platform::Platform, run_context::RunContext};
+
+/// Seconds until the next change is worth an edit, and when the credential's hour is nearly spent.
+const PAUSE_SECS: u64 = 5;
+const SPARING_PAUSE_SECS: u64 = 60;
+
+/// Writes left in the hour below which only the important is shown.
+const SPARING_BELOW: u32 = 100;
+
+/// The row can move while the forge is slow, but not for ever.
+const ROUNDS: u32 = 4;
+
+pub(super) async fn run(platform: &Platform, at: RunRef) -> Result<Shown, StepError> {
+    let mut pause_secs = PAUSE_SECS;
+    for _ in 0..ROUNDS {
+        let context = RunContext::load(platform, at).await?;
+        if context.run.attempt != at.attempt {
+            break; // A later attempt shows itself.
+        }
+        let forge = context.forge(platform).await?;
+        let show = Show { platform, context: &context, forge: &forge };
+        show.label().await?;
+        show.comment().await?;
+        show.status().await?;
+        pause_secs = show.pause().await?;
+        let mut conn = platform.store.acquire().await?;
+        let now = runs::get(&mut conn, at.run).await?;
+        if (now.state, now.step, now.slot_place) == (context.run.state, context.run.step, context.run.slot_place) {
+            break;
+        }
+    }
+    Ok(Shown { pause_secs })
+}
+
+struct Show<'a> {
+    platform: &'a Platform,
+    context: &'a RunContext,
+    forge: &'a ForgeRepo,
+}
+
+impl Show<'_> {
+    fn number(&self) -> IssueNumber {
+        IssueNumber(self.context.run.subject.number)
+    }
+
+    /// One state label at a time: others go first, so that there are never two.
+    async fn label(&self) -> Result<(), StepError> {
+        let wanted = state_label(self.context.run.state, self.context.run.outcome);
+        let provider = &self.forge.provider;
+        let plan = labels::plan(&provider.labels(&self.forge.repo, self.number()).await?, wanted);
+        for &old in &plan.remove {
+            let intent = self.intend_label(old, false).await?;
+            self.platform.forge.pace(self.forge).await?;
+            provider.remove_label(&self.forge.repo, self.number(), old.as_str()).await?;
+            self.done(intent, None).await?;
+        }
+        if plan.add {
+            let intent = self.intend_label(wanted, true).await?;
+            self.platform.forge.pace(self.forge).await?;
+            provider.add_label(&self.forge.repo, self.number(), wanted.as_str(), labels::style(wanted)).await?;
+            self.done(intent, None).await?;
+        }
+        Ok(())
+    }
+
+    async fn comment(&self) -> Result<(), StepError> {
+        let body = self.body().await?;
+        if let Some(id) = self.context.run.comment_id {
+            self.platform.forge.pace(self.forge).await?;
+            match self.forge.provider.update_comment(&self.forge.repo, CommentId(id), &body).await {
+                Ok(_) => return Ok(()),
+                Err(ForgeError::NotFound | ForgeError::Gone { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.create_comment(&body).await
+    }
+
+    /// Under a lock, since between looking and writing another try of this activity could write too.
+    async fn create_comment(&self, body: &str) -> Result<(), StepError> {
+        let run = self.context.at.run;
+        let mut tx = self.platform.store.begin().await?;
+        locks::sticky_comment(&mut tx, run).await?;
+        let marker = comment_marker(run);
+        let search = CommentSearch { marker: &marker, since: Some(self.context.run.created_at), author_is_me: true };
+        let found = self.forge.provider.find_comment(&self.forge.repo, self.number(), search).await?;
+        let id = match found {
+            Some(comment) if comment.body == body => comment.id,
+            Some(comment) => {
+                self.platform.forge.pace(self.forge).await?;
+                self.forge.provider.update_comment(&self.forge.repo, comment.id, body).await?.id
+            }
+            None => {
+                let intent = self.intend(IntentKind::Comment, &marker).await?;
+                self.platform.forge.pace(self.forge).await?;
+                let comment = self.forge.provider.create_comment(&self.forge.repo, self.number(), body).await?;
+                self.done(intent, Some(comment.id.get())).await?;
+                comment.id
+            }
+        };
+        runs::set_facts(&mut tx, run, Facts { comment_id: Some(id.get()), ..Facts::default() }).await?;
+        tx.commit().await.map_err(store::StoreError::from)?;
+        Ok(())
+    }
+
+    /// On the head of our branch, once there is one.
+    async fn status(&self) -> Result<(), StepError> {
+        let run = &self.context.run;
+        let Some(head) = run.head_sha.as_deref() else { return Ok(()) };
+        let sha = head.parse().map_err(|_| StepError::fatal("store_corrupt", "the head is no commit"))?;
+        let state = match (run.state, run.outcome) {
+            (RunState::Finished, Some(outcome)) if outcome.is_success() => StatusState::Success,
+            (RunState::Finished, Some(Outcome::Lost | Outcome::Failed)) => StatusState::Error,
+            (RunState::Finished, _) => StatusState::Failure,
+            _ => StatusState::Pending,
+        };
+        let description = forge_text::status_description(run.state, run.step, run.outcome);
+        let there = self.forge.provider.statuses(&self.forge.repo, &sha).await?;
+        let same =
+            |s: &forge::CommitStatus| s.context == STATUS_CONTEXT && s.state == state && s.description == description;
+        if there.iter().any(same) {
+            return Ok(());
+        }
+        let intent = self.intend(IntentKind::Status, head).await?;
+        self.platform.forge.pace(self.forge).await?;
+        let status = NewStatus { state, context: STATUS_CONTEXT, description: &description, target_url: None };
+        self.forge.provider.set_status(&self.forge.repo, &sha, &status).await?;
+        self.done(intent, None).await
+    }
+
+    async fn body(&self) -> Result<String, StepError> {
+        let run = &self.context.run;
+        let mut conn = self.platform.store.acquire().await?;
+        let steps = steps::list(&mut conn, run.id).await?;
+        let calls = model_calls::sum_for_attempt(&mut conn, run.id, run.attempt).await?;
+        let lines = steps.iter().filter(|row| row.attempt == run.attempt).map(|row| forge_text::StepLine {
+            step: row.step,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+            tries: row.tries,
+        });
+        Ok(forge_text::sticky_comment(&forge_text::StickyComment {
+            run: run.id,
+            attempt: run.attempt,
+            agent: &run.agent,
+            requested_by: &run.requested_by_login,
+            state: run.state,
+            step: run.step,
+            outcome: run.outcome,
+            cause: run.cause.as_deref(),
+            slot_place: run.slot_place,
+            pull_request: run.pr_number,
+            steps: &lines.collect::<Vec<_>>(),
+            model_calls: calls.calls,
+            tokens: calls.usage.input_tokens + calls.usage.output_tokens,
+        }))
+    }
+
+    async fn pause(&self) -> Result<u64, StepError> {
+        let Some(credential) = self.context.repository.credential else { return Ok(PAUSE_SECS) };
+        let mut conn = self.platform.store.acquire().await?;
+        let left = pacing::left_this_hour(&mut conn, credential, self.platform.now()).await?;
+        Ok(if left < SPARING_BELOW { SPARING_PAUSE_SECS } else { PAUSE_SECS })
+    }
+
+    async fn intend_label(&self, label: StateLabel, added: bool) -> Result<IntentId, StepError> {
+        self.intend(IntentKind::Label, &label_key(self.context.run.subject.number, label.as_str(), added)).await
+    }
+
+    async fn intend(&self, kind: IntentKind, key: &str) -> Result<IntentId, StepError> {
+        let intent = NewIntent {
+            repository: self.context.repository.id,
+            run: Some(self.context.at.run),
+            kind,
+            key,
+            now: self.platform.now(),
+        };
+        Ok(intents::store(&mut *self.platform.store.acquire().await?, intent).await?)
+    }
+
+    async fn done(&self, id: IntentId, forge_id: Option<i64>) -> Result<(), StepError> {
+        let mut conn = self.platform.store.acquire().await?;
+        Ok(intents::done(&mut conn, id, forge_id, self.platform.now()).await?)
+    }
+}

@@ -1,0 +1,20 @@
+//! End the Job: gracefully, then by force. Fine if there is none.
+
+use std::time::Duration;
+
+use domain::workflow_id::job_name;
+use store::attempts;
+use workflows::messages::RunRef;
+
+use crate::{failure::StepError, platform::Platform};
+
+/// Enough for the runner to end Codex and hand back what there is.
+const GRACE: Duration = Duration::from_secs(15);
+
+pub(super) async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
+    let mut tx = platform.store.begin().await?;
+    attempts::request_cancel(&mut tx, at.run, at.attempt, platform.now()).await?;
+    tx.commit().await.map_err(store::StoreError::from)?;
+    platform.launcher.stop(&job_name(at.run, at.attempt), GRACE).await?;
+    Ok(())
+}

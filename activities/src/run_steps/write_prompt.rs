@@ -1,0 +1,138 @@
+//! Render the prompt and store the Job's description, from which the runner works.
+
+use domain::{
+    agents::{AgentRole, PromptComment, PromptDocument, PromptInputs, render_prompt},
+    event::SubjectKind,
+    job::{CheckCommand, JobLimits, JobSpec},
+    policy::Globs,
+    run::Step,
+    services_yaml::CheckConfig,
+};
+use forge::{CommitSha, IssueNumber, PullNumber, git::Git};
+use store::blobs::BlobKey;
+use workflows::messages::RunRef;
+
+use crate::{
+    failure::StepError,
+    forge_access::ForgeRepo,
+    platform::Platform,
+    progress::{self, recorded},
+    run_context::{Cloned, RunContext},
+};
+
+/// A long thread must not fill the model's window.
+const COMMENTS: usize = 100;
+
+/// Documents that go into a prompt, and bytes of each.
+const DOCUMENTS: usize = 20;
+const DOCUMENT_BYTES: u64 = 60_000;
+
+/// Bytes of the diff that a reviewer is shown.
+const DIFF_BYTES: usize = 200_000;
+
+pub(super) async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
+    let context = RunContext::load(platform, at).await?;
+    progress::enter(platform, at, Step::Prompt).await?;
+    recorded(platform, at, Step::Prompt, write(platform, &context)).await
+}
+
+async fn write(platform: &Platform, context: &RunContext) -> Result<(), StepError> {
+    let cloned = context.cloned(platform).await?;
+    let agent = context.agent(&cloned.config)?;
+    let forge = context.forge(platform).await?;
+    let subject = context.run.subject;
+    let number = IssueNumber(subject.number);
+    let issue = forge.provider.issue(&forge.repo, number).await?;
+    let comments = comments(&forge, number).await?;
+    let documents = documents(platform, context, &cloned).await?;
+    let diff = match subject.kind {
+        SubjectKind::Issue => String::new(),
+        SubjectKind::PullRequest => {
+            forge.provider.pull_diff(&forge.repo, PullNumber(subject.number), DIFF_BYTES).await?.text
+        }
+    };
+    let repository = forge.repo.to_string();
+    let inputs = PromptInputs {
+        repository: &repository,
+        subject,
+        title: &issue.title,
+        body: &issue.body,
+        labels: &issue.labels,
+        comments: &comments,
+        instructions: &context.run.instructions,
+        documents: &documents,
+        diff: &diff,
+        checks: &cloned.config.checks,
+        learning: cloned.config.learning,
+    };
+    let prompt = render_prompt(&agent, &inputs);
+    let spec = JobSpec {
+        run: context.at.run,
+        attempt: context.at.attempt,
+        repository: repository.clone(),
+        base_sha: cloned.base_sha.clone(),
+        agent: context.run.agent.to_string(),
+        model: agent.model.clone(),
+        prompt,
+        wants_changes: agent.role() == AgentRole::Changes,
+        commit_subject: format!("{} (#{number})", subject_line(&issue.title)),
+        checks: cloned.config.checks.iter().map(check).collect(),
+        limits: JobLimits {
+            agent_secs: u64::from(agent.limits.minutes) * 60,
+            log_bytes: u64::from(agent.limits.log_mb) << 20,
+        },
+    };
+    let text = serde_json::to_vec(&spec).map_err(|error| StepError::fatal("output", error.to_string()))?;
+    platform.blobs.put(&BlobKey::job(context.at.run, context.at.attempt), text.into()).await?;
+    Ok(())
+}
+
+async fn comments(forge: &ForgeRepo, number: IssueNumber) -> Result<Vec<PromptComment>, StepError> {
+    let comments = forge.provider.issue_comments(&forge.repo, number, None, COMMENTS).await?;
+    let told = comments.into_iter().filter(|comment| !comment.body.contains(domain::run::MARKER_PREFIX));
+    Ok(told
+        .map(|comment| PromptComment {
+            author: comment.author.map_or_else(|| "a deleted account".to_owned(), |author| author.login),
+            at: comment.created_at,
+            body: comment.body,
+        })
+        .collect())
+}
+
+/// The documents that the project names, from the base commit.
+async fn documents(
+    platform: &Platform,
+    context: &RunContext,
+    cloned: &Cloned,
+) -> Result<Vec<PromptDocument>, StepError> {
+    if cloned.config.documents.is_empty() {
+        return Ok(Vec::new());
+    }
+    let globs =
+        Globs::new(&cloned.config.documents).map_err(|error| StepError::fatal("services_yaml", error.to_string()))?;
+    let git = Git::default();
+    let mirror = platform.mirror(&context.repository);
+    let sha: CommitSha =
+        cloned.base_sha.parse().map_err(|_| StepError::fatal("store_corrupt", "the base is no commit"))?;
+    let files = git.ls_tree(&mirror, &sha).await?;
+    let wanted =
+        files.iter().filter(|file| globs.matching(&file.path).is_some() && file.size.unwrap_or(0) <= DOCUMENT_BYTES);
+    let mut documents = Vec::new();
+    for file in wanted.take(DOCUMENTS) {
+        if let Some(bytes) = git.show_file(&mirror, &sha, &file.path).await? {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            documents.push(PromptDocument { path: file.path.clone(), text });
+        }
+    }
+    Ok(documents)
+}
+
+fn check(config: &CheckConfig) -> CheckCommand {
+    CheckCommand { name: config.name.clone(), run: config.run.clone(), timeout_secs: config.timeout.as_secs() }
+}
+
+/// A subject line of bearable length.
+fn subject_line(title: &str) -> String {
+    let line: String = title.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(100).collect();
+    if line.trim().is_empty() { "Work on the issue".to_owned() } else { line.trim().to_owned() }
+}

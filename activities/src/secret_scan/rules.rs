@@ -1,0 +1,216 @@
+//! The rule set's form, and how one rule is applied to one line.
+
+use std::{collections::HashMap, sync::OnceLock};
+
+use regex::{Regex, RegexBuilder};
+use serde::Deserialize;
+
+/// See `rules/gitleaks/README.md`.
+pub(super) const TEXT: &str = include_str!("../../rules/gitleaks/gitleaks.toml");
+
+/// Some rules list thousands of words.
+const REGEX_BYTES: usize = 64 << 20;
+
+/// All rules.
+pub(super) struct RuleSet {
+    allow: Allow,
+    rules: Vec<Rule>,
+}
+
+/// One rule.
+pub(super) struct Rule {
+    pub(super) id: String,
+    pub(super) description: String,
+    pattern: Option<Pattern>,
+    path: Option<Pattern>,
+    entropy: f64,
+    keywords: Vec<String>,
+    secret_group: usize,
+    allow: Vec<Allow>,
+}
+
+/// Compiled when first needed: most rules' keywords never occur.
+struct Pattern {
+    text: String,
+    compiled: OnceLock<Option<Regex>>,
+}
+
+struct Allow {
+    paths: Vec<Pattern>,
+    regexes: Vec<Pattern>,
+    target: Target,
+    stopwords: Vec<String>,
+    all: bool,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Target {
+    #[default]
+    Secret,
+    Match,
+    Line,
+}
+
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    allowlist: RawAllow,
+    rules: Vec<RawRule>,
+}
+
+#[derive(Deserialize)]
+struct RawRule {
+    id: String,
+    #[serde(default)]
+    description: String,
+    regex: Option<String>,
+    path: Option<String>,
+    #[serde(default)]
+    entropy: f64,
+    #[serde(default)]
+    keywords: Vec<String>,
+    #[serde(default, rename = "secretGroup")]
+    secret_group: usize,
+    #[serde(default)]
+    allowlists: Vec<RawAllow>,
+}
+
+#[derive(Default, Deserialize)]
+struct RawAllow {
+    #[serde(default)]
+    paths: Vec<String>,
+    #[serde(default)]
+    regexes: Vec<String>,
+    #[serde(default, rename = "regexTarget")]
+    target: Target,
+    #[serde(default)]
+    stopwords: Vec<String>,
+    #[serde(default)]
+    condition: String,
+}
+
+impl Pattern {
+    fn new(text: String) -> Self {
+        Self { text, compiled: OnceLock::new() }
+    }
+
+    fn regex(&self) -> Option<&Regex> {
+        self.compiled.get_or_init(|| RegexBuilder::new(&self.text).size_limit(REGEX_BYTES).build().ok()).as_ref()
+    }
+
+    fn is_match(&self, text: &str) -> bool {
+        self.regex().is_some_and(|regex| regex.is_match(text))
+    }
+}
+
+impl From<RawAllow> for Allow {
+    fn from(raw: RawAllow) -> Self {
+        Self {
+            paths: raw.paths.into_iter().map(Pattern::new).collect(),
+            regexes: raw.regexes.into_iter().map(Pattern::new).collect(),
+            target: raw.target,
+            stopwords: raw.stopwords.iter().map(|word| word.to_lowercase()).collect(),
+            all: raw.condition.eq_ignore_ascii_case("and"),
+        }
+    }
+}
+
+impl Allow {
+    fn permits(&self, path: &str, line: &str, whole: &str, secret: &str) -> bool {
+        let text = match self.target {
+            Target::Secret => secret,
+            Target::Match => whole,
+            Target::Line => line,
+        };
+        let lower = secret.to_lowercase();
+        let mut answers = Vec::with_capacity(3);
+        if !self.paths.is_empty() {
+            answers.push(self.paths.iter().any(|pattern| pattern.is_match(path)));
+        }
+        if !self.regexes.is_empty() {
+            answers.push(self.regexes.iter().any(|pattern| pattern.is_match(text)));
+        }
+        if !self.stopwords.is_empty() {
+            answers.push(self.stopwords.iter().any(|word| lower.contains(word)));
+        }
+        if self.all { !answers.is_empty() && answers.iter().all(|yes| *yes) } else { answers.contains(&true) }
+    }
+}
+
+impl RuleSet {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+        let rules = file.rules.into_iter().map(|raw| Rule {
+            id: raw.id,
+            description: raw.description,
+            pattern: raw.regex.map(Pattern::new),
+            path: raw.path.map(Pattern::new),
+            entropy: raw.entropy,
+            keywords: raw.keywords.iter().map(|word| word.to_lowercase()).collect(),
+            secret_group: raw.secret_group,
+            allow: raw.allowlists.into_iter().map(Allow::from).collect(),
+        });
+        Ok(Self { allow: file.allowlist.into(), rules: rules.collect() })
+    }
+
+    /// The rules that find something in a line of a file.
+    pub(super) fn matching<'a>(&'a self, path: &'a str, line: &'a str) -> impl Iterator<Item = &'a Rule> {
+        let lower = line.to_lowercase();
+        self.rules.iter().filter(move |rule| rule.finds(path, line, &lower, &self.allow))
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Names the first pattern that does not compile.
+    #[cfg(test)]
+    pub(super) fn compile_all(&self) -> Result<(), String> {
+        let allow = |allow: &'_ Allow| -> Vec<String> {
+            allow.paths.iter().chain(&allow.regexes).filter(|p| p.regex().is_none()).map(|p| p.text.clone()).collect()
+        };
+        let mut broken = allow(&self.allow);
+        for rule in &self.rules {
+            broken
+                .extend(rule.pattern.iter().chain(&rule.path).filter(|p| p.regex().is_none()).map(|p| p.text.clone()));
+            broken.extend(rule.allow.iter().flat_map(&allow));
+        }
+        if broken.is_empty() { Ok(()) } else { Err(broken.join("\n")) }
+    }
+}
+
+impl Rule {
+    fn finds(&self, path: &str, line: &str, lower: &str, global: &Allow) -> bool {
+        if !self.keywords.is_empty() && !self.keywords.iter().any(|word| lower.contains(word)) {
+            return false;
+        }
+        if self.path.as_ref().is_some_and(|pattern| !pattern.is_match(path)) {
+            return false;
+        }
+        let Some(pattern) = &self.pattern else { return self.path.is_some() };
+        let Some(regex) = pattern.regex() else { return false };
+        regex.captures_iter(line).any(|found| {
+            let whole = found.get(0).map_or("", |m| m.as_str());
+            let group = match self.secret_group {
+                0 => found.iter().skip(1).flatten().find(|m| !m.is_empty()),
+                n => found.get(n),
+            };
+            let secret = group.map_or(whole, |m| m.as_str());
+            entropy(secret) >= self.entropy
+                && !global.permits(path, line, whole, secret)
+                && !self.allow.iter().any(|allow| allow.permits(path, line, whole, secret))
+        })
+    }
+}
+
+/// Shannon entropy in bits a character.
+fn entropy(text: &str) -> f64 {
+    let mut counts: HashMap<char, f64> = HashMap::new();
+    for c in text.chars() {
+        *counts.entry(c).or_default() += 1.0;
+    }
+    let total: f64 = counts.values().sum();
+    counts.values().map(|count| -(count / total) * (count / total).log2()).sum()
+}

@@ -1,0 +1,135 @@
+//! The worker role: hosts the workflows and the activities.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use chrono::TimeDelta;
+use dispatch::{Dispatcher, Engine, EngineSettings};
+use store::{Store, blobs::Blobs};
+use temporalio_client::Client;
+use temporalio_sdk::{Runtime, Worker, WorkerOptions};
+use workflows::AgentRun;
+
+use crate::{
+    forge_access::ForgeAccess, launcher::JobLauncher, platform::Platform, run_steps::RunActivities,
+    settings::WorkerSettings,
+};
+
+/// Connections to Postgres. Activities hold one only for a statement or a short transaction.
+const DATABASE_CONNECTIONS: u32 = 16;
+
+/// On SIGTERM activities get this long before they are told; Temporal then has another worker take over.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A crashed worker's workflows are picked up by another after this.
+const STICKY: Duration = Duration::from_secs(2);
+
+/// How often heartbeats are passed on, and so how soon a cancel is noticed.
+const HEARTBEAT_THROTTLE: Duration = Duration::from_secs(2);
+
+/// Half of Temporal's shortest useful retention.
+const START_MAX_AGE: TimeDelta = TimeDelta::hours(12);
+
+/// How often a Temporal that is not there yet is tried.
+const ENGINE_RETRY: Duration = Duration::from_secs(1);
+
+/// Runs the worker until `stop` ends.
+///
+/// # Errors
+/// When the database's address is none, a folder can't be made, or the worker breaks. A Temporal or Postgres that is down
+/// is waited for.
+pub async fn serve(
+    settings: WorkerSettings,
+    launcher: Arc<dyn JobLauncher>,
+    stop: impl Future<Output = ()> + Send,
+) -> anyhow::Result<()> {
+    let mut stop = std::pin::pin!(stop);
+    let platform = Arc::new(build(settings, launcher)?);
+    tracing::info!(role = "worker", "waiting for Temporal");
+    let client = tokio::select! {
+        client = connect(&platform) => client,
+        () = &mut stop => return Ok(()),
+    };
+    let running = start(client, platform)?;
+    tracing::info!(role = "worker", "ready");
+    stop.await;
+    running.stop().await
+}
+
+/// Puts together what the activities need.
+///
+/// # Errors
+/// When the database's address is none or a folder can't be made.
+pub fn build(settings: WorkerSettings, launcher: Arc<dyn JobLauncher>) -> anyhow::Result<Platform> {
+    std::fs::create_dir_all(&settings.places.mirrors).context("the folder of mirrors can't be made")?;
+    std::fs::create_dir_all(&settings.places.scratch).context("the folder for files on their way can't be made")?;
+    let clock = forge::system_clock();
+    let store = Store::connect_lazy(settings.database_url.expose(), DATABASE_CONNECTIONS)?;
+    let engine = Engine::new(EngineSettings::at(&settings.temporal_address, settings.instance, "worker")?);
+    let dispatcher = Dispatcher::new(store.clone(), engine, Arc::clone(&clock), START_MAX_AGE);
+    let forge = ForgeAccess::new(store.clone(), settings.opening_keys, settings.forge_url, Arc::clone(&clock));
+    Ok(Platform {
+        blobs: Blobs::local(&settings.blob_dir)?,
+        store,
+        dispatcher,
+        launcher,
+        forge,
+        run_token_key: settings.run_token_key,
+        places: settings.places,
+        clock,
+    })
+}
+
+async fn connect(platform: &Platform) -> Client {
+    loop {
+        match platform.dispatcher.engine().client().await {
+            Ok(client) => return client,
+            Err(error) => tracing::warn!(error = %error, "Temporal is not there yet"),
+        }
+        tokio::time::sleep(ENGINE_RETRY).await;
+    }
+}
+
+/// A worker at work.
+pub struct Running {
+    shut_down: Box<dyn Fn() + Send>,
+    thread: std::thread::JoinHandle<Result<(), String>>,
+}
+
+/// Starts polling. Workflow code runs on a thread of its own, activities on the current runtime.
+///
+/// # Errors
+/// When the worker can't be set up.
+pub fn start(client: Client, platform: Arc<Platform>) -> anyhow::Result<Running> {
+    let runtime = Runtime::from_current_tokio(Default::default()).context("no runtime for the worker")?;
+    let options = WorkerOptions::new(platform.dispatcher.instance().task_queue())
+        .register_activities(RunActivities { platform })
+        .register_workflow::<AgentRun>()
+        .context("the workflow can't be registered")?
+        .graceful_shutdown_period(GRACE)
+        .sticky_queue_schedule_to_start_timeout(STICKY)
+        .max_heartbeat_throttle_interval(HEARTBEAT_THROTTLE)
+        .build();
+    let mut worker = Worker::new(&runtime, client, options).context("the worker can't be set up")?;
+    let shut_down = Box::new(worker.shutdown_handle());
+    let pool = tokio::runtime::Handle::current();
+    let run = move || {
+        let ran = pool.block_on(worker.run()).map_err(|error| error.to_string());
+        drop(runtime);
+        ran
+    };
+    let thread = std::thread::Builder::new().name("workflows".to_owned()).spawn(run)?;
+    Ok(Running { shut_down, thread })
+}
+
+impl Running {
+    /// Stops polling, gives activities their grace, waits for the end.
+    ///
+    /// # Errors
+    /// What the worker broke with.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        (self.shut_down)();
+        let ended = tokio::task::spawn_blocking(move || self.thread.join()).await?;
+        ended.map_err(|_| anyhow::anyhow!("the worker's thread panicked"))?.map_err(anyhow::Error::msg)
+    }
+}

@@ -1,0 +1,218 @@
+//! Jobs as local processes, behind the same trait as Kubernetes Jobs.
+//!
+//! A Job is a folder. The process in it takes the *claim* (a file made with `O_EXCL`, naming its pid) before it does
+//! anything, and holds a lock on it while it lives. So one name is started once, however often it is asked for and
+//! whatever dies in between: a second process finds the claim taken and goes home.
+
+mod processes;
+
+use std::{
+    fs,
+    io::{ErrorKind, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt, chown},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use activities::launcher::{JobLauncher, JobOrder, LaunchError};
+use async_trait::async_trait;
+use nix::{
+    fcntl::{Flock, FlockArg},
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use workflows::messages::JobPresence;
+
+/// Users of Jobs, when the launcher is root: one a Job, so that what a Job started can be found and ended whole.
+const FIRST_JOB_USER: u32 = 2_000_000;
+const JOB_USERS: u32 = 1_000_000;
+
+const CLAIM: &str = "claim";
+
+/// Starts runners as processes of this machine.
+#[derive(Clone, Debug)]
+pub struct ProcessLauncher {
+    /// One folder a Job is made in here.
+    pub jobs_dir: PathBuf,
+    /// The program; it is called with `role runner`.
+    pub program: PathBuf,
+    /// The Codex binary that the runner starts.
+    pub codex: PathBuf,
+}
+
+/// The running Job's hold on its folder; dropping it, or dying, says that the Job is over.
+pub struct Claim {
+    _lock: Flock<fs::File>,
+}
+
+impl ProcessLauncher {
+    /// Prepares the folder of Jobs and puts the program where every user can run it.
+    ///
+    /// # Errors
+    /// When the folder can't be made.
+    pub fn new(jobs_dir: &Path, program: &Path, codex: &Path) -> std::io::Result<Self> {
+        fs::create_dir_all(jobs_dir)?;
+        fs::set_permissions(jobs_dir, fs::Permissions::from_mode(0o755))?;
+        let program = if nix::unistd::geteuid().is_root() { stage(program, jobs_dir)? } else { program.to_owned() };
+        Ok(Self { jobs_dir: jobs_dir.to_owned(), program, codex: codex.to_owned() })
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        self.jobs_dir.join(name)
+    }
+
+    fn spawn(&self, order: &JobOrder) -> std::io::Result<()> {
+        let folder = self.folder(&order.name);
+        let user = job_user(&order.name);
+        make_folder(&folder, user)?;
+        let work = folder.join("work");
+        make_folder(&work, user)?;
+        let token = folder.join("token");
+        write_private(&token, order.token.expose(), user)?;
+        let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log"))?;
+        let mut command = tokio::process::Command::new(&self.program);
+        command
+            .args(["role", "runner"])
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("LANG", "C.UTF-8")
+            .env("CODEX_K8S_GATEWAY_URL", order.gateway_url.as_str())
+            .env("CODEX_K8S_MODEL_URL", order.model_url.as_str())
+            .env("CODEX_K8S_TOKEN_FILE", &token)
+            .env("CODEX_K8S_WORK_DIR", &work)
+            .env("CODEX_K8S_CODEX", &self.codex)
+            .env("CODEX_K8S_JOB_CLAIM", folder.join(CLAIM))
+            .current_dir(&work)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .process_group(0)
+            .kill_on_drop(false);
+        if let Some(user) = user {
+            command.uid(user).gid(user);
+        }
+        let mut child = command.spawn()?;
+        // Reaped here while this process lives; after it, by init.
+        tokio::spawn(async move { child.wait().await });
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl JobLauncher for ProcessLauncher {
+    async fn launch(&self, order: &JobOrder) -> Result<(), LaunchError> {
+        if self.presence(&order.name).await? != JobPresence::Absent {
+            return Ok(());
+        }
+        self.spawn(order).map_err(|error| match error.kind() {
+            ErrorKind::NotFound | ErrorKind::PermissionDenied => LaunchError::Refused(error.to_string()),
+            _ => LaunchError::Unavailable(error.to_string()),
+        })?;
+        self.await_claim(&order.name).await
+    }
+
+    async fn presence(&self, name: &str) -> Result<JobPresence, LaunchError> {
+        let claim = self.folder(name).join(CLAIM);
+        match fs::File::open(&claim) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(JobPresence::Absent),
+            Err(error) => Err(LaunchError::Unavailable(error.to_string())),
+            Ok(file) => match Flock::lock(file, FlockArg::LockSharedNonblock) {
+                Ok(_free) => Ok(JobPresence::Ended),
+                Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(JobPresence::Running),
+                Err((_, errno)) => Err(LaunchError::Unavailable(errno.to_string())),
+            },
+        }
+    }
+
+    async fn stop(&self, name: &str, grace: Duration) -> Result<(), LaunchError> {
+        let deadline = tokio::time::Instant::now() + grace;
+        if self.presence(name).await? == JobPresence::Running
+            && let Some(pid) = read_pid(&self.folder(name).join(CLAIM))
+        {
+            let _ = kill(pid, Signal::SIGTERM);
+            while self.presence(name).await? == JobPresence::Running && tokio::time::Instant::now() < deadline {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            let _ = kill(Pid::from_raw(-pid.as_raw()), Signal::SIGKILL);
+        }
+        processes::end_all(&self.folder(name), job_user(name)).await;
+        Ok(())
+    }
+}
+
+impl ProcessLauncher {
+    /// The process is up once it has its claim; until then a crash of ours would look like a Job that never was.
+    async fn await_claim(&self, name: &str) -> Result<(), LaunchError> {
+        for _ in 0..200 {
+            if self.presence(name).await? != JobPresence::Absent {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        let log = fs::read_to_string(self.folder(name).join("log")).unwrap_or_default();
+        let last = log.lines().last().unwrap_or("it wrote nothing").to_owned();
+        Err(LaunchError::Unavailable(format!("the runner did not come up within 5 s: {last}")))
+    }
+}
+
+/// Taken by the runner's process before anything else. `None`: another process has this Job.
+///
+/// The file is locked and filled before it gets its name, so nobody ever sees it half made.
+///
+/// # Errors
+/// When the file can't be made or locked.
+pub fn take_claim(path: &Path) -> std::io::Result<Option<Claim>> {
+    let draft = path.with_extension(std::process::id().to_string());
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&draft)?;
+    let mut lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)?;
+    lock.write_all(std::process::id().to_string().as_bytes())?;
+    let named = fs::hard_link(&draft, path);
+    fs::remove_file(&draft)?;
+    match named {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
+        Err(error) => Err(error),
+        Ok(()) => Ok(Some(Claim { _lock: lock })),
+    }
+}
+
+fn read_pid(claim: &Path) -> Option<Pid> {
+    fs::read_to_string(claim).ok()?.trim().parse().ok().map(Pid::from_raw)
+}
+
+/// A user of its own for the Job, when we may choose one.
+fn job_user(name: &str) -> Option<u32> {
+    nix::unistd::geteuid().is_root().then(|| {
+        let hash = name.bytes().fold(0u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)));
+        FIRST_JOB_USER + hash % JOB_USERS
+    })
+}
+
+fn make_folder(path: &Path, user: Option<u32>) -> std::io::Result<()> {
+    fs::create_dir_all(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+    chown(path, user, user)
+}
+
+fn write_private(path: &Path, text: &str, user: Option<u32>) -> std::io::Result<()> {
+    let _ = fs::remove_file(path);
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    chown(path, user, user)
+}
+
+/// A copy of the program that other users can reach, wherever the original lies.
+fn stage(program: &Path, jobs_dir: &Path) -> std::io::Result<PathBuf> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = fs::metadata(program)?;
+    let staged = jobs_dir.join(format!("runner-{}-{}-{}", meta.len(), meta.mtime(), meta.mtime_nsec()));
+    if !staged.exists() {
+        let part = jobs_dir.join(format!(".runner-{}", std::process::id()));
+        if fs::hard_link(program, &part).is_err() {
+            fs::copy(program, &part)?;
+        }
+        fs::set_permissions(&part, fs::Permissions::from_mode(0o755))?;
+        fs::rename(&part, &staged)?;
+    }
+    Ok(staged)
+}

@@ -1,0 +1,108 @@
+//! Attempts: their Job, its token, its report.
+
+use domain::{ids::Attempt, run::Outcome};
+use serde_json::json;
+use store::{
+    JobState, StoreError,
+    attempts::{self, AttemptEnd, JobUpdate},
+};
+
+use crate::world::{World, at};
+
+const FIRST: Attempt = Attempt::FIRST;
+
+fn job(state: JobState, seconds: i64) -> JobUpdate<'static> {
+    JobUpdate { state, name: Some("run-1"), token_hash: Some(b"hash"), now: at(seconds) }
+}
+
+#[tokio::test]
+async fn an_attempt_is_there_once() {
+    let world = World::new().await;
+    let run = world.run(1).await;
+    let mut conn = world.conn().await;
+    assert!(!attempts::insert(&mut conn, run, FIRST, at(5)).await.unwrap(), "the run brought its first");
+    assert!(attempts::insert(&mut conn, run, Attempt(2), at(6)).await.unwrap());
+    assert!(!attempts::insert(&mut conn, run, Attempt(2), at(7)).await.unwrap());
+    let all = attempts::list(&mut conn, run).await.unwrap();
+    assert_eq!(all.iter().map(|row| (row.attempt.0, row.started_at)).collect::<Vec<_>>(), [(1, at(0)), (2, at(6))]);
+    let missing = attempts::get(&mut conn, run, Attempt(3)).await;
+    assert!(matches!(missing, Err(StoreError::Missing { what: "attempt", .. })));
+}
+
+#[tokio::test]
+async fn a_job_never_goes_back() {
+    let world = World::new().await;
+    let run = world.run(1).await;
+    let mut conn = world.conn().await;
+    assert!(attempts::set_job(&mut conn, run, FIRST, job(JobState::Launching, 1)).await.unwrap());
+    assert!(attempts::set_job(&mut conn, run, FIRST, job(JobState::Launching, 2)).await.unwrap(), "the same again");
+    let ended = JobUpdate { name: None, token_hash: None, ..job(JobState::Ended, 3) };
+    assert!(attempts::set_job(&mut conn, run, FIRST, ended).await.unwrap());
+    assert!(!attempts::set_job(&mut conn, run, FIRST, job(JobState::Running, 4)).await.unwrap());
+    let row = attempts::get(&mut conn, run, FIRST).await.unwrap();
+    assert_eq!((row.job_state, row.job_name.as_deref()), (JobState::Ended, Some("run-1")));
+    assert_eq!(row.job_heartbeat_at, Some(at(3)));
+}
+
+#[tokio::test]
+async fn a_token_is_worth_nothing_after_the_end() {
+    let world = World::new().await;
+    let (run, other) = (world.run(1).await, world.run(2).await);
+    let mut conn = world.conn().await;
+    attempts::set_job(&mut conn, run, FIRST, job(JobState::Launching, 1)).await.unwrap();
+    assert_eq!(attempts::by_token_hash(&mut conn, b"hash").await.unwrap(), Some((run, FIRST)));
+    assert_eq!(attempts::by_token_hash(&mut conn, b"hash2").await.unwrap(), None);
+    let stolen = attempts::set_job(&mut conn, other, FIRST, job(JobState::Launching, 1)).await;
+    assert!(matches!(stolen, Err(StoreError::Conflict { constraint }) if constraint == "attempts_token"));
+    let end = AttemptEnd { outcome: Outcome::NoChange, cause: "Nothing to do.", now: at(9) };
+    assert!(attempts::finish(&mut conn, run, FIRST, end).await.unwrap());
+    assert!(!attempts::finish(&mut conn, run, FIRST, end).await.unwrap());
+    assert_eq!(attempts::by_token_hash(&mut conn, b"hash").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_heartbeat_learns_of_the_cancel() {
+    let world = World::new().await;
+    let run = world.run(1).await;
+    let mut conn = world.conn().await;
+    assert!(!attempts::heartbeat(&mut conn, run, FIRST, at(10)).await.unwrap());
+    assert!(!attempts::heartbeat(&mut conn, run, FIRST, at(9)).await.unwrap(), "one that was overtaken");
+    let row = attempts::get(&mut conn, run, FIRST).await.unwrap();
+    assert_eq!((row.job_state, row.job_heartbeat_at), (JobState::Running, Some(at(10))));
+    assert!(attempts::request_cancel(&mut conn, run, FIRST, at(11)).await.unwrap());
+    assert!(!attempts::request_cancel(&mut conn, run, FIRST, at(12)).await.unwrap());
+    assert!(attempts::heartbeat(&mut conn, run, FIRST, at(13)).await.unwrap());
+    assert_eq!(attempts::get(&mut conn, run, FIRST).await.unwrap().cancel_requested_at, Some(at(11)));
+    assert!(attempts::heartbeat(&mut conn, run, Attempt(7), at(14)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_silent_job_is_found() {
+    let world = World::new().await;
+    let (silent, loud, ended) = (world.run(1).await, world.run(2).await, world.run(3).await);
+    let mut conn = world.conn().await;
+    for (run, seconds) in [(silent, 10), (loud, 50), (ended, 5)] {
+        attempts::heartbeat(&mut conn, run, FIRST, at(seconds)).await.unwrap();
+    }
+    assert!(attempts::store_report(&mut conn, ended, FIRST, &json!({})).await.unwrap());
+    let found = attempts::silent_since(&mut conn, at(40)).await.unwrap();
+    assert_eq!(found.iter().map(|row| row.run).collect::<Vec<_>>(), [silent]);
+}
+
+#[tokio::test]
+async fn the_first_report_stays() {
+    let world = World::new().await;
+    let run = world.run(1).await;
+    let mut conn = world.conn().await;
+    assert_eq!(attempts::report(&mut conn, run, FIRST).await.unwrap(), None);
+    assert!(attempts::store_report(&mut conn, run, FIRST, &json!({ "a": "\0" })).await.unwrap());
+    assert!(!attempts::store_report(&mut conn, run, FIRST, &json!({ "a": 2 })).await.unwrap());
+    assert_eq!(attempts::report(&mut conn, run, FIRST).await.unwrap(), Some(json!({ "a": "\u{fffd}" })));
+    assert_eq!(attempts::get(&mut conn, run, FIRST).await.unwrap().job_state, JobState::Ended);
+    attempts::set_prompt(&mut conn, run, FIRST, "do\0 it").await.unwrap();
+    attempts::set_workspace_blob(&mut conn, run, FIRST, "w").await.unwrap();
+    attempts::set_result_blob(&mut conn, run, FIRST, "r").await.unwrap();
+    let row = attempts::get(&mut conn, run, FIRST).await.unwrap();
+    assert_eq!(row.prompt.as_deref(), Some("do\u{fffd} it"));
+    assert_eq!((row.workspace_blob.as_deref(), row.result_blob.as_deref()), (Some("w"), Some("r")));
+}

@@ -1,0 +1,37 @@
+//! Blobs in a directory.
+
+use bytes::Bytes;
+use domain::ids::{Attempt, RunId};
+use futures::TryStreamExt;
+use store::{
+    StoreError,
+    blobs::{BlobKey, Blobs},
+};
+use uuid::Uuid;
+
+#[tokio::test]
+async fn what_was_put_is_got() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = Blobs::local(&dir.path().join("made/on/demand")).unwrap();
+    let run = RunId::from_uuid(Uuid::nil());
+    let key = BlobKey::workspace(run, Attempt(2));
+    assert_eq!(key.as_str(), "runs/00000000-0000-0000-0000-000000000000/2/workspace.bundle");
+    assert!(!blobs.exists(&key).await.unwrap());
+    assert!(matches!(blobs.get(&key).await, Err(StoreError::Missing { what: "blob", .. })));
+    blobs.put(&key, Bytes::from_static(b"one")).await.unwrap();
+    blobs.put(&key, Bytes::from_static(b"two")).await.unwrap();
+    assert!(blobs.exists(&key).await.unwrap());
+    assert_eq!(blobs.get(&key).await.unwrap(), "two");
+    let read_back = BlobKey::stored(key.as_str());
+    let pieces: Vec<Bytes> = blobs.get_stream(&read_back).await.unwrap().try_collect().await.unwrap();
+    assert_eq!(pieces.concat(), b"two");
+    assert!(!blobs.exists(&BlobKey::result(run, Attempt(2))).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_key_stays_inside_the_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = Blobs::local(&dir.path().join("blobs")).unwrap();
+    blobs.put(&BlobKey::stored("../outside"), Bytes::from_static(b"x")).await.unwrap();
+    assert!(!dir.path().join("outside").exists());
+}

@@ -1,0 +1,112 @@
+//! The ledger: one row a delivery, whatever is in it.
+
+use domain::triggers::VerdictKind;
+use futures::future::join_all;
+use store::deliveries::{self, Inserted, NewDelivery, StoredVerdict};
+
+use crate::world::{World, at};
+
+fn delivery(guid: &str) -> NewDelivery<'_> {
+    NewDelivery {
+        hook_key: 11,
+        guid,
+        event: "issues",
+        action: Some("labeled"),
+        repository: None,
+        forge_repo_id: Some(1),
+        subject_number: Some(3),
+        sender_login: Some("ada"),
+        sender_id: Some(7),
+        verdict: VerdictKind::NoRule,
+        reason: "label `bug` starts nothing in this project",
+        received_at: at(0),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_delivery_sent_many_times_at_once_is_one_row() {
+    let world = World::new().await;
+    let run = world.run(3).await;
+    let results = join_all((0..10).map(|_| {
+        let store = world.store();
+        tokio::spawn(async move {
+            let mut tx = store.begin().await.unwrap();
+            let inserted = deliveries::insert(&mut tx, delivery("the-guid")).await.unwrap();
+            if let Inserted::New(id) = inserted {
+                deliveries::set_verdict(&mut tx, id, VerdictKind::Started, "starts a run", Some(run)).await.unwrap();
+            }
+            tx.commit().await.unwrap();
+            inserted
+        })
+    }))
+    .await
+    .into_iter()
+    .map(Result::unwrap)
+    .collect::<Vec<_>>();
+    let new: Vec<_> = results
+        .iter()
+        .filter_map(|inserted| match inserted {
+            Inserted::New(id) => Some(*id),
+            Inserted::Duplicate(_) => None,
+        })
+        .collect();
+    assert_eq!(new.len(), 1, "{results:?}");
+    // Every other one waited for the first and is told what was decided.
+    let stored = StoredVerdict {
+        delivery: new[0],
+        verdict: VerdictKind::Started,
+        reason: "starts a run".to_owned(),
+        run: Some(run),
+    };
+    assert_eq!(results.iter().filter(|inserted| **inserted == Inserted::Duplicate(stored.clone())).count(), 9);
+    assert_eq!(deliveries::list_for_run(&mut *world.conn().await, run).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn another_hook_is_another_delivery() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let first = deliveries::insert(&mut conn, delivery("g")).await.unwrap();
+    let second = deliveries::insert(&mut conn, NewDelivery { hook_key: 12, ..delivery("g") }).await.unwrap();
+    assert!(matches!(first, Inserted::New(_)) && matches!(second, Inserted::New(_)));
+    assert_eq!(deliveries::list_recent(&mut conn, 10).await.unwrap().len(), 2);
+    assert_eq!(deliveries::list_recent(&mut conn, 1).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_that_outsiders_write_breaks_the_ledger() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let long = "x".repeat(100_000);
+    let nasty = NewDelivery {
+        event: "is\0sues",
+        action: Some(&long),
+        repository: Some(world.repository),
+        sender_login: Some("a\0da'; drop table deliveries; --"),
+        sender_id: Some(i64::MIN),
+        reason: "label `\0` starts nothing",
+        ..delivery("gu\0id")
+    };
+    let Inserted::New(id) = deliveries::insert(&mut conn, nasty).await.unwrap() else { panic!() };
+    assert!(matches!(deliveries::insert(&mut conn, nasty).await.unwrap(), Inserted::Duplicate(_)));
+    let row = deliveries::get(&mut conn, id).await.unwrap().unwrap();
+    assert_eq!((row.guid.as_str(), row.event.as_str()), ("gu\u{fffd}id", "is\u{fffd}sues"));
+    assert_eq!((row.action, row.sender_id), (Some(long), Some(i64::MIN)));
+    assert_eq!(row.repository, Some(world.repository));
+}
+
+#[tokio::test]
+async fn the_raw_body_is_kept_beside_it() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    // In a day that has a partition, and in one that has none.
+    for (guid, received_at) in [("now", chrono::Utc::now()), ("once", at(-86_400 * 400))] {
+        let new = NewDelivery { received_at, ..delivery(guid) };
+        let Inserted::New(id) = deliveries::insert(&mut conn, new).await.unwrap() else { panic!() };
+        let stored_at = deliveries::get(&mut conn, id).await.unwrap().unwrap().received_at;
+        assert!(deliveries::payload(&mut conn, id).await.unwrap().is_none());
+        deliveries::store_payload(&mut conn, id, stored_at, b"{\0}").await.unwrap();
+        deliveries::store_payload(&mut conn, id, stored_at, b"other").await.unwrap();
+        assert_eq!(deliveries::payload(&mut conn, id).await.unwrap().unwrap(), b"{\0}");
+    }
+}

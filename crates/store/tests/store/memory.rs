@@ -1,0 +1,155 @@
+//! What the platform remembers to judge by: intents, cancels, refusals, logs, calls, histories.
+
+use domain::{
+    ids::Attempt,
+    intent::IntentKind,
+    job::{LogChunk, LogStream, Usage},
+    triggers::{CancelMark, CancelRequest, VerdictKind},
+};
+use store::{
+    cancel_marks::{self, NewCancelMark},
+    deliveries::{self, Inserted, NewDelivery},
+    histories::{self, History},
+    intents::{self, NewIntent},
+    logs,
+    model_calls::{self, Spent},
+    refusals::{self, Refusal},
+};
+
+use crate::world::{World, ada, at, issue};
+
+const FIRST: Attempt = Attempt::FIRST;
+
+#[tokio::test]
+async fn an_echo_is_known_before_and_after_the_answer() {
+    let world = World::new().await;
+    let run = world.run(1).await;
+    let mut conn = world.conn().await;
+    let new = NewIntent {
+        repository: world.repository,
+        run: Some(run),
+        kind: IntentKind::Comment,
+        key: "<!-- marker -->",
+        now: at(0),
+    };
+    let id = intents::store(&mut conn, new).await.unwrap();
+    let (here, comment) = (world.repository, IntentKind::Comment);
+    assert!(intents::matches(&mut conn, here, comment, "<!-- marker -->").await.unwrap());
+    assert!(!intents::matches(&mut conn, here, comment, "<!-- other -->").await.unwrap());
+    assert!(!intents::matches(&mut conn, here, IntentKind::Review, "<!-- marker -->").await.unwrap());
+    assert!(!intents::matches_forge_id(&mut conn, here, comment, 99).await.unwrap());
+    intents::done(&mut conn, id, Some(99), at(1)).await.unwrap();
+    intents::done(&mut conn, id, None, at(2)).await.unwrap();
+    assert!(intents::matches_forge_id(&mut conn, here, comment, 99).await.unwrap());
+    assert!(intents::matches(&mut conn, here, comment, "<!-- marker -->").await.unwrap());
+}
+
+#[tokio::test]
+async fn a_cancel_holds_back_starts_that_happened_before_it() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let delivery = NewDelivery {
+        hook_key: 0,
+        guid: "g",
+        event: "issue_comment",
+        action: None,
+        repository: Some(world.repository),
+        forge_repo_id: None,
+        subject_number: Some(1),
+        sender_login: None,
+        sender_id: None,
+        verdict: VerdictKind::NothingToCancel,
+        reason: "no run is at work there",
+        received_at: at(0),
+    };
+    let Inserted::New(delivery) = deliveries::insert(&mut conn, delivery).await.unwrap() else { panic!() };
+    let request = CancelRequest { by: ada(), how: "wrote `/cancel`".to_owned(), trusted: false };
+    let mark = CancelMark { label: Some("run:dev".to_owned()), at: at(10), request };
+    let new = NewCancelMark { repository: world.repository, subject: issue(1), delivery, mark: &mark };
+    cancel_marks::add(&mut conn, new).await.unwrap();
+    cancel_marks::add(&mut conn, new).await.unwrap();
+    let found = cancel_marks::find_after(&mut conn, world.repository, issue(1), at(10)).await.unwrap();
+    assert_eq!(found, [mark]);
+    assert!(cancel_marks::find_after(&mut conn, world.repository, issue(1), at(11)).await.unwrap().is_empty());
+    assert!(cancel_marks::find_after(&mut conn, world.repository, issue(2), at(0)).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn refusals_are_counted_and_told_once() {
+    let world = World::new().await;
+    let (first, second) = (world.run(1).await, world.run(2).await);
+    let mut conn = world.conn().await;
+    let refusal =
+        Refusal { run: first, repository: world.repository, subject_number: 1, commented: false, now: at(10) };
+    refusals::record(&mut conn, refusal).await.unwrap();
+    assert!(!refusals::commented_on(&mut conn, world.repository, 1).await.unwrap());
+    refusals::record(&mut conn, Refusal { commented: true, ..refusal }).await.unwrap();
+    refusals::record(&mut conn, refusal).await.unwrap();
+    refusals::record(&mut conn, Refusal { run: second, subject_number: 2, now: at(20), ..refusal }).await.unwrap();
+    assert!(refusals::commented_on(&mut conn, world.repository, 1).await.unwrap());
+    assert!(!refusals::commented_on(&mut conn, world.repository, 2).await.unwrap());
+    assert_eq!(refusals::count_since(&mut conn, world.repository, at(10)).await.unwrap(), 2);
+    assert_eq!(refusals::count_since(&mut conn, world.repository, at(11)).await.unwrap(), 1);
+}
+
+fn chunk(seq: u64, text: &str) -> LogChunk {
+    LogChunk { seq, at: at(0), stream: LogStream::CodexStderr, text: text.to_owned() }
+}
+
+#[tokio::test]
+async fn log_chunks_may_come_twice_and_out_of_order() {
+    let world = World::new().await;
+    let run = world.run(1).await;
+    let mut conn = world.conn().await;
+    logs::append(&mut conn, run, FIRST, &[]).await.unwrap();
+    logs::append(&mut conn, run, FIRST, &[chunk(2, "c"), chunk(1, "b\0")]).await.unwrap();
+    logs::append(&mut conn, run, FIRST, &[chunk(0, "a"), chunk(1, "other"), chunk(1, "twice")]).await.unwrap();
+    let all = logs::read(&mut conn, run, FIRST, 0, 100).await.unwrap();
+    assert_eq!(all, [chunk(0, "a"), chunk(1, "b\u{fffd}"), chunk(2, "c")]);
+    assert_eq!(logs::read(&mut conn, run, FIRST, 1, 1).await.unwrap(), all[1..2]);
+    assert!(logs::read(&mut conn, run, Attempt(2), 0, 100).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn every_stream_can_be_stored() {
+    let world = World::new().await;
+    let run = world.run(1).await;
+    let mut conn = world.conn().await;
+    let streams = [LogStream::Codex, LogStream::CodexStderr, LogStream::Check, LogStream::Runner];
+    let chunks: Vec<LogChunk> =
+        (0..).zip(streams).map(|(seq, stream)| LogChunk { stream, ..chunk(seq, "x") }).collect();
+    logs::append(&mut conn, run, FIRST, &chunks).await.unwrap();
+    assert_eq!(logs::read(&mut conn, run, FIRST, 0, 10).await.unwrap(), chunks);
+}
+
+#[tokio::test]
+async fn model_calls_add_up() {
+    let world = World::new().await;
+    let run = world.run(1).await;
+    let mut conn = world.conn().await;
+    assert_eq!(model_calls::sum_for_attempt(&mut conn, run, FIRST).await.unwrap(), Spent::default());
+    let usage = Usage { input_tokens: 100, cached_input_tokens: 40, output_tokens: 7, reasoning_output_tokens: 3 };
+    let (first, second) = (
+        model_calls::begin(&mut conn, run, FIRST, at(0)).await.unwrap(),
+        model_calls::begin(&mut conn, run, FIRST, at(1)).await.unwrap(),
+    );
+    model_calls::finish(&mut conn, first, Some(200), usage, at(2)).await.unwrap();
+    model_calls::finish(&mut conn, first, Some(500), Usage::default(), at(3)).await.unwrap();
+    let spent = model_calls::sum_for_attempt(&mut conn, run, FIRST).await.unwrap();
+    assert_eq!(spent, Spent { calls: 2, usage });
+    model_calls::finish(&mut conn, second, None, Usage::default(), at(4)).await.unwrap();
+    assert_eq!(model_calls::sum_for_attempt(&mut conn, run, FIRST).await.unwrap(), spent);
+}
+
+#[tokio::test]
+async fn the_longer_history_stays() {
+    let world = World::new().await;
+    let run = world.run(1).await;
+    let mut conn = world.conn().await;
+    assert!(histories::get(&mut conn, run, FIRST).await.unwrap().is_none());
+    let long = History { blob: "long".to_owned(), events: 40, archived_at: at(2) };
+    let short = History { blob: "short".to_owned(), events: 30, archived_at: at(3) };
+    histories::record(&mut conn, run, FIRST, &long).await.unwrap();
+    histories::record(&mut conn, run, FIRST, &short).await.unwrap();
+    assert_eq!(histories::get(&mut conn, run, FIRST).await.unwrap(), Some(long));
+}

@@ -1,0 +1,109 @@
+//! Projects, repositories, hooks and credentials.
+
+use domain::ids::{CredentialId, RepositoryId};
+use serde_json::json;
+use store::{
+    StoreError,
+    credentials::{self, NewCredential},
+    hooks::{self, HookSecrets, NewHook},
+    repositories::{self, NewProject, NewRepository},
+};
+use uuid::Uuid;
+
+use crate::world::{World, at, new_repository};
+
+#[tokio::test]
+async fn a_project_keeps_its_settings() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let again = NewProject { slug: "demo", slots: 9, settings: json!({ "x": 1 }), now: at(1) };
+    assert_eq!(repositories::insert_project(&mut conn, again).await.unwrap(), world.project);
+    let project = repositories::get_project(&mut conn, world.project).await.unwrap();
+    assert_eq!((project.slug.as_str(), project.slots, project.settings), ("demo", 3, json!({})));
+}
+
+#[tokio::test]
+async fn a_repository_survives_its_renames() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let moved = NewRepository { owner: "other", archived: true, ..new_repository(world.project, 1, "hello") };
+    assert_eq!(repositories::upsert_repository(&mut conn, moved).await.unwrap(), world.repository);
+    let found = repositories::find_by_forge_id(&mut conn, 1).await.unwrap().unwrap();
+    assert_eq!((found.full_name().as_str(), found.archived), ("other/hello", true));
+    repositories::rename(&mut conn, world.repository, "acme", "greeter").await.unwrap();
+    repositories::set_archived(&mut conn, world.repository, false).await.unwrap();
+    let found = repositories::get(&mut conn, world.repository).await.unwrap();
+    assert_eq!((found.full_name().as_str(), found.archived), ("acme/greeter", false));
+    assert!(repositories::find_by_forge_id(&mut conn, 2).await.unwrap().is_none());
+    let nobody = RepositoryId::from_uuid(Uuid::nil());
+    assert!(matches!(repositories::get(&mut conn, nobody).await, Err(StoreError::Missing { .. })));
+}
+
+#[tokio::test]
+async fn two_repositories_never_share_a_name() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let twin = NewRepository { owner: "ACME", ..new_repository(world.project, 2, "Greeter") };
+    let refused = repositories::upsert_repository(&mut conn, twin).await;
+    assert!(
+        matches!(&refused, Err(StoreError::Conflict { constraint }) if constraint == "repositories_full_name"),
+        "{refused:?}"
+    );
+    repositories::upsert_repository(&mut conn, new_repository(world.project, 2, "other")).await.unwrap();
+    assert_eq!(repositories::list(&mut conn).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn the_last_good_configuration_stays_while_there_is_an_error() {
+    let world = World::new().await;
+    let id = world.repository;
+    let mut conn = world.conn().await;
+    repositories::set_config(&mut conn, id, Some(json!({ "version": 1 })), "a", None).await.unwrap();
+    repositories::set_config(&mut conn, id, None, "b", Some("line 3: what?")).await.unwrap();
+    let row = repositories::get(&mut conn, id).await.unwrap();
+    assert_eq!((row.config, row.config_sha.as_deref()), (Some(json!({ "version": 1 })), Some("b")));
+    assert_eq!(row.config_error.as_deref(), Some("line 3: what?"));
+    repositories::set_config(&mut conn, id, None, "c", None).await.unwrap();
+    let row = repositories::get(&mut conn, id).await.unwrap();
+    assert_eq!((row.config, row.config_error), (None, None));
+}
+
+#[tokio::test]
+async fn hook_secrets_are_replaced() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    assert!(hooks::secrets_for(&mut conn, 5).await.unwrap().is_none());
+    let new =
+        NewHook { forge_hook_id: 5, repository: Some(world.repository), current: b"one", previous: None, now: at(0) };
+    let id = hooks::upsert(&mut conn, new).await.unwrap();
+    let rotated = NewHook { current: b"two", previous: Some(b"one"), ..new };
+    assert_eq!(hooks::upsert(&mut conn, rotated).await.unwrap(), id);
+    let secrets = hooks::secrets_for(&mut conn, 5).await.unwrap();
+    assert!(
+        secrets
+            == Some(HookSecrets {
+                repository: Some(world.repository),
+                current: b"two".to_vec(),
+                previous: Some(b"one".to_vec())
+            })
+    );
+}
+
+#[tokio::test]
+async fn a_credential_is_kept_sealed() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let new = NewCredential { key_id: "k1", sealed: b"\0box", login: None, now: at(0) };
+    let id = credentials::insert(&mut conn, new).await.unwrap();
+    let stored = credentials::get(&mut conn, id).await.unwrap().unwrap();
+    assert_eq!((stored.key_id.as_str(), stored.sealed.as_slice(), stored.revoked_at), ("k1", &b"\0box"[..], None));
+    credentials::revoke(&mut conn, id, at(5)).await.unwrap();
+    credentials::revoke(&mut conn, id, at(6)).await.unwrap();
+    assert_eq!(credentials::get(&mut conn, id).await.unwrap().unwrap().revoked_at, Some(at(5)));
+    assert!(credentials::get(&mut conn, CredentialId::from_uuid(Uuid::nil())).await.unwrap().is_none());
+    // Connecting again without naming one keeps it.
+    let with = NewRepository { credential: Some(id), ..new_repository(world.project, 1, "greeter") };
+    repositories::upsert_repository(&mut conn, with).await.unwrap();
+    repositories::upsert_repository(&mut conn, new_repository(world.project, 1, "greeter")).await.unwrap();
+    assert_eq!(repositories::get(&mut conn, world.repository).await.unwrap().credential, Some(id));
+}

@@ -1,0 +1,88 @@
+//! Steps: tried again and counted, done once.
+
+use domain::{ids::Attempt, run::Step};
+use serde_json::json;
+use store::{
+    StepState, attempts,
+    steps::{self, StepKey},
+};
+
+use crate::world::{World, at};
+
+#[tokio::test]
+async fn a_step_may_be_begun_again_until_it_is_done() {
+    let world = World::new().await;
+    let key = StepKey { run: world.run(1).await, attempt: Attempt::FIRST, step: Step::Clone };
+    let mut conn = world.conn().await;
+    assert_eq!(steps::output(&mut conn, key).await.unwrap(), None);
+    let row = steps::begin(&mut conn, key, at(1)).await.unwrap();
+    assert_eq!((row.tries, row.state), (1, StepState::Running));
+    steps::failed(&mut conn, key, "the forge\0 does not answer", at(2)).await.unwrap();
+    let row = steps::begin(&mut conn, key, at(3)).await.unwrap();
+    assert_eq!((row.tries, row.state, row.started_at), (2, StepState::Running, at(1)));
+    assert_eq!(row.error.as_deref(), Some("the forge\u{fffd} does not answer"));
+    steps::done(&mut conn, key, &json!({ "base_sha": "a" }), at(4)).await.unwrap();
+
+    // Everything after the end changes the count alone.
+    steps::done(&mut conn, key, &json!({ "base_sha": "b" }), at(5)).await.unwrap();
+    steps::failed(&mut conn, key, "late", at(6)).await.unwrap();
+    steps::skipped(&mut conn, key, at(7)).await.unwrap();
+    let row = steps::begin(&mut conn, key, at(8)).await.unwrap();
+    assert_eq!((row.tries, row.state, row.finished_at, row.error), (3, StepState::Done, Some(at(4)), None));
+    assert_eq!(steps::output(&mut conn, key).await.unwrap(), Some(json!({ "base_sha": "a" })));
+}
+
+#[tokio::test]
+async fn steps_are_listed_in_their_order() {
+    let world = World::new().await;
+    let run = world.run(1).await;
+    let mut conn = world.conn().await;
+    for (step, seconds) in [(Step::Slot, 9), (Step::Authorise, 10), (Step::Settle, 8)] {
+        let key = StepKey { run, attempt: Attempt::FIRST, step };
+        steps::begin(&mut conn, key, at(seconds)).await.unwrap();
+    }
+    let key = StepKey { run, attempt: Attempt::FIRST, step: Step::Publish };
+    steps::skipped(&mut conn, key, at(11)).await.unwrap();
+    let rows = steps::list(&mut conn, run).await.unwrap();
+    let seen: Vec<_> = rows.iter().map(|row| (row.step, row.state)).collect();
+    let running = StepState::Running;
+    assert_eq!(
+        seen,
+        [
+            (Step::Authorise, running),
+            (Step::Slot, running),
+            (Step::Publish, StepState::Skipped),
+            (Step::Settle, running)
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_retry_from_a_step_takes_over_what_was_done_before_it() {
+    let world = World::new().await;
+    let run = world.run(1).await;
+    let (first, second) = (Attempt::FIRST, Attempt(2));
+    let mut conn = world.conn().await;
+    attempts::insert(&mut conn, run, second, at(20)).await.unwrap();
+    for step in [Step::Authorise, Step::Slot, Step::Clone, Step::Prompt, Step::Launch] {
+        let key = StepKey { run, attempt: first, step };
+        steps::done(&mut conn, key, &json!({ "of": step }), at(1)).await.unwrap();
+    }
+    let failed = StepKey { run, attempt: first, step: Step::Agent };
+    steps::failed(&mut conn, failed, "gone", at(2)).await.unwrap();
+    attempts::set_workspace_blob(&mut conn, run, first, "w").await.unwrap();
+    attempts::set_prompt(&mut conn, run, first, "do it").await.unwrap();
+    attempts::store_report(&mut conn, run, first, &json!({})).await.unwrap();
+
+    assert_eq!(steps::copy_outputs(&mut conn, run, first, second, Step::Launch).await.unwrap(), 4);
+    assert_eq!(steps::copy_outputs(&mut conn, run, first, second, Step::Launch).await.unwrap(), 0);
+    let prompt = StepKey { run, attempt: second, step: Step::Prompt };
+    assert_eq!(steps::output(&mut conn, prompt).await.unwrap(), Some(json!({ "of": "prompt" })));
+    let launch = StepKey { run, attempt: second, step: Step::Launch };
+    assert_eq!(steps::output(&mut conn, launch).await.unwrap(), None);
+    let attempt = attempts::get(&mut conn, run, second).await.unwrap();
+    assert_eq!((attempt.workspace_blob.as_deref(), attempt.prompt.as_deref()), (Some("w"), Some("do it")));
+    assert_eq!(attempts::report(&mut conn, run, second).await.unwrap(), None, "the agent works again");
+    steps::copy_outputs(&mut conn, run, first, second, Step::Collect).await.unwrap();
+    assert_eq!(attempts::report(&mut conn, run, second).await.unwrap(), Some(json!({})));
+}
