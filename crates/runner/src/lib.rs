@@ -1,1 +1,31 @@
 //! The program inside the Job: workspace, Codex, checks, evidence.
+//!
+//! It fetches what to do and the repository from the gateway, lets Codex work in a folder of its own, runs the project's
+//! checks, and hands back the commits and a report. It holds one token, which is worthless outside its run. All its state
+//! is in the work folder, and when it ends, every process that came from it has ended: **it must be a process of its
+//! own**, because at the end it kills whatever descends from it.
+
+mod agent;
+mod checks;
+mod codex_config;
+mod descendants;
+mod environment;
+mod events;
+mod failure;
+mod gateway;
+mod git;
+mod group;
+mod job;
+pub mod leftovers;
+mod output;
+mod program;
+mod repository;
+mod settings;
+mod shipper;
+mod signals;
+mod tail;
+mod text;
+
+pub use gateway::GatewayError;
+pub use job::{RunnerError, run};
+pub use settings::{RunToken, Settings, SettingsError};

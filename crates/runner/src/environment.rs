@@ -1,0 +1,93 @@
+//! The folders of a job and the environment of the programs that it starts.
+
+use std::{
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
+
+use tokio::process::Command;
+
+/// Searched when the runner itself has no `PATH`.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Lets the agent make commits of its own.
+const GIT_IDENTITY: &str = "[user]\n\tname = codex-k8s\n\temail = codex-k8s@users.noreply.github.com\n";
+
+/// All folders and files of a job, below its work folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Folders {
+    /// The work tree of the agent.
+    pub(crate) tree: PathBuf,
+    /// The home folder of the agent and the checks.
+    pub(crate) home: PathBuf,
+    /// Where their temporary files go.
+    pub(crate) temporary: PathBuf,
+    /// Codex's configuration and state.
+    pub(crate) codex_home: PathBuf,
+    /// The repository that takes in the result; the agent never worked in it.
+    pub(crate) repository: PathBuf,
+    /// The bundle to begin with.
+    pub(crate) workspace_bundle: PathBuf,
+    /// The bundle to hand back.
+    pub(crate) result_bundle: PathBuf,
+    /// Where Codex writes its final message.
+    pub(crate) last_message: PathBuf,
+}
+
+impl Folders {
+    /// Makes the folders. A work folder that was used before is refused: the agent's turn is never started twice.
+    pub(crate) fn create(work_dir: &Path) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(work_dir)?;
+        // Programs run elsewhere and get these paths.
+        let root = work_dir.canonicalize()?;
+        let folders = Self {
+            tree: root.join("tree"),
+            home: home_of(&root),
+            temporary: root.join("tmp"),
+            codex_home: root.join("codex-home"),
+            repository: root.join("result.git"),
+            workspace_bundle: root.join("workspace.bundle"),
+            result_bundle: root.join("result.bundle"),
+            last_message: root.join("last-message.txt"),
+        };
+        for folder in [&folders.tree, &folders.home, &folders.temporary, &folders.codex_home] {
+            DirBuilder::new().mode(0o700).create(folder)?;
+        }
+        fs::write(folders.home.join(".gitconfig"), GIT_IDENTITY)?;
+        Ok(folders)
+    }
+
+    /// A command in the work tree that sees nothing of the runner's own environment but `PATH`.
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into()))
+            .env("HOME", &self.home)
+            .env("LANG", "C.UTF-8")
+            .env("TMPDIR", &self.temporary)
+            .current_dir(&self.tree);
+        command
+    }
+}
+
+/// The home folder of a job.
+pub(crate) fn home_of(work_dir: &Path) -> PathBuf {
+    work_dir.join("home")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_work_folder_serves_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let work = folder.path().join("new/work");
+        let folders = Folders::create(&work).unwrap();
+        assert!(folders.tree.is_dir());
+        assert_eq!(Folders::create(&work).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    }
+}

@@ -1,0 +1,212 @@
+//! The runner's side of the runner endpoint.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use domain::job::{JobReport, JobSpec, LogAck, LogBatch};
+use futures::TryStreamExt as _;
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::Deserialize;
+use tokio::{io::AsyncWriteExt as _, time::Instant};
+use tokio_util::io::ReaderStream;
+use url::Url;
+
+use crate::settings::{RunToken, Settings};
+
+/// A request without a big body that takes longer is sent again.
+const SHORT_CALL: Duration = Duration::from_secs(15);
+/// A transfer in which nothing moves for so long is broken.
+const TRANSFER_IDLE: Duration = Duration::from_secs(60);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+
+/// A call of the runner endpoint failed.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// No answer, or a broken one.
+    #[error("the gateway did not answer `{call}`")]
+    NoAnswer {
+        /// The path.
+        call: &'static str,
+        /// Why not.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// It cannot answer at the moment.
+    #[error("the gateway answered {status} to `{call}`")]
+    Busy {
+        /// The path.
+        call: &'static str,
+        /// The status.
+        status: StatusCode,
+    },
+    /// The token opens nothing (any more): the run has ended or belongs to another attempt.
+    #[error("the gateway does not know this run any more: {status} to `{call}`")]
+    Fenced {
+        /// The path.
+        call: &'static str,
+        /// The status.
+        status: StatusCode,
+    },
+    /// It refuses what was sent.
+    #[error("the gateway refused `{call}` with {status}: {detail}")]
+    Refused {
+        /// The path.
+        call: &'static str,
+        /// The status.
+        status: StatusCode,
+        /// The gateway's own words.
+        detail: String,
+    },
+    /// A file on our side.
+    #[error("{} cannot be used", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The HTTP client could not be built.
+    #[error("the HTTP client could not be built")]
+    Client(#[source] reqwest::Error),
+}
+
+impl GatewayError {
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::NoAnswer { .. } | Self::Busy { .. })
+    }
+}
+
+/// The parts of a problem document that a person wants to read.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Problem {
+    title: String,
+    detail: String,
+}
+
+/// Calls the runner endpoint.
+#[derive(Clone, Debug)]
+pub(crate) struct Gateway {
+    http: reqwest::Client,
+    base: Url,
+    token: RunToken,
+}
+
+impl Gateway {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, GatewayError> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .read_timeout(TRANSFER_IDLE)
+            .build()
+            .map_err(GatewayError::Client)?;
+        Ok(Self { http, base: settings.gateway_url.clone(), token: settings.token.clone() })
+    }
+
+    pub(crate) async fn job(&self) -> Result<JobSpec, GatewayError> {
+        let call = "runner/v1/job";
+        let answer = send(call, self.call(Method::GET, call).timeout(SHORT_CALL)).await?;
+        answer.json().await.map_err(|source| GatewayError::NoAnswer { call, source })
+    }
+
+    /// Writes the workspace bundle to a file.
+    pub(crate) async fn workspace(&self, path: &Path) -> Result<(), GatewayError> {
+        let call = "runner/v1/workspace";
+        let unusable = |source| GatewayError::File { path: path.to_owned(), source };
+        let mut body = send(call, self.call(Method::GET, call)).await?.bytes_stream();
+        let mut file = tokio::fs::File::create(path).await.map_err(unusable)?;
+        while let Some(part) = body.try_next().await.map_err(|source| GatewayError::NoAnswer { call, source })? {
+            file.write_all(&part).await.map_err(unusable)?;
+        }
+        file.flush().await.map_err(unusable)
+    }
+
+    pub(crate) async fn logs(&self, batch: &LogBatch) -> Result<LogAck, GatewayError> {
+        let call = "runner/v1/logs";
+        let answer = send(call, self.call(Method::POST, call).timeout(SHORT_CALL).json(batch)).await?;
+        answer.json().await.map_err(|source| GatewayError::NoAnswer { call, source })
+    }
+
+    /// Hands over the result bundle.
+    pub(crate) async fn result(&self, path: &Path) -> Result<(), GatewayError> {
+        let call = "runner/v1/result";
+        let unusable = |source| GatewayError::File { path: path.to_owned(), source };
+        let file = tokio::fs::File::open(path).await.map_err(unusable)?;
+        let length = file.metadata().await.map_err(unusable)?.len();
+        let request = self
+            .call(Method::PUT, call)
+            .header("content-type", "application/octet-stream")
+            .header("content-length", length)
+            .body(reqwest::Body::wrap_stream(ReaderStream::new(file)));
+        send(call, request).await.map(drop)
+    }
+
+    pub(crate) async fn report(&self, report: &JobReport) -> Result<(), GatewayError> {
+        let call = "runner/v1/report";
+        send(call, self.call(Method::POST, call).timeout(SHORT_CALL).json(report)).await.map(drop)
+    }
+
+    fn call(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = format!("{}/{path}", self.base.as_str().trim_end_matches('/'));
+        self.http.request(method, url).bearer_auth(self.token.expose())
+    }
+}
+
+/// Repeats a call until it succeeds, cannot succeed, or the time is over.
+pub(crate) async fn persist<T>(
+    bound: Duration,
+    call: impl AsyncFn() -> Result<T, GatewayError>,
+) -> Result<T, GatewayError> {
+    let end = Instant::now() + bound;
+    let mut pause = Pause::default();
+    loop {
+        match call().await {
+            Err(error) if error.may_pass() && Instant::now() < end => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a call of the gateway will be repeated");
+                pause.wait().await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// The growing time between two tries.
+pub(crate) struct Pause(Duration);
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self(FIRST_PAUSE)
+    }
+}
+
+impl Pause {
+    pub(crate) async fn wait(&mut self) {
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn send(call: &'static str, request: RequestBuilder) -> Result<Response, GatewayError> {
+    let answer = request.send().await.map_err(|source| GatewayError::NoAnswer { call, source })?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(answer);
+    }
+    Err(match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE => {
+            GatewayError::Fenced { call, status }
+        }
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => GatewayError::Busy { call, status },
+        _ if status.is_server_error() => GatewayError::Busy { call, status },
+        _ => {
+            let problem: Problem = answer.json().await.unwrap_or_default();
+            let detail = if problem.detail.is_empty() { problem.title } else { problem.detail };
+            GatewayError::Refused { call, status, detail }
+        }
+    })
+}

@@ -1,0 +1,240 @@
+//! The whole job, from the first call of the gateway to the accepted report.
+
+use std::{error::Error, io, time::Duration};
+
+use chrono::{DateTime, Utc};
+use domain::job::{AgentEnd, AgentFailure, CheckResult, JobReport, JobSpec, Usage};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    agent, checks, descendants,
+    environment::Folders,
+    gateway::{Gateway, GatewayError, persist},
+    output::Output,
+    repository,
+    settings::Settings,
+    shipper, signals,
+};
+
+/// How long a gateway that is away is waited for, at the start and for each thing to hand over.
+const GATEWAY_BOUND: Duration = Duration::from_secs(600);
+/// Who cancels a job does not wait for its last lines.
+const CANCELLED_DRAIN: Duration = Duration::from_secs(5);
+
+/// The job could not be reported. Everything else is told to the platform in the report.
+#[derive(Debug, thiserror::Error)]
+pub enum RunnerError {
+    /// The process could not be prepared to be the root of others.
+    #[error("the runner cannot watch its signals and descendants")]
+    Process(#[source] io::Error),
+    /// The gateway did not say what to do, or did not take the report.
+    #[error("the gateway could not be reached or refused the run")]
+    Gateway(#[from] GatewayError),
+}
+
+/// What was found out, as the report will say it.
+struct Evidence {
+    end: AgentEnd,
+    thread_id: Option<String>,
+    last_message: Option<String>,
+    usage: Usage,
+    checks: Vec<CheckResult>,
+    changes: Option<repository::Changes>,
+}
+
+/// Why a completed turn has no result.
+enum NotHandedOver {
+    Cancelled,
+    Failed(String),
+}
+
+struct Job<'a> {
+    settings: &'a Settings,
+    gateway: &'a Gateway,
+    spec: JobSpec,
+    output: Output,
+    cancel: CancellationToken,
+}
+
+/// Does one job and reports it. Call it in a process of its own: at the end all descendants are killed.
+///
+/// # Errors
+/// If the platform could not be told what happened.
+pub async fn run(settings: Settings) -> Result<(), RunnerError> {
+    let started_at = Utc::now();
+    let cancel = CancellationToken::new();
+    signals::cancel_on_signals(&cancel).map_err(RunnerError::Process)?;
+    descendants::adopt_orphans().map_err(RunnerError::Process)?;
+    let gateway = Gateway::new(&settings)?;
+
+    let fetched = tokio::select! {
+        biased;
+        () = cancel.cancelled() => None,
+        spec = persist(GATEWAY_BOUND, || gateway.job()) => Some(spec?),
+    };
+    let Some(spec) = fetched else {
+        let report = Evidence::without_turn(AgentEnd::Cancelled).report(started_at, 0);
+        return Ok(persist(GATEWAY_BOUND, || gateway.report(&report)).await?);
+    };
+
+    let output = Output::new(spec.limits.log_bytes);
+    let mut shipper = tokio::spawn(shipper::ship(gateway.clone(), output.clone(), cancel.clone()));
+    let job = Job { settings: &settings, gateway: &gateway, spec, output: output.clone(), cancel: cancel.clone() };
+    let evidence = job.work().await;
+    if let Err(error) = descendants::kill_all().await {
+        output.say(&format!("not every process could be ended: {error}"));
+    }
+
+    output.close();
+    let drain = if cancel.is_cancelled() { CANCELLED_DRAIN } else { GATEWAY_BOUND };
+    if tokio::time::timeout(drain, &mut shipper).await.is_err() {
+        shipper.abort();
+    }
+    let report = evidence.report(started_at, output.dropped());
+    Ok(persist(GATEWAY_BOUND, || gateway.report(&report)).await?)
+}
+
+impl Job<'_> {
+    /// Never fails: what goes wrong is part of the evidence.
+    async fn work(&self) -> Evidence {
+        self.output.say(&format!(
+            "run {} attempt {}: agent `{}` on {} at {}",
+            self.spec.run, self.spec.attempt, self.spec.agent, self.spec.repository, self.spec.base_sha
+        ));
+        let prepared = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => return Evidence::without_turn(AgentEnd::Cancelled),
+            prepared = self.prepare() => prepared,
+        };
+        let folders = match prepared {
+            Ok(folders) => folders,
+            Err(message) => return self.not_started(message),
+        };
+        let turn = agent::take_turn(self.settings, &folders, &self.spec, &self.output, &self.cancel).await;
+        let turn = match turn {
+            Ok(turn) => turn,
+            Err(error) => return self.not_started(chain(&error)),
+        };
+        self.output.say(&format!("the agent's turn ended: {}", in_words(&turn.end)));
+        let mut evidence = Evidence {
+            end: turn.end,
+            thread_id: turn.turn.thread_id,
+            last_message: turn.last_message,
+            usage: turn.turn.usage,
+            checks: Vec::new(),
+            changes: None,
+        };
+        if self.spec.wants_changes && evidence.end == AgentEnd::Completed {
+            match self.hand_over(&folders, &mut evidence).await {
+                Ok(changes) => evidence.changes = changes,
+                Err(NotHandedOver::Cancelled) => evidence.end = AgentEnd::Cancelled,
+                Err(NotHandedOver::Failed(message)) => {
+                    self.output.say(&message);
+                    evidence.end = AgentEnd::Failed { class: AgentFailure::Other, message };
+                }
+            }
+        }
+        evidence
+    }
+
+    async fn prepare(&self) -> Result<Folders, String> {
+        let folders = Folders::create(&self.settings.work_dir).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => "the work folder was used before: a job is never started twice".to_owned(),
+            _ => format!("the work folder cannot be made: {error}"),
+        })?;
+        persist(GATEWAY_BOUND, || self.gateway.workspace(&folders.workspace_bundle))
+            .await
+            .map_err(|error| format!("the workspace cannot be fetched: {}", chain(&error)))?;
+        repository::unpack(&folders, &self.spec.base_sha)
+            .await
+            .map_err(|error| format!("the workspace cannot be unpacked: {}", chain(&error)))?;
+        Ok(folders)
+    }
+
+    /// Takes the commits, then runs the checks: what they produce belongs to nobody's change.
+    async fn hand_over(
+        &self,
+        folders: &Folders,
+        evidence: &mut Evidence,
+    ) -> Result<Option<repository::Changes>, NotHandedOver> {
+        let failed = |what: &str, error: &dyn Error| NotHandedOver::Failed(format!("{what}: {}", chain(error)));
+        let changes = self
+            .unless_cancelled(repository::collect(folders, &self.spec))
+            .await?
+            .map_err(|error| failed("the changes cannot be collected", &error))?;
+        let Some(changes) = changes else {
+            self.output.say("nothing was changed");
+            return Ok(None);
+        };
+        self.output.say(&format!("changed files: {}, head {}", changes.files, changes.head));
+        for check in &self.spec.checks {
+            // It ends its processes itself when the job is cancelled.
+            let result = checks::run(folders, check, &self.output, &self.cancel)
+                .await
+                .map_err(|error| failed(&format!("check `{}` cannot be run", check.name), &error))?;
+            evidence.checks.push(result.ok_or(NotHandedOver::Cancelled)?);
+        }
+        self.unless_cancelled(persist(GATEWAY_BOUND, || self.gateway.result(&folders.result_bundle)))
+            .await?
+            .map_err(|error| failed("the changes cannot be handed over", &error))?;
+        Ok(Some(changes))
+    }
+
+    async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, NotHandedOver> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(NotHandedOver::Cancelled),
+            done = work => Ok(done),
+        }
+    }
+
+    fn not_started(&self, message: String) -> Evidence {
+        self.output.say(&message);
+        // A cancel also ends what was under way.
+        let end = if self.cancel.is_cancelled() { AgentEnd::Cancelled } else { AgentEnd::NotStarted { message } };
+        Evidence::without_turn(end)
+    }
+}
+
+impl Evidence {
+    fn without_turn(end: AgentEnd) -> Self {
+        Self { end, thread_id: None, last_message: None, usage: Usage::default(), checks: Vec::new(), changes: None }
+    }
+
+    fn report(self, started_at: DateTime<Utc>, dropped_log_bytes: u64) -> JobReport {
+        let (head_sha, changed_files) = self.changes.map_or((None, 0), |changes| (Some(changes.head), changes.files));
+        JobReport {
+            end: self.end,
+            thread_id: self.thread_id,
+            last_message: self.last_message,
+            usage: self.usage,
+            checks: self.checks,
+            head_sha,
+            changed_files,
+            dropped_log_bytes,
+            started_at,
+            finished_at: Utc::now(),
+        }
+    }
+}
+
+fn in_words(end: &AgentEnd) -> String {
+    match end {
+        AgentEnd::Completed => "completed".to_owned(),
+        AgentEnd::Failed { message, .. } => format!("failed: {message}"),
+        AgentEnd::DeadlineExceeded => "its time was over".to_owned(),
+        AgentEnd::Cancelled => "cancelled".to_owned(),
+        AgentEnd::NotStarted { message } => format!("not started: {message}"),
+    }
+}
+
+/// An error with its causes, for people.
+fn chain(error: &dyn Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        words = format!("{words}: {next}");
+        cause = next.source();
+    }
+    words
+}
