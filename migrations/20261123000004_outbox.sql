@@ -16,7 +16,7 @@ create table engine_commands (
     kind text not null check (kind in ('start', 'signal', 'cancel')),
     run_id uuid not null references runs,
     attempt integer not null,
-    -- Name of the signal.
+    -- Name of the signal, or type of the workflow that is started.
     name text,
     payload jsonb not null,
     state text not null default 'pending' check (state in ('pending', 'done', 'dropped', 'failed', 'stale')),
@@ -30,7 +30,7 @@ create table engine_commands (
     created_at timestamptz not null,
     ended_at timestamptz,
     constraint engine_commands_order unique (workflow_id, seq),
-    constraint engine_commands_signal_has_a_name check ((kind = 'signal') = (name is not null))
+    constraint engine_commands_signal_has_a_name check (kind <> 'signal' or name is not null)
 );
 create index engine_commands_pending on engine_commands (next_try_at) where state = 'pending';
 create index engine_commands_head on engine_commands (workflow_id, seq) where state = 'pending';
