@@ -1,1 +1,21 @@
-//! Everything HTTP: webhooks, runner endpoint, model gateway.
+//! Everything HTTP: webhooks, the runner endpoint, the model gateway.
+//!
+//! The gateway verifies, judges and stores; it never waits for the engine or the forge. What follows from a webhook lies
+//! in the outbox of the same transaction and is delivered afterwards.
+
+pub mod app;
+pub mod health;
+pub mod hook_secrets;
+pub mod problem;
+pub mod requests;
+pub mod runner_endpoint;
+pub mod settings;
+pub mod webhooks;
+
+mod serve;
+
+pub use self::{
+    app::{AppParts, AppState, router},
+    serve::serve,
+    settings::GatewaySettings,
+};

@@ -1,0 +1,107 @@
+//! The parts of a gateway and its addresses.
+
+use std::sync::Arc;
+
+use axum::{
+    Router, middleware,
+    routing::{get, post},
+};
+use chrono::{DateTime, Utc};
+use dispatch::{Clock, Dispatcher};
+use domain::ids::Instance;
+use store::{Store, blobs::Blobs};
+
+use crate::{
+    health,
+    hook_secrets::GatewayKey,
+    problem, requests, runner_endpoint,
+    webhooks::{self, BodyBudget, DEFAULT_BUFFER_BYTES, PlatformSecrets},
+};
+
+/// What a gateway is made of.
+pub struct AppParts {
+    /// The database.
+    pub store: Store,
+    /// Carries commands to the engine.
+    pub dispatcher: Arc<Dispatcher>,
+    /// Bundles.
+    pub blobs: Blobs,
+    /// The platform's own webhook secrets.
+    pub webhook_secrets: PlatformSecrets,
+    /// Opens the secrets of hooks.
+    pub key: GatewayKey,
+    /// Bytes of webhook bodies held at a time; none takes the default.
+    pub buffer_bytes: Option<usize>,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+/// The gateway's parts as its handlers see them. Cloning shares them.
+#[derive(Clone)]
+pub struct AppState(Arc<Inner>);
+
+struct Inner {
+    parts: AppParts,
+    budget: BodyBudget,
+}
+
+impl AppState {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: AppParts) -> Self {
+        let budget = BodyBudget::new(parts.buffer_bytes.unwrap_or(DEFAULT_BUFFER_BYTES));
+        Self(Arc::new(Inner { parts, budget }))
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.0.parts.store
+    }
+
+    /// Carries commands to the engine.
+    #[must_use]
+    pub fn dispatcher(&self) -> &Arc<Dispatcher> {
+        &self.0.parts.dispatcher
+    }
+
+    /// This installation.
+    #[must_use]
+    pub fn instance(&self) -> &Instance {
+        self.dispatcher().instance()
+    }
+
+    /// The memory that webhook bodies may take.
+    #[must_use]
+    pub fn body_budget(&self) -> &BodyBudget {
+        &self.0.budget
+    }
+
+    pub(crate) fn blobs(&self) -> &Blobs {
+        &self.0.parts.blobs
+    }
+
+    pub(crate) fn webhook_secrets(&self) -> &PlatformSecrets {
+        &self.0.parts.webhook_secrets
+    }
+
+    pub(crate) fn key(&self) -> &GatewayKey {
+        &self.0.parts.key
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        (self.0.parts.clock)()
+    }
+}
+
+/// Every address of the gateway.
+pub fn router(state: AppState) -> Router {
+    Router::new()
+        .route("/webhooks/github", post(webhooks::receive))
+        .merge(runner_endpoint::router())
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .fallback(problem::not_found)
+        .layer(middleware::from_fn(requests::observe))
+        .with_state(state)
+}

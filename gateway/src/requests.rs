@@ -1,0 +1,75 @@
+//! What every request goes through: its id, its one line in the log, and the last net under a panic.
+
+use std::{any::Any, panic::AssertUnwindSafe, time::Instant};
+
+use axum::{extract::Request, middleware::Next, response::Response};
+use futures::FutureExt;
+use http::{HeaderName, HeaderValue, header::CONTENT_LENGTH};
+use tracing::{Instrument, Span, field::Empty};
+use uuid::Uuid;
+
+use crate::problem::{Problem, adopt};
+
+/// Names a request, on the way in and on the way out.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const MAX_REQUEST_ID: usize = 100;
+
+/// The middleware; handlers add `delivery`, `run` and `attempt` to its span with [`note`].
+pub(crate) async fn observe(request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let id = request_id(&request);
+    let span = tracing::info_span!(
+        "request",
+        request_id = %id,
+        method = %request.method(),
+        path = request.uri().path(),
+        body_bytes = Empty,
+        delivery = Empty,
+        run = Empty,
+        attempt = Empty,
+        verdict = Empty,
+    );
+    if let Some(length) = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()) {
+        span.record("body_bytes", length);
+    }
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await;
+    let _entered = span.enter();
+    let answer = answered.unwrap_or_else(|panic| {
+        tracing::error!(panic = panic_text(panic.as_ref()), "a handler panicked");
+        Problem::internal().render(&id)
+    });
+    let mut answer = adopt(answer, &id);
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        answer.headers_mut().insert(REQUEST_ID, value);
+    }
+    let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let status = answer.status().as_u16();
+    if status >= 500 {
+        tracing::warn!(status, elapsed_ms, "answered");
+    } else {
+        tracing::info!(status, elapsed_ms, "answered");
+    }
+    answer
+}
+
+/// Adds a field to the line of the current request.
+pub(crate) fn note(field: &'static str, value: impl std::fmt::Display) {
+    Span::current().record(field, tracing::field::display(value));
+}
+
+/// The caller's own id if it is harmless, else a new one.
+fn request_id(request: &Request) -> String {
+    let given = request.headers().get(&REQUEST_ID).and_then(|value| value.to_str().ok());
+    let harmless = |id: &&str| {
+        !id.is_empty()
+            && id.len() <= MAX_REQUEST_ID
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'))
+    };
+    given.filter(harmless).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
+}

@@ -1,0 +1,20 @@
+//! `POST /runner/v1/logs`: output, and the sign of life.
+
+use axum::{Json, extract::State};
+use domain::job::{LogAck, LogBatch};
+use store::{StoreError, attempts, logs};
+
+use super::RunnerAuth;
+use crate::{app::AppState, problem::Problem};
+
+pub(super) async fn post(
+    RunnerAuth(run, attempt): RunnerAuth,
+    State(state): State<AppState>,
+    Json(batch): Json<LogBatch>,
+) -> Result<Json<LogAck>, Problem> {
+    let mut tx = state.store().begin().await?;
+    logs::append(&mut tx, run, attempt, &batch.chunks).await?;
+    let cancel = attempts::heartbeat(&mut tx, run, attempt, state.now()).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(Json(LogAck { cancel }))
+}

@@ -1,0 +1,32 @@
+//! `/runner/v1/…`: what the program inside a Job asks and tells. The run token decides which attempt it speaks for.
+
+mod auth;
+mod job;
+mod logs;
+mod report;
+mod result;
+mod workspace;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    routing::{get, post, put},
+};
+
+pub use self::auth::RunnerAuth;
+use crate::app::AppState;
+
+/// Output comes in batches of at most this size.
+const MAX_LOG_BODY: usize = 8 * 1024 * 1024;
+
+/// A report holds the last words of the agent and of each check.
+const MAX_REPORT_BODY: usize = 4 * 1024 * 1024;
+
+pub(crate) fn router() -> Router<AppState> {
+    Router::new()
+        .route("/runner/v1/job", get(job::get))
+        .route("/runner/v1/workspace", get(workspace::get))
+        .route("/runner/v1/logs", post(logs::post).layer(DefaultBodyLimit::max(MAX_LOG_BODY)))
+        .route("/runner/v1/result", put(result::put).layer(DefaultBodyLimit::disable()))
+        .route("/runner/v1/report", post(report::post).layer(DefaultBodyLimit::max(MAX_REPORT_BODY)))
+}

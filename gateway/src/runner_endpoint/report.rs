@@ -1,0 +1,38 @@
+//! `POST /runner/v1/report`: the evidence. The first one counts, and wakes the run's workflow.
+
+use axum::{Json, extract::State};
+use domain::{job::JobReport, workflow_id};
+use http::StatusCode;
+use serde_json::{Value, json};
+use store::{
+    CommandKind, StoreError, attempts,
+    commands::{self, NewCommand},
+};
+
+use super::RunnerAuth;
+use crate::{app::AppState, problem::Problem};
+
+pub(super) async fn post(
+    RunnerAuth(run, attempt): RunnerAuth,
+    State(state): State<AppState>,
+    Json(report): Json<JobReport>,
+) -> Result<StatusCode, Problem> {
+    let mut tx = state.store().begin().await?;
+    if !attempts::store_report(&mut tx, run, attempt, &json!(report)).await? {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let workflow_id = workflow_id::agent_run(state.instance(), run, attempt);
+    let command = NewCommand {
+        workflow_id: &workflow_id,
+        kind: CommandKind::Signal,
+        run,
+        attempt,
+        name: Some("job_reported"),
+        payload: Value::Null,
+        now: state.now(),
+    };
+    commands::enqueue(&mut tx, command).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    state.dispatcher().spawn(workflow_id);
+    Ok(StatusCode::NO_CONTENT)
+}

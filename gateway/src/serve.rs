@@ -1,0 +1,89 @@
+//! The gateway role: everything put together and kept running.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use axum::{Router, serve::ListenerExt};
+use chrono::{TimeDelta, Utc};
+use dispatch::{Dispatcher, Engine, EngineSettings};
+use store::{Store, blobs::Blobs};
+use tokio::net::TcpListener;
+
+use crate::{
+    app::{AppParts, AppState, router},
+    settings::GatewaySettings,
+};
+
+const DATABASE_CONNECTIONS: u32 = 20;
+
+/// Half of what Temporal keeps closed workflows for, at the least: beyond that it could start a finished run again.
+const START_MAX_AGE: TimeDelta = TimeDelta::hours(12);
+
+/// What requests under way get to finish in, once the role is asked to stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(10);
+
+/// Serves until `shutdown` ends, then finishes what is under way. Starts even while Postgres or Temporal is down.
+///
+/// # Errors
+/// When the blob folder or the address can't be had.
+pub async fn serve(
+    settings: GatewaySettings,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    role::logging::start(settings.log_format);
+    let store = Store::connect_lazy(settings.database_url.expose(), DATABASE_CONNECTIONS)?;
+    let blobs = Blobs::local(&settings.blob_dir)?;
+    let engine = EngineSettings::at(&settings.temporal_address, settings.instance.clone(), "gateway")?;
+    let clock: dispatch::Clock = Arc::new(Utc::now);
+    let dispatcher = Dispatcher::new(store.clone(), Engine::new(engine), Arc::clone(&clock), START_MAX_AGE);
+    let state = AppState::new(AppParts {
+        store,
+        dispatcher: Arc::clone(&dispatcher),
+        blobs,
+        webhook_secrets: settings.webhook_secrets,
+        key: settings.key,
+        buffer_bytes: None,
+        clock,
+    });
+    let listener = TcpListener::bind(settings.bind).await.with_context(|| format!("listen on {}", settings.bind))?;
+    let address = listener.local_addr()?;
+    tracing::info!(%address, instance = %settings.instance, "the gateway listens");
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let sweeper = tokio::spawn(dispatcher.sweep_until(async {
+        let _ = stopped.await;
+    }));
+    serve_until(listener, router(state), shutdown).await?;
+    drop(stop);
+    sweeper.await?;
+    tracing::info!("the gateway has stopped");
+    Ok(())
+}
+
+/// Serves until `shutdown` ends; requests under way then have a while to finish.
+pub(crate) async fn serve_until(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "small answers may be delayed");
+        }
+    });
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async {
+        shutdown.await;
+        drop(stop);
+    });
+    let deadline = async {
+        let _ = stopped.await;
+        tokio::time::sleep(LAST_REQUESTS).await;
+    };
+    tokio::select! {
+        served = async { serving.await } => served.context("serve requests"),
+        () = deadline => {
+            tracing::warn!("requests that were still under way are cut off");
+            Ok(())
+        }
+    }
+}

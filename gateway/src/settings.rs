@@ -1,0 +1,177 @@
+//! Settings of the gateway role.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use domain::ids::Instance;
+use role::{ConfigErrors, Environment, LogFormat, Reader, SecretText};
+use url::Url;
+
+use crate::{
+    hook_secrets::GatewayKey,
+    webhooks::{HookSecret, PlatformSecrets},
+};
+
+/// Everything that the gateway is told at its start.
+#[derive(Clone, Debug)]
+pub struct GatewaySettings {
+    /// This installation.
+    pub instance: Instance,
+    /// Where Postgres is.
+    pub database_url: SecretText,
+    /// `host:port` of Temporal's frontend.
+    pub temporal_address: String,
+    /// Where to listen.
+    pub bind: SocketAddr,
+    /// The platform's own webhook secrets.
+    pub webhook_secrets: PlatformSecrets,
+    /// Opens the secrets of hooks.
+    pub key: GatewayKey,
+    /// Folder of bundles.
+    pub blob_dir: PathBuf,
+    /// Form of the log.
+    pub log_format: LogFormat,
+}
+
+impl GatewaySettings {
+    /// Reads the settings from the environment of this process.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn from_env() -> Result<Self, ConfigErrors> {
+        Self::read(&Environment::of_process())
+    }
+
+    /// Reads the settings from given variables.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn read(environment: &Environment) -> Result<Self, ConfigErrors> {
+        let mut reader = Reader::new(environment);
+        let instance = reader.required("CODEX_K8S_INSTANCE", "name this installation with 1 to 40 of a-z, 0-9 and `-`");
+        let database_url = database_url(&mut reader);
+        let temporal_address = temporal_address(&mut reader);
+        let bind = reader.or("GATEWAY_BIND", SocketAddr::from(([127, 0, 0, 1], 8080)), "give an address and a port");
+        let webhook_secrets = platform_secrets(&mut reader);
+        let key = gateway_key(&mut reader);
+        let blob_dir = reader.required("BLOB_DIR", "name the folder that holds bundles");
+        let log_format = reader.or("LOG_FORMAT", LogFormat::default(), "write `json` or `text`");
+        let settings = (|| {
+            Some(Self {
+                instance: instance?,
+                database_url: database_url?,
+                temporal_address: temporal_address?,
+                bind,
+                webhook_secrets: webhook_secrets?,
+                key: key?,
+                blob_dir: blob_dir?,
+                log_format,
+            })
+        })();
+        reader.finish(settings)
+    }
+}
+
+/// `DATABASE_URL`, checked for its form.
+pub(crate) fn database_url(reader: &mut Reader<'_>) -> Option<SecretText> {
+    const FIX: &str = "write postgres://user:password@host:port/database";
+    let text: SecretText = reader.required("DATABASE_URL", FIX)?;
+    // The value itself may hold a password and is not repeated.
+    match Url::parse(text.expose()) {
+        Ok(url) if matches!(url.scheme(), "postgres" | "postgresql") => Some(text),
+        _ => {
+            reader.complain("DATABASE_URL", "is not the address of a Postgres database", FIX);
+            None
+        }
+    }
+}
+
+fn temporal_address(reader: &mut Reader<'_>) -> Option<String> {
+    const FIX: &str = "write host:port of Temporal's frontend";
+    let address: String = reader.required("TEMPORAL_ADDRESS", FIX)?;
+    let fits = Url::parse(&format!("http://{address}")).is_ok_and(|url| {
+        url.host().is_some()
+            && url.path() == "/"
+            && url.query().is_none()
+            && address.rsplit(':').next() != Some(&address)
+    });
+    if !fits {
+        reader.complain("TEMPORAL_ADDRESS", format!("is `{address}`"), FIX);
+    }
+    fits.then_some(address)
+}
+
+fn platform_secrets(reader: &mut Reader<'_>) -> Option<PlatformSecrets> {
+    const FIX: &str = "set the secret that webhooks are signed with";
+    let current: SecretText = reader.required("WEBHOOK_SECRET", FIX)?;
+    let previous: Option<SecretText> = reader.optional("WEBHOOK_SECRET_PREVIOUS", FIX);
+    Some(PlatformSecrets {
+        current: HookSecret::new(current.expose())?,
+        previous: previous.and_then(|secret| HookSecret::new(secret.expose())),
+    })
+}
+
+fn gateway_key(reader: &mut Reader<'_>) -> Option<GatewayKey> {
+    const FIX: &str = "name a file that holds 32 random bytes as 64 hexadecimal digits";
+    let path: PathBuf = reader.required("GATEWAY_KEY_FILE", FIX)?;
+    match GatewayKey::read(&path) {
+        Ok(key) => Some(key),
+        Err(error) => {
+            let problem = crate::problem::Chain(&error).to_string();
+            reader.complain("GATEWAY_KEY_FILE", format!("names {}, and {problem}", path.display()), FIX);
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_that_is_wrong_is_said_at_once() {
+        let environment: Environment = [
+            ("CODEX_K8S_INSTANCE", "Not Good"),
+            ("DATABASE_URL", "mysql://user:hidden@host/db"),
+            ("GATEWAY_BIND", "8080"),
+        ]
+        .into_iter()
+        .collect();
+        let errors = GatewaySettings::read(&environment).unwrap_err();
+        let variables: Vec<&str> = errors.0.iter().map(|error| error.variable).collect();
+        assert_eq!(
+            variables,
+            [
+                "CODEX_K8S_INSTANCE",
+                "DATABASE_URL",
+                "TEMPORAL_ADDRESS",
+                "GATEWAY_BIND",
+                "WEBHOOK_SECRET",
+                "GATEWAY_KEY_FILE",
+                "BLOB_DIR"
+            ]
+        );
+        assert!(!errors.to_string().contains("hidden"));
+    }
+
+    #[test]
+    fn complete_settings_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let key_file = folder.path().join("key");
+        std::fs::write(&key_file, GatewayKey::generate().to_hex()).unwrap();
+        let given = [
+            ("CODEX_K8S_INSTANCE", "dev"),
+            ("DATABASE_URL", "postgres://localhost/codex"),
+            ("TEMPORAL_ADDRESS", "localhost:7233"),
+            ("WEBHOOK_SECRET", "s"),
+            ("GATEWAY_KEY_FILE", key_file.to_str().unwrap()),
+            ("BLOB_DIR", "/tmp"),
+        ];
+        let settings = GatewaySettings::read(&given.into_iter().collect()).unwrap();
+        assert_eq!((settings.bind.port(), settings.log_format), (8080, LogFormat::Json));
+        for wrong in ["localhost", "", "a b:1"] {
+            let mut other = given;
+            other[2].1 = wrong;
+            assert!(GatewaySettings::read(&other.into_iter().collect()).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What follows from a verdict, written in the transaction of its delivery.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{
+    event::{self, Subject},
+    ids::{Attempt, DeliveryId, Instance, RunId},
+    run::Step,
+    triggers::{CancelMark, CancelRequest, CancelRun, Effect, NewRun, RetryRun},
+    workflow_id,
+};
+use serde_json::{Value, json};
+use store::{
+    CommandKind, PgConnection, Result, StoreError, attempts,
+    cancel_marks::{self, NewCancelMark},
+    commands::{self, NewCommand},
+    repositories::Repository,
+    repository_events::{self, Seen},
+    runs::{self, NewAttempt, NewRunResult, RetryError, Run},
+};
+use workflows::messages;
+
+/// A run that nothing was heard of for so long is lost, whatever the engine says. Until it begins, the engine may be down.
+const UNHEARD_LIMIT: TimeDelta = TimeDelta::hours(24);
+
+/// Where and when an effect takes place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    pub(super) instance: &'a Instance,
+    pub(super) repository: Option<&'a Repository>,
+    pub(super) subject: Option<Subject>,
+    pub(super) active: Option<&'a Run>,
+    pub(super) delivery: DeliveryId,
+    pub(super) now: DateTime<Utc>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// It is done.
+    Done(Done),
+    /// Somebody else was first: what was looked up no longer holds.
+    Overtaken,
+}
+
+/// An effect that took place.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// The run it is about.
+    pub(super) run: Option<RunId>,
+    /// The workflow that now has commands to be delivered.
+    pub(super) workflow_id: Option<String>,
+    /// A word and the particulars for the audit; none if nothing happened.
+    pub(super) audit: Option<(&'static str, Value)>,
+}
+
+pub(super) async fn apply(conn: &mut PgConnection, effect: &Effect, place: Place<'_>) -> Result<Outcome> {
+    let Some(repository) = place.repository else { return Ok(Outcome::Done(Done::default())) };
+    match effect {
+        Effect::None => Ok(Outcome::Done(Done::default())),
+        Effect::Start(run) => start(conn, run, repository, place).await,
+        Effect::Cancel(cancel) => cancel_run(conn, cancel, place).await,
+        Effect::Retry(retry) => begin_again(conn, retry, place).await,
+        Effect::MarkCancel(mark) => keep_mark(conn, mark, repository, place).await,
+        Effect::RefreshConfig { sha } => {
+            repository_events::want_config(conn, repository.id, sha).await?;
+            Ok(done("config_wanted", json!({ "sha": sha })))
+        }
+        Effect::UpdateRepository(seen) => update_repository(conn, seen, repository).await,
+    }
+}
+
+fn done(kind: &'static str, detail: Value) -> Outcome {
+    Outcome::Done(Done { audit: Some((kind, detail)), ..Done::default() })
+}
+
+async fn start(conn: &mut PgConnection, new: &NewRun, repository: &Repository, place: Place<'_>) -> Result<Outcome> {
+    let row = runs::NewRun {
+        repository_id: repository.id,
+        project_id: repository.project,
+        subject: new.subject,
+        subject_title: &new.subject_title,
+        agent: &new.agent,
+        trigger: &new.trigger,
+        business_key: &new.business_key,
+        requested_by: &new.requested_by,
+        instructions: &new.instructions,
+        cause_chain: &new.cause_chain,
+        deadline_at: Some(place.now + UNHEARD_LIMIT),
+        now: place.now,
+    };
+    let NewRunResult::Started(run) = runs::insert(conn, &row).await? else { return Ok(Outcome::Overtaken) };
+    let outbox = Outbox { run, attempt: Attempt::FIRST, place };
+    outbox.start(conn, None).await?;
+    if let Some(request) = &new.then_cancel {
+        outbox.cancel(conn, request).await?;
+    }
+    let detail = json!({ "agent": new.agent, "trigger": new.trigger, "then_cancel": new.then_cancel });
+    Ok(Outcome::Done(outbox.done("run_requested", detail)))
+}
+
+async fn begin_again(conn: &mut PgConnection, retry: &RetryRun, place: Place<'_>) -> Result<Outcome> {
+    let new = NewAttempt {
+        run: retry.run,
+        from_step: retry.from,
+        business_key: &retry.business_key,
+        requested_by: &retry.requested_by,
+        deadline_at: Some(place.now + UNHEARD_LIMIT),
+        now: place.now,
+    };
+    let attempt = match runs::begin_attempt(conn, new).await {
+        Ok(attempt) => attempt,
+        Err(RetryError::Store(error)) => return Err(error),
+        Err(RetryError::SameKey { .. } | RetryError::Unfinished | RetryError::SubjectBusy(_)) => {
+            return Ok(Outcome::Overtaken);
+        }
+    };
+    let outbox = Outbox { run: retry.run, attempt, place };
+    outbox.start(conn, retry.from).await?;
+    Ok(Outcome::Done(outbox.done("retry_requested", json!({ "attempt": attempt, "from": retry.from }))))
+}
+
+async fn cancel_run(conn: &mut PgConnection, cancel: &CancelRun, place: Place<'_>) -> Result<Outcome> {
+    let Some(active) = place.active.filter(|run| run.id == cancel.run) else { return Ok(Outcome::Overtaken) };
+    let outbox = Outbox { run: active.id, attempt: active.attempt, place };
+    outbox.cancel(conn, &cancel.request).await?;
+    Ok(Outcome::Done(outbox.done("cancel_requested", json!(cancel.request))))
+}
+
+async fn keep_mark(
+    conn: &mut PgConnection,
+    mark: &CancelMark,
+    repository: &Repository,
+    place: Place<'_>,
+) -> Result<Outcome> {
+    let Some(subject) = place.subject else { return Ok(Outcome::Done(Done::default())) };
+    let new = NewCancelMark { repository: repository.id, subject, delivery: place.delivery, mark };
+    cancel_marks::add(conn, new).await?;
+    Ok(done("cancel_marked", json!({ "label": mark.label, "at": mark.at, "request": mark.request })))
+}
+
+async fn update_repository(
+    conn: &mut PgConnection,
+    seen: &event::Repository,
+    repository: &Repository,
+) -> Result<Outcome> {
+    let full_name = (!seen.owner.is_empty() && !seen.name.is_empty()).then_some((&*seen.owner, &*seen.name));
+    let update = Seen {
+        full_name,
+        default_branch: seen.default_branch.as_deref(),
+        private: seen.private,
+        archived: seen.archived,
+    };
+    let named = repository_events::update_seen(conn, repository.id, update).await?;
+    if !named {
+        tracing::warn!(repository = %repository.id, "another connected repository still has the new name");
+    }
+    Ok(done("repository_updated", json!({ "name": seen.full_name(), "archived": seen.archived, "named": named })))
+}
+
+/// Commands for the workflow of an attempt.
+struct Outbox<'a> {
+    run: RunId,
+    attempt: Attempt,
+    place: Place<'a>,
+}
+
+impl Outbox<'_> {
+    fn workflow_id(&self) -> String {
+        workflow_id::agent_run(self.place.instance, self.run, self.attempt)
+    }
+
+    fn done(&self, kind: &'static str, detail: Value) -> Done {
+        Done { run: Some(self.run), workflow_id: Some(self.workflow_id()), audit: Some((kind, detail)) }
+    }
+
+    async fn start(&self, conn: &mut PgConnection, from_step: Option<Step>) -> Result<()> {
+        let input = messages::AgentRunInput { run: self.run, attempt: self.attempt, from_step };
+        self.enqueue(conn, CommandKind::Start, None, json!(input)).await
+    }
+
+    /// Who wrote `/cancel` is asked for their rights by the workflow; who took a label off or closed an issue has shown them.
+    async fn cancel(&self, conn: &mut PgConnection, request: &CancelRequest) -> Result<()> {
+        if !request.trusted {
+            let message = messages::CancelRequest {
+                by: request.by.login.clone(),
+                by_id: request.by.id,
+                source: request.how.clone(),
+            };
+            return self.enqueue(conn, CommandKind::Signal, Some("cancel_requested"), json!(message)).await;
+        }
+        attempts::request_cancel(conn, self.run, self.attempt, self.place.now).await?;
+        let by = format!("@{} ({})", request.by.login, request.how);
+        self.enqueue(conn, CommandKind::Cancel, None, json!({ "by": by })).await
+    }
+
+    async fn enqueue(
+        &self,
+        conn: &mut PgConnection,
+        kind: CommandKind,
+        name: Option<&str>,
+        payload: Value,
+    ) -> Result<(), StoreError> {
+        let command = NewCommand {
+            workflow_id: &self.workflow_id(),
+            kind,
+            run: self.run,
+            attempt: self.attempt,
+            name,
+            payload,
+            now: self.place.now,
+        };
+        commands::enqueue(conn, command).await.map(|_| ())
+    }
+}

@@ -1,0 +1,167 @@
+//! One transaction: the delivery with its verdict, its body, and everything that follows from it.
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use domain::{
+    event::Event,
+    ids::{DeliveryId, RepositoryId, RunId},
+    triggers::{self, Effect, Verdict, VerdictKind},
+};
+use store::{
+    PgConnection, Result, StoreError,
+    audit::{self, NewFlowEvent},
+    deliveries::{self, Inserted, NewDelivery},
+    locks,
+    repositories::{self, Repository},
+};
+
+use super::{
+    effects::{self, Done, Outcome, Place},
+    look_up::{LookedUp, look_up},
+};
+use crate::app::AppState;
+
+/// How often an event is judged anew because somebody else was first. The lock on its subject makes even one rare.
+const JUDGEMENTS: usize = 3;
+
+/// A webhook with a good signature.
+#[derive(Debug)]
+pub(super) struct Arrival<'a> {
+    pub(super) hook_key: i64,
+    pub(super) guid: &'a str,
+    /// The one repository that its hook may speak for; none if for many.
+    pub(super) spoken_for: Option<RepositoryId>,
+    pub(super) event: &'a Event,
+    pub(super) body: &'a Bytes,
+    pub(super) received_at: DateTime<Utc>,
+}
+
+/// What the ledger says about a delivery.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    pub(super) delivery: DeliveryId,
+    pub(super) verdict: VerdictKind,
+    pub(super) reason: String,
+    pub(super) run: Option<RunId>,
+    /// The workflow that has commands to be delivered now.
+    pub(super) workflow_id: Option<String>,
+}
+
+/// Stores and judges a webhook. One that is stored already keeps its verdict and has no second effect.
+pub(super) async fn record(state: &AppState, arrival: &Arrival<'_>) -> Result<Recorded> {
+    let mut tx = state.store().begin().await?;
+    let repository = repository(&mut tx, arrival).await?;
+    if let (Some(repository), Some(subject)) = (&repository, arrival.event.subject()) {
+        locks::subject(&mut tx, repository.forge_repo_id, subject.number).await?;
+    }
+    let (verdict, looked) = judge(&mut tx, arrival, repository.as_ref()).await?;
+    let delivery = match deliveries::insert(&mut tx, row(arrival, repository.as_ref(), &verdict)).await? {
+        Inserted::New(delivery) => delivery,
+        Inserted::Duplicate(stored) => {
+            return Ok(Recorded {
+                delivery: stored.delivery,
+                verdict: stored.verdict,
+                reason: stored.reason,
+                run: stored.run,
+                workflow_id: None,
+            });
+        }
+    };
+    deliveries::store_payload(&mut tx, delivery, arrival.received_at, arrival.body).await?;
+    let place = Place {
+        instance: state.instance(),
+        repository: repository.as_ref(),
+        subject: arrival.event.subject(),
+        active: None,
+        delivery,
+        now: arrival.received_at,
+    };
+    let (verdict, done) = follow(&mut tx, arrival, place, (verdict, looked)).await?;
+    let run = done.run.or(verdict.run);
+    deliveries::set_verdict(&mut tx, delivery, verdict.kind, &verdict.reason, run).await?;
+    audit(&mut tx, arrival, place, run, done.audit).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(Recorded { delivery, verdict: verdict.kind, reason: verdict.reason, run, workflow_id: done.workflow_id })
+}
+
+async fn repository(conn: &mut PgConnection, arrival: &Arrival<'_>) -> Result<Option<Repository>> {
+    match &arrival.event.repository {
+        Some(repository) => repositories::find_by_forge_id(conn, repository.forge_id).await,
+        None => Ok(None),
+    }
+}
+
+async fn judge(
+    conn: &mut PgConnection,
+    arrival: &Arrival<'_>,
+    repository: Option<&Repository>,
+) -> Result<(Verdict, LookedUp)> {
+    if let (Some(own), Some(other)) = (arrival.spoken_for, repository)
+        && own != other.id
+    {
+        // Who knows the secret of one repository's hook could otherwise speak for all of them.
+        let reason = format!("this hook is registered for another repository than `{}`", other.full_name());
+        let verdict = Verdict { kind: VerdictKind::RepositoryUnknown, reason, run: None, effect: Effect::None };
+        return Ok((verdict, LookedUp::default()));
+    }
+    let looked = look_up(conn, arrival.event, repository, arrival.received_at).await?;
+    Ok((triggers::decide(arrival.event, &looked.facts), looked))
+}
+
+/// Has the effect take place; if somebody else was first, the event is judged anew.
+async fn follow(
+    conn: &mut PgConnection,
+    arrival: &Arrival<'_>,
+    place: Place<'_>,
+    judged: (Verdict, LookedUp),
+) -> Result<(Verdict, Done)> {
+    let (mut verdict, mut looked) = judged;
+    for _ in 0..JUDGEMENTS {
+        let place = Place { active: looked.active.as_ref(), ..place };
+        match effects::apply(conn, &verdict.effect, place).await? {
+            Outcome::Done(done) => return Ok((verdict, done)),
+            Outcome::Overtaken => (verdict, looked) = judge(conn, arrival, place.repository).await?,
+        }
+    }
+    let reason = "other events about this came in between again and again; ask once more".to_owned();
+    let verdict = Verdict { kind: VerdictKind::AlreadyWorking, reason, run: None, effect: Effect::None };
+    Ok((verdict, Done::default()))
+}
+
+fn row<'a>(arrival: &'a Arrival<'_>, repository: Option<&Repository>, verdict: &'a Verdict) -> NewDelivery<'a> {
+    let event = arrival.event;
+    NewDelivery {
+        hook_key: arrival.hook_key,
+        guid: arrival.guid,
+        event: &event.name,
+        action: event.action.as_deref(),
+        repository: repository.map(|repository| repository.id),
+        forge_repo_id: event.repository.as_ref().map(|repository| repository.forge_id),
+        subject_number: event.subject().map(|subject| subject.number),
+        sender_login: event.sender.as_ref().map(|sender| sender.login.as_str()),
+        sender_id: event.sender.as_ref().map(|sender| sender.id),
+        verdict: verdict.kind,
+        reason: &verdict.reason,
+        received_at: arrival.received_at,
+    }
+}
+
+async fn audit(
+    conn: &mut PgConnection,
+    arrival: &Arrival<'_>,
+    place: Place<'_>,
+    run: Option<RunId>,
+    what: Option<(&'static str, serde_json::Value)>,
+) -> Result<()> {
+    let Some((kind, detail)) = what else { return Ok(()) };
+    let event = NewFlowEvent {
+        at: arrival.received_at,
+        run,
+        repository: place.repository.map(|repository| repository.id),
+        delivery: Some(place.delivery),
+        actor: arrival.event.sender.as_ref().map_or("the forge", |sender| &sender.login),
+        kind,
+        detail,
+    };
+    audit::append(conn, event).await
+}
