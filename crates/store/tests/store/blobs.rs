@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use domain::ids::{Attempt, RunId};
-use futures::TryStreamExt;
+use futures::{TryStreamExt, stream};
 use store::{
     StoreError,
-    blobs::{BlobKey, Blobs},
+    blobs::{BlobKey, Blobs, PutError},
 };
 use uuid::Uuid;
 
@@ -34,4 +34,21 @@ async fn a_key_stays_inside_the_directory() {
     let blobs = Blobs::local(&dir.path().join("blobs")).unwrap();
     blobs.put(&BlobKey::stored("../outside"), Bytes::from_static(b"x")).await.unwrap();
     assert!(!dir.path().join("outside").exists());
+}
+
+#[tokio::test]
+async fn a_stream_is_stored_whole_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = Blobs::local(dir.path()).unwrap();
+    let key = BlobKey::result(RunId::from_uuid(Uuid::nil()), Attempt::FIRST);
+    let pieces = |last: Result<&'static [u8], &'static str>| {
+        stream::iter([Ok(Bytes::from(vec![b'a'; 6_000_000])), last.map(Bytes::from_static)])
+    };
+    blobs.put_stream(&key, pieces(Ok(b"end")), 6_000_003).await.unwrap();
+    assert_eq!(blobs.get(&key).await.unwrap().len(), 6_000_003);
+    let over = blobs.put_stream(&key, pieces(Ok(b"more")), 6_000_003).await;
+    assert!(matches!(over, Err(PutError::TooLarge(6_000_003))), "{over:?}");
+    let broken = blobs.put_stream(&key, pieces(Err("cut")), 10_000_000).await;
+    assert!(matches!(broken, Err(PutError::Source("cut"))), "{broken:?}");
+    assert_eq!(blobs.get(&key).await.unwrap().len(), 6_000_003, "what was there stays");
 }

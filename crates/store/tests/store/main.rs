@@ -1,10 +1,6 @@
 //! Tests of the store on real databases, one each.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::too_many_lines,
-    reason = "a test fails where it is surprised, and tells one story"
-)]
+#![allow(clippy::unwrap_used, reason = "a test fails where it is surprised")]
 
 mod attempts;
 mod audit;
@@ -14,6 +10,7 @@ mod deliveries;
 mod memory;
 mod outbox_order;
 mod pacing;
+mod plans;
 mod repositories;
 mod runs;
 mod schema;

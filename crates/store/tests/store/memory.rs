@@ -11,7 +11,7 @@ use store::{
     deliveries::{self, Inserted, NewDelivery},
     histories::{self, History},
     intents::{self, NewIntent},
-    logs,
+    locks, logs,
     model_calls::{self, Spent},
     refusals::{self, Refusal},
 };
@@ -152,4 +152,19 @@ async fn the_longer_history_stays() {
     histories::record(&mut conn, run, FIRST, &long).await.unwrap();
     histories::record(&mut conn, run, FIRST, &short).await.unwrap();
     assert_eq!(histories::get(&mut conn, run, FIRST).await.unwrap(), Some(long));
+}
+
+#[tokio::test]
+async fn who_judges_the_same_subject_waits() {
+    let world = World::new().await;
+    let (mut first, mut second) = (world.begin().await, world.begin().await);
+    locks::subject(&mut first, 1, 5).await.unwrap();
+    locks::subject(&mut second, 1, 6).await.unwrap();
+    locks::sticky_comment(&mut second, world.run(1).await).await.unwrap();
+    sqlx::raw_sql("set local lock_timeout = '20ms'").execute(&mut *second).await.unwrap();
+    let waited = locks::subject(&mut second, 1, 5).await;
+    assert!(waited.is_err_and(|error| error.is_unavailable()));
+    first.commit().await.unwrap();
+    let mut third = world.begin().await;
+    locks::subject(&mut third, 1, 5).await.unwrap();
 }

@@ -7,6 +7,7 @@ use store::{
     credentials::{self, NewCredential},
     hooks::{self, HookSecrets, NewHook},
     repositories::{self, NewProject, NewRepository},
+    repository_events::{self, Seen},
 };
 use uuid::Uuid;
 
@@ -106,4 +107,34 @@ async fn a_credential_is_kept_sealed() {
     repositories::upsert_repository(&mut conn, with).await.unwrap();
     repositories::upsert_repository(&mut conn, new_repository(world.project, 1, "greeter")).await.unwrap();
     assert_eq!(repositories::get(&mut conn, world.repository).await.unwrap().credential, Some(id));
+}
+
+#[tokio::test]
+async fn a_webhook_brings_a_repository_up_to_date() {
+    let world = World::new().await;
+    let (here, mut conn) = (world.repository, world.conn().await);
+    let seen = Seen { full_name: Some(("acme", "hello")), archived: Some(true), ..Seen::default() };
+    assert!(repository_events::update_seen(&mut conn, here, seen).await.unwrap());
+    let row = repositories::get(&mut conn, here).await.unwrap();
+    assert_eq!((row.full_name().as_str(), row.archived, row.default_branch.as_str()), ("acme/hello", true, "main"));
+
+    // A name that another one still has is not taken, the rest is.
+    repositories::upsert_repository(&mut conn, new_repository(world.project, 2, "other")).await.unwrap();
+    let seen = Seen { full_name: Some(("Acme", "Other")), default_branch: Some("trunk"), ..Seen::default() };
+    assert!(!repository_events::update_seen(&mut conn, here, seen).await.unwrap());
+    let row = repositories::get(&mut conn, here).await.unwrap();
+    assert_eq!((row.full_name().as_str(), row.default_branch.as_str()), ("acme/hello", "trunk"));
+}
+
+#[tokio::test]
+async fn a_configuration_is_wanted_until_it_was_looked_at() {
+    let world = World::new().await;
+    let (here, mut conn) = (world.repository, world.conn().await);
+    assert!(repository_events::wanting_config(&mut conn).await.unwrap().is_empty());
+    repository_events::want_config(&mut conn, here, "b").await.unwrap();
+    assert_eq!(repository_events::wanting_config(&mut conn).await.unwrap(), [(here, "b".to_owned())]);
+    repositories::set_config(&mut conn, here, None, "a", None).await.unwrap();
+    assert_eq!(repository_events::wanting_config(&mut conn).await.unwrap().len(), 1);
+    repositories::set_config(&mut conn, here, None, "b", Some("line 1")).await.unwrap();
+    assert!(repository_events::wanting_config(&mut conn).await.unwrap().is_empty());
 }
