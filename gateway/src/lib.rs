@@ -6,6 +6,7 @@
 pub mod app;
 pub mod health;
 pub mod hook_secrets;
+pub mod model_gateway;
 pub mod problem;
 pub mod requests;
 pub mod runner_endpoint;

@@ -107,6 +107,10 @@ impl From<store::StoreError> for Problem {
                 tracing::warn!(error = %source, "Postgres does not answer");
                 Self::unavailable("store_unavailable", "the database does not answer; try again in a moment", 5)
             }
+            store::StoreError::Conflict { constraint } => {
+                tracing::warn!(constraint, "two requests wanted the same at the same time");
+                Self::unavailable("conflict", "another request was first; try again in a moment", 1)
+            }
             other => {
                 tracing::error!(error = %Chain(&other), "the store failed");
                 Self::internal()
@@ -135,12 +139,19 @@ pub(crate) async fn not_found() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this address")
 }
 
+/// Marks the answer of somebody behind us, which keeps its own form even if it is no success.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Foreign;
+
 /// Gives an answer of axum's own (405, for instance) our form.
 pub(crate) fn adopt(response: Response, request_id: &str) -> Response {
     if let Some(problem) = response.extensions().get::<Problem>() {
         return problem.render(request_id);
     }
     let status = response.status();
+    if response.extensions().get::<Foreign>().is_some() {
+        return response;
+    }
     let ours = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM_JSON);
     if ours || !(status.is_client_error() || status.is_server_error()) {
         return response;
