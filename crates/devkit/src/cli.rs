@@ -5,6 +5,7 @@ use std::{io, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
+    checks::{self, Check, CheckError, Orders},
     console,
     layout::{Layout, LayoutError},
     processes::{self, LaunchOrder, WardenOrder},
@@ -58,6 +59,17 @@ enum Command {
         #[arg(last = true)]
         rest: Vec<String>,
     },
+    /// Check the tree: form, warnings, dependencies, stored queries, generated files, workflows.
+    Check {
+        /// One check only.
+        only: Option<Check>,
+        /// Put right what a program can put right.
+        #[arg(long)]
+        fix: bool,
+        /// Also known weaknesses of dependencies, which needs the advisory database from the network.
+        #[arg(long)]
+        advisories: bool,
+    },
     /// Print the environment that tests need, for `eval "$(cargo dev env)"`; starts their services.
     Env {
         /// Stop those services instead.
@@ -90,6 +102,8 @@ enum Failure {
     Up(#[from] UpError),
     #[error(transparent)]
     Role(#[from] RoleError),
+    #[error(transparent)]
+    Check(#[from] CheckError),
     #[error(transparent)]
     Testing(#[from] TestingError),
     #[error("the asynchronous runtime cannot be built")]
@@ -139,6 +153,11 @@ fn command_of_a_person(command: Command, layout: &Layout) -> Result<ExitCode, Fa
         Command::Test { layer, full, rest } => {
             let selection = Selection { layer, full, rest };
             if !block_on(testing::run(layout, &selection))?? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Command::Check { only, fix, advisories } => {
+            if !block_on(checks::check(layout, Orders { only, fix, advisories }))?? {
                 return Ok(ExitCode::FAILURE);
             }
         }

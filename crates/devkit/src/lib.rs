@@ -1,5 +1,6 @@
 //! The development kit: tools, local platform, stand-ins and the test runner.
 
+pub mod checks;
 pub mod cli;
 pub mod console;
 pub mod disk;
@@ -8,9 +9,9 @@ pub mod layout;
 pub mod model;
 pub mod private_file;
 pub mod processes;
+pub mod roles;
 pub mod secrets;
 pub mod services;
 pub mod testing;
 pub mod tools;
-pub mod roles;
 pub mod up;

@@ -9,7 +9,7 @@ mod tally;
 pub use kept::{export_lines, keep, stop_kept};
 pub use layers::Layer;
 pub use run::{Selection, run};
-pub use services::TestServices;
+pub use services::{TestPostgres, TestServices};
 
 use std::{io, path::PathBuf};
 

@@ -14,20 +14,63 @@ use crate::{
     console::Step,
     layout::Layout,
     processes::Running,
-    services::{Durability, Postgres, Temporal, await_ready},
+    services::{Durability, Postgres, ServiceError, Temporal, await_ready},
     tools::{TestMaterials, Tools},
 };
 
 const READY_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
-/// Running services, in a folder that is deleted when they are stopped.
+/// A running Postgres, in a folder that is deleted when it is stopped.
 #[derive(Debug)]
-pub struct TestServices {
+pub struct TestPostgres {
     folder: PathBuf,
     postgres: Postgres,
+    process: Running,
+}
+
+impl TestPostgres {
+    /// Starts a fresh server.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start(layout: &Layout, tools: &Tools) -> Result<Self, TestingError> {
+        let step = Step::start("postgres");
+        let all = layout.test_data();
+        remove_abandoned(&all);
+        let folder = all.join(std::process::id().to_string());
+        fs::create_dir_all(&folder).map_err(TestingError::files("create", &folder))?;
+        let home = folder.join("postgres");
+        let postgres = Postgres::prepare(&tools.postgres_bin, &home, free_port()?, Durability::ThrowAway).await?;
+        let program = postgres.program(folder.join("postgres.log"), &marker(&folder));
+        let mut process = program.spawn().map_err(ServiceError::from)?;
+        await_ready(&program, &mut process, &postgres.readiness(), READY_LIMIT).await?;
+        step.done("ready, empty, for tests");
+        Ok(Self { folder, postgres, process })
+    }
+
+    /// Makes an empty database and returns its URL.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn make_database(&self, name: &str) -> Result<String, TestingError> {
+        self.postgres.ensure_database(name).await?;
+        Ok(self.postgres.url(name))
+    }
+
+    /// Stops the server and deletes its data.
+    pub async fn stop(self) {
+        self.process.stop(STOP_LIMIT).await;
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Running services for the tests.
+#[derive(Debug)]
+pub struct TestServices {
+    database: TestPostgres,
     temporal: Temporal,
-    processes: Vec<Running>,
+    engine: Running,
 }
 
 impl TestServices {
@@ -36,20 +79,9 @@ impl TestServices {
     /// # Errors
     /// When one of them does not come up.
     pub async fn start(layout: &Layout, tools: &Tools) -> Result<Self, TestingError> {
-        let all = layout.test_data();
-        remove_abandoned(&all);
-        let folder = all.join(std::process::id().to_string());
-        fs::create_dir_all(&folder).map_err(TestingError::files("create", &folder))?;
-        let marker = marker(&folder);
-        let step = Step::start("postgres");
-        let home = folder.join("postgres");
-        let postgres = Postgres::prepare(&tools.postgres_bin, &home, free_port()?, Durability::ThrowAway).await?;
-        let program = postgres.program(folder.join("postgres.log"), &marker);
-        let mut server = program.spawn().map_err(crate::services::ServiceError::from)?;
-        await_ready(&program, &mut server, &postgres.readiness(), READY_LIMIT).await?;
-        step.done("ready, empty, for tests");
-
+        let database = TestPostgres::start(layout, tools).await?;
         let step = Step::start("temporal");
+        let folder = database.folder.clone();
         let temporal = Temporal {
             command: tools.temporal.clone(),
             database: None,
@@ -58,19 +90,18 @@ impl TestServices {
             http_port: free_port()?,
             ui_port: None,
         };
-        let program = temporal.program(folder.join("temporal.log"), &marker);
-        let mut engine = program.spawn().map_err(crate::services::ServiceError::from)?;
+        let program = temporal.program(folder.join("temporal.log"), &marker(&folder));
+        let mut engine = program.spawn().map_err(ServiceError::from)?;
         await_ready(&program, &mut engine, &temporal.readiness(), READY_LIMIT).await?;
         step.done("ready, in memory, for tests");
-
-        Ok(Self { folder, postgres, temporal, processes: vec![server, engine] })
+        Ok(Self { database, temporal, engine })
     }
 
     /// What tests find in their environment.
     pub fn environment(&self, tools: &Tools, materials: &TestMaterials) -> Vec<(String, String)> {
         let shown = |path: &Path| path.to_string_lossy().into_owned();
         [
-            ("CODEX_K8S_TEST_POSTGRES_URL", self.postgres.url("postgres")),
+            ("CODEX_K8S_TEST_POSTGRES_URL", self.database.postgres.url("postgres")),
             ("CODEX_K8S_TEST_TEMPORAL", self.temporal.address().to_string()),
             ("CODEX_K8S_TEMPORAL", shown(&tools.temporal)),
             ("CODEX_K8S_POSTGRES_BIN", shown(&tools.postgres_bin)),
@@ -85,10 +116,8 @@ impl TestServices {
 
     /// Stops the services and deletes their data.
     pub async fn stop(self) {
-        for process in self.processes.into_iter().rev() {
-            process.stop(STOP_LIMIT).await;
-        }
-        let _ = fs::remove_dir_all(&self.folder);
+        self.engine.stop(STOP_LIMIT).await;
+        self.database.stop().await;
     }
 }
 

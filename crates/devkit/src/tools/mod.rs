@@ -6,6 +6,7 @@
 mod cargo_tool;
 mod error;
 mod found;
+mod go_tool;
 mod install;
 mod npm;
 mod prerequisites;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use cargo_tool::cargo_deny;
 pub use error::ToolError;
+pub use go_tool::actionlint;
 pub use prerequisites::{require_git, require_node};
 
 use self::{npm::NpmSet, wheel::Wheel};

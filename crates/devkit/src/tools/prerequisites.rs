@@ -28,6 +28,16 @@ pub(super) fn require_pip() -> Result<(), ToolError> {
     require("python3", &["-m", "pip", "--version"], "pip", "sudo apt-get install python3-pip")
 }
 
+/// Demands Go, for the one checker that is built from Go modules.
+pub(super) fn require_go() -> Result<(), ToolError> {
+    require(
+        "go",
+        &["version"],
+        "Go 1.25, which builds the checker of workflow files,",
+        "sudo apt-get install golang-go",
+    )
+}
+
 fn require(program: &str, arguments: &[&str], what: &'static str, command: &'static str) -> Result<(), ToolError> {
     let works = Command::new(program)
         .args(arguments)

@@ -2,8 +2,9 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    io::{Seek, Write},
-    path::PathBuf,
+    io::{self, Seek, Write},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
@@ -22,21 +23,33 @@ pub(super) struct Holder {
 #[derive(Debug)]
 pub(super) struct UpLock {
     _file: File,
+    path: PathBuf,
+}
+
+impl Drop for UpLock {
+    fn drop(&mut self) {
+        // Before the lock itself goes, so that nobody can have it on the file that is removed.
+        let _ = fs::remove_file(&self.path);
+    }
 }
 
 impl UpLock {
     /// Takes the lock, or says who has it.
     pub(super) fn take(layout: &Layout) -> Result<Self, UpError> {
         let path = path(layout);
-        let mut file = open(layout)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let Holder { pid, since } = holder(layout).unwrap_or_else(unnamed);
-                return Err(UpError::AlreadyUp { pid, since });
+        let mut file = loop {
+            let file = open(layout)?;
+            match file.try_lock() {
+                // A predecessor may have removed the file between our opening and locking it.
+                Ok(()) if is_at(&file, &path) => break file,
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let Holder { pid, since } = holder(layout).unwrap_or_else(unnamed);
+                    return Err(UpError::AlreadyUp { pid, since });
+                }
+                Err(TryLockError::Error(error)) => return Err(UpError::files("lock", path)(error)),
             }
-            Err(TryLockError::Error(error)) => return Err(UpError::files("lock", path)(error)),
-        }
+        };
         let holder = Holder {
             pid: i32::try_from(std::process::id()).unwrap_or_default(),
             since: chrono::Local::now().format("%Y-%m-%d %H:%M:%S").to_string(),
@@ -45,18 +58,30 @@ impl UpLock {
         file.set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(text.as_bytes()))
-            .map_err(UpError::files("write", path))?;
-        Ok(Self { _file: file })
+            .map_err(UpError::files("write", &path))?;
+        Ok(Self { _file: file, path })
     }
 
     /// Who has it now, if anybody.
     pub(super) fn holder(layout: &Layout) -> Result<Option<Holder>, UpError> {
-        let file = open(layout)?;
-        match file.try_lock() {
+        let path = path(layout);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(UpError::files("open", path)(error)),
+        };
+        match file.try_lock_shared() {
             Ok(()) => Ok(None),
             Err(TryLockError::WouldBlock) => Ok(Some(holder(layout).unwrap_or_else(unnamed))),
-            Err(TryLockError::Error(error)) => Err(UpError::files("lock", path(layout))(error)),
+            Err(TryLockError::Error(error)) => Err(UpError::files("lock", path)(error)),
         }
+    }
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(ours), Ok(there)) => ours.ino() == there.ino() && ours.dev() == there.dev(),
+        _ => false,
     }
 }
 
@@ -104,6 +129,8 @@ mod tests {
         let text = UpLock::take(&layout).unwrap_err().to_string();
         assert!(text.contains(&format!("process {}", std::process::id())), "{text}");
         drop(first);
+        assert!(UpLock::holder(&layout).unwrap().is_none());
+        assert!(!path(&layout).exists(), "the lock leaves no file behind");
         UpLock::take(&layout).unwrap();
     }
 }
