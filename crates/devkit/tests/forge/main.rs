@@ -1,0 +1,10 @@
+//! The GitHub adapter and git over HTTP, against the stand-in for GitHub.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test they serve")]
+
+mod git;
+mod issues;
+mod pulls;
+mod repositories;
+mod trouble;
+mod world;

@@ -1,0 +1,83 @@
+//! A stand-in with the demo repository, and clients for its people.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use devkit::github::{Options, Seed, StandIn};
+use forge::{
+    Account, AccountId, CommitSha, ForgeRepoId, RepoRef, Secret,
+    git::GitAuth,
+    github::{GitHub, Timeouts},
+};
+use tempfile::TempDir;
+
+pub const REPOSITORY: &str = "acme/greeter";
+pub const BOT: &str = "codex-bot";
+
+pub struct World {
+    pub stand_in: StandIn,
+    /// The platform's own client.
+    pub github: GitHub,
+    pub repo: RepoRef,
+    data: TempDir,
+}
+
+/// The time that clients see.
+pub fn now() -> DateTime<Utc> {
+    "2030-01-01T00:00:00Z".parse().unwrap()
+}
+
+impl World {
+    pub async fn start() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut options = Options::new(data.path().join("stand-in"));
+        options.seed = Some(Seed::demo());
+        options.record = true;
+        let stand_in = StandIn::start(options).await.unwrap();
+        let forge_id = ForgeRepoId(stand_in.repo_id(REPOSITORY).unwrap().try_into().unwrap());
+        let repo = RepoRef { owner: "acme".to_owned(), name: "greeter".to_owned(), forge_id };
+        let github = client(stand_in.url(), &stand_in.token(BOT).unwrap());
+        Self { stand_in, github, repo, data }
+    }
+
+    /// A client with somebody's token.
+    pub fn client_of(&self, login: &str) -> GitHub {
+        client(self.stand_in.url(), &self.stand_in.token(login).unwrap())
+    }
+
+    pub fn account(&self, login: &str) -> Account {
+        let user = self.stand_in.user(login).unwrap();
+        Account { login: user.login, id: AccountId(user.id.try_into().unwrap()) }
+    }
+
+    /// Where git finds the repository.
+    pub fn clone_url(&self) -> String {
+        format!("{}/{REPOSITORY}.git", self.stand_in.url())
+    }
+
+    pub fn auth_of(&self, login: &str) -> GitAuth {
+        GitAuth::new(&self.clone_url(), Secret::new(self.stand_in.token(login).unwrap())).unwrap()
+    }
+
+    /// A folder of this test.
+    pub fn folder(&self, name: &str) -> std::path::PathBuf {
+        self.data.path().join(name)
+    }
+
+    /// Commits a file to a branch, as a push.
+    pub async fn commit(&self, login: &str, branch: &str, path: &str, text: &str) -> CommitSha {
+        let changes = [(path, Some(text))];
+        self.stand_in.commit(login, REPOSITORY, branch, &changes).await.unwrap().parse().unwrap()
+    }
+
+    /// What the REST API shows to the bot under a path.
+    pub async fn get(&self, path: &str) -> serde_json::Value {
+        let request = reqwest::Client::new().get(format!("{}{path}", self.stand_in.url()));
+        let request = request.bearer_auth(self.stand_in.token(BOT).unwrap());
+        request.send().await.unwrap().json().await.unwrap()
+    }
+}
+
+pub fn client(url: &str, token: &str) -> GitHub {
+    GitHub::new(url, Secret::new(token), Arc::new(now), Timeouts::default()).unwrap()
+}
