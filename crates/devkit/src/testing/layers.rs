@@ -32,55 +32,40 @@ pub enum Layer {
 }
 
 impl Layer {
-    /// What cargo is asked for, after `cargo test`.
-    pub(super) fn arguments(self, tree: &Path) -> Vec<String> {
-        let words: &[&str] = match self {
-            Self::Domain => &["-p", "domain"],
-            Self::Store => &["-p", "store"],
-            Self::Forge => &["-p", "forge"],
-            Self::Runner => &["-p", "runner"],
-            Self::Dispatch => &["-p", "dispatch"],
-            Self::Workflows => &["-p", "workflows"],
-            Self::Activities => &["-p", "activities"],
-            Self::Gateway => &["-p", "gateway"],
-            Self::Github | Self::Platform => &["-p", "devkit"],
-            Self::Devkit => &["-p", "devkit", "--lib", "--bins"],
-        };
-        let mut arguments: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    /// What cargo is asked for, after `cargo test`; one list for each time it is called.
+    pub(super) fn calls(self, tree: &Path) -> Vec<Vec<String>> {
+        let mut calls = Vec::new();
+        match self {
+            Self::Devkit => calls.push(words(&["-p", "devkit", "--lib", "--bins"])),
+            Self::Github | Self::Platform => {}
+            _ => calls.push(words(&["-p", &self.name()])),
+        }
+        let mut of_devkit = words(&["-p", "devkit"]);
         for program in test_programs(&tree.join("crates/devkit/tests")) {
-            if self.owns(&program) {
-                arguments.push("--test".to_owned());
-                arguments.push(program);
+            if Self::of("devkit", &program) == Some(self) {
+                of_devkit.extend(words(&["--test", &program]));
             }
         }
-        arguments
+        if of_devkit.len() > 2 {
+            calls.push(of_devkit);
+        }
+        calls
     }
 
     /// The layer that a test program of a package belongs to.
+    ///
+    /// The devkit has tests of other layers too, where these need its stand-ins: the program's name says whose.
     pub(super) fn of(package: &str, program: &str) -> Option<Self> {
         match package {
-            "domain" => Some(Self::Domain),
-            "store" => Some(Self::Store),
-            "forge" => Some(Self::Forge),
-            "runner" => Some(Self::Runner),
-            "dispatch" => Some(Self::Dispatch),
-            "workflows" => Some(Self::Workflows),
-            "activities" => Some(Self::Activities),
-            "gateway" => Some(Self::Gateway),
-            "devkit" if Self::Github.owns(program) => Some(Self::Github),
             "devkit" if program == "devkit" || program == "dev" => Some(Self::Devkit),
-            "devkit" => Some(Self::Platform),
-            _ => None,
-        }
-    }
-
-    /// Whether a test program of the devkit belongs to this layer.
-    fn owns(self, program: &str) -> bool {
-        let stand_in = ["github", "model"].iter().any(|prefix| program.starts_with(prefix));
-        match self {
-            Self::Github => stand_in,
-            Self::Platform => !stand_in,
-            _ => false,
+            "devkit" => Self::value_variants()
+                .iter()
+                .copied()
+                .find(|layer| program.starts_with(&layer.name()))
+                .or_else(|| program.starts_with("model").then_some(Self::Github))
+                .or(Some(Self::Platform)),
+            "github" | "platform" => None,
+            _ => Self::value_variants().iter().copied().find(|layer| layer.name() == package),
         }
     }
 
@@ -88,6 +73,10 @@ impl Layer {
     pub(super) fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
+}
+
+fn words(list: &[&str]) -> Vec<String> {
+    list.iter().map(|word| (*word).to_owned()).collect()
 }
 
 fn test_programs(folder: &Path) -> Vec<String> {
@@ -118,6 +107,8 @@ mod tests {
             ("gateway", "ingest", Some(Layer::Gateway)),
             ("devkit", "devkit", Some(Layer::Devkit)),
             ("devkit", "github_contract", Some(Layer::Github)),
+            ("devkit", "model", Some(Layer::Github)),
+            ("devkit", "runner", Some(Layer::Runner)),
             ("devkit", "crashes", Some(Layer::Platform)),
             ("codex-k8s", "codex_k8s", None),
         ] {
@@ -130,12 +121,13 @@ mod tests {
         let tree = tempfile::tempdir().unwrap();
         let tests = tree.path().join("crates/devkit/tests");
         std::fs::create_dir_all(tests.join("platform")).unwrap();
-        for file in ["github_api.rs", "crashes.rs", "platform/main.rs", "note.md"] {
+        for file in ["github_api.rs", "crashes.rs", "platform/main.rs", "runner.rs", "note.md"] {
             std::fs::write(tests.join(file), "").unwrap();
         }
-        let platform = ["-p", "devkit", "--test", "crashes", "--test", "platform"];
-        assert_eq!(Layer::Platform.arguments(tree.path()), platform);
-        let github = ["-p", "devkit", "--test", "github_api"];
-        assert_eq!(Layer::Github.arguments(tree.path()), github);
+        let calls = |layer: Layer| layer.calls(tree.path());
+        assert_eq!(calls(Layer::Platform), [["-p", "devkit", "--test", "crashes", "--test", "platform"]]);
+        assert_eq!(calls(Layer::Github), [["-p", "devkit", "--test", "github_api"]]);
+        assert_eq!(calls(Layer::Runner), [vec!["-p", "runner"], vec!["-p", "devkit", "--test", "runner"]]);
+        assert_eq!(calls(Layer::Domain), [["-p", "domain"]]);
     }
 }

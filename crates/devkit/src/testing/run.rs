@@ -44,28 +44,31 @@ pub async fn run(layout: &Layout, selection: &Selection) -> Result<bool, Testing
             (services.environment(&tools, &materials), Some(services))
         }
     };
-    let command = cargo_test(layout, selection, environment);
+    let commands = cargo_tests(layout, selection, &environment);
     // The services' processes are tied to this thread, so the waiting is done on another one.
-    let outcome = tokio::task::spawn_blocking(move || follow(command))
+    let outcome = tokio::task::spawn_blocking(move || follow_all(commands))
         .await
         .map_err(|error| TestingError::Cargo(io::Error::other(error)))?;
     if let Some(services) = services {
         services.stop().await;
     }
-    let (status, tally) = outcome?;
+    let (good, tally) = outcome?;
     sum_up(&tally, selection);
     say(format_args!("Tests took {}.", seconds(began.elapsed())));
-    Ok(status.success())
+    Ok(good)
 }
 
-fn cargo_test(layout: &Layout, selection: &Selection, environment: Vec<(String, String)>) -> Command {
-    let mut command = Command::new("cargo");
-    command.arg("test");
-    match selection.layer {
-        Some(layer) => command.args(layer.arguments(&layout.tree)),
-        None => command.arg("--workspace"),
+fn cargo_tests(layout: &Layout, selection: &Selection, environment: &[(String, String)]) -> Vec<Command> {
+    let calls = match selection.layer {
+        Some(layer) => layer.calls(&layout.tree),
+        None => vec![vec!["--workspace".to_owned()]],
     };
-    command.arg("--no-fail-fast");
+    calls.into_iter().map(|call| cargo_test(layout, selection, environment, &call)).collect()
+}
+
+fn cargo_test(layout: &Layout, selection: &Selection, environment: &[(String, String)], call: &[String]) -> Command {
+    let mut command = Command::new("cargo");
+    command.arg("test").args(call).arg("--no-fail-fast");
     if !selection.rest.is_empty() {
         command.arg("--").args(&selection.rest);
     }
@@ -77,7 +80,7 @@ fn cargo_test(layout: &Layout, selection: &Selection, environment: Vec<(String, 
     }
     command
         .current_dir(&layout.tree)
-        .envs(environment)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         // The checked queries are built from the committed data, whatever database is around.
         .env("SQLX_OFFLINE", "true")
         .env_remove("DATABASE_URL")
@@ -86,14 +89,23 @@ fn cargo_test(layout: &Layout, selection: &Selection, environment: Vec<(String, 
     command
 }
 
+/// Runs cargo as often as it takes. Returns whether all of it went well.
+fn follow_all(commands: Vec<Command>) -> Result<(bool, Tally), TestingError> {
+    let mut tally = Tally::default();
+    let mut good = true;
+    for command in commands {
+        good &= follow(command, &mut tally)?.success();
+    }
+    Ok((good, tally))
+}
+
 /// Passes the output on as it comes, and counts.
-fn follow(mut command: Command) -> Result<(ExitStatus, Tally), TestingError> {
+fn follow(mut command: Command, tally: &mut Tally) -> Result<ExitStatus, TestingError> {
     let (reader, writer) = io::pipe().map_err(TestingError::Cargo)?;
     let errors = writer.try_clone().map_err(TestingError::Cargo)?;
     let mut child = command.stdin(Stdio::null()).stdout(writer).stderr(errors).spawn().map_err(TestingError::Cargo)?;
     // It holds the writing ends, and reading would never end.
     drop(command);
-    let mut tally = Tally::default();
     let mut output = BufReader::new(reader);
     let mut line = Vec::new();
     while output.read_until(b'\n', &mut line).map_err(TestingError::Cargo)? > 0 {
@@ -102,8 +114,7 @@ fn follow(mut command: Command) -> Result<(ExitStatus, Tally), TestingError> {
         let _ = out.write_all(&line).and_then(|()| out.flush());
         line.clear();
     }
-    let status = child.wait().map_err(TestingError::Cargo)?;
-    Ok((status, tally))
+    child.wait().map_err(TestingError::Cargo)
 }
 
 fn sum_up(tally: &Tally, selection: &Selection) {

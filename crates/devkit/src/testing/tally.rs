@@ -26,9 +26,15 @@ impl Tally {
         let plain = without_colours(line);
         let words = plain.trim();
         if let Some(rest) = words.strip_prefix("Running ") {
-            self.current = program_of(rest).and_then(|program| self.layer_of(&program));
+            self.current = program_of(rest).and_then(|program| {
+                if rest.starts_with("unittests ") {
+                    self.enter_package(&program);
+                }
+                Layer::of(self.package.as_deref()?, &program)
+            });
         } else if let Some(package) = words.strip_prefix("Doc-tests ") {
-            self.current = self.layer_of(package.trim());
+            self.enter_package(package.trim());
+            self.current = Layer::of(package.trim(), package.trim());
         } else if let Some(result) = words.strip_prefix("test result: ") {
             self.count(result);
         }
@@ -39,18 +45,10 @@ impl Tally {
         &self.layers
     }
 
-    /// Unit tests run first in each package, under the package's own name.
-    fn layer_of(&mut self, program: &str) -> Option<Layer> {
-        if let Some(layer) = Layer::of(program, program) {
-            self.package = Some(program.to_owned());
-            return Some(layer);
-        }
-        if program == "codex_k8s" {
-            self.package = None;
-            return None;
-        }
-        let package = if program == "dev" { "devkit" } else { self.package.as_deref()? };
-        Layer::of(package, program)
+    /// The unit tests of a package run first, under its name or that of its program.
+    fn enter_package(&mut self, program: &str) {
+        let package = if program == "dev" { "devkit" } else { program };
+        self.package = Some(package.to_owned());
     }
 
     fn count(&mut self, result: &str) {
@@ -110,6 +108,8 @@ mod tests {
             "test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s",
             "     Running tests/crashes.rs (target/debug/deps/crashes-aa03)",
             "test result: \u{1b}[31mFAILED\u{1b}[0m. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 9.00s",
+            "     Running tests/runner/main.rs (target/debug/deps/runner-aa04)",
+            "test result: ok. 7 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 9.00s",
             "   Doc-tests domain",
             "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s",
         ] {
@@ -118,7 +118,12 @@ mod tests {
         let count = |passed, failed, ignored| Count { passed, failed, ignored };
         assert_eq!(
             tally.layers().iter().map(|(a, b)| (*a, *b)).collect::<Vec<_>>(),
-            [(Layer::Domain, count(1, 0, 0)), (Layer::Devkit, count(4, 0, 1)), (Layer::Platform, count(2, 1, 0)),]
+            [
+                (Layer::Domain, count(1, 0, 0)),
+                (Layer::Runner, count(7, 0, 0)),
+                (Layer::Devkit, count(4, 0, 1)),
+                (Layer::Platform, count(2, 1, 0)),
+            ]
         );
     }
 }
