@@ -1,2 +1,110 @@
 //! The codex-k8s binary: every role is a subcommand.
-fn main() {}
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use role::{Environment, SecretText, shutdown::asked_to_stop};
+
+/// GitHub events as durable workflows that end in pull requests.
+#[derive(Debug, Parser)]
+#[command(name = "codex-k8s", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve webhooks and the runner endpoint.
+    Gateway,
+    /// Host the workflows and their activities.
+    Worker,
+    /// Stand between Jobs and the model API.
+    ModelGateway,
+    /// Do one Job; started inside it.
+    Runner,
+    /// Bring the database's schema up to date.
+    Migrate,
+    /// Look at the settings.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print everything that is wrong with the settings of a role, at once.
+    Check {
+        /// The role.
+        role: CheckedRole,
+    },
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum CheckedRole {
+    Gateway,
+    Worker,
+    ModelGateway,
+}
+
+/// What the worker lacks until it can start Kubernetes Jobs. Processes are for the development kit alone.
+const NO_CLUSTER: &str = "no Kubernetes cluster is configured, and a worker starts nothing but Kubernetes Jobs: \
+                          this version has no launcher for them yet; `cargo dev up` runs Jobs as local processes";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Cli::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("codex-k8s: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Gateway => gateway::serve(gateway::GatewaySettings::from_env()?, asked_to_stop()).await,
+        Command::Worker => check(CheckedRole::Worker),
+        Command::ModelGateway => {
+            let settings = gateway::model_gateway::ModelGatewaySettings::from_env()?;
+            gateway::model_gateway::serve(settings, asked_to_stop()).await
+        }
+        Command::Runner => Ok(runner::run(runner::Settings::from_env()?).await?),
+        Command::Migrate => migrate().await,
+        Command::Config { command: ConfigCommand::Check { role } } => check(role),
+    }
+}
+
+fn check(role: CheckedRole) -> anyhow::Result<()> {
+    match role {
+        CheckedRole::Gateway => gateway::GatewaySettings::from_env().map(drop)?,
+        CheckedRole::ModelGateway => gateway::model_gateway::ModelGatewaySettings::from_env().map(drop)?,
+        CheckedRole::Worker => {
+            activities::settings::WorkerSettings::from_env()?;
+            anyhow::bail!(NO_CLUSTER);
+        }
+    }
+    println_line("The settings are complete.");
+    Ok(())
+}
+
+async fn migrate() -> anyhow::Result<()> {
+    let environment = Environment::of_process();
+    let mut reader = role::Reader::new(&environment);
+    let url: Option<SecretText> =
+        reader.required("DATABASE_URL", "write postgres://user:password@host:port/database");
+    let url = reader.finish(url)?;
+    let store = store::Store::connect(url.expose(), 2).await.context("connect to the database")?;
+    store::migrate(store.pool()).await.context("bring the schema up to date")?;
+    println_line("The schema is up to date.");
+    Ok(())
+}
+
+/// The one place that prints: what a command is asked for goes to standard output.
+#[expect(clippy::print_stdout, reason = "this is the answer to a command")]
+fn println_line(line: &str) {
+    println!("{line}");
+}

@@ -33,7 +33,7 @@ const START_MAX_AGE: TimeDelta = TimeDelta::hours(12);
 /// How often a Temporal that is not there yet is tried.
 const ENGINE_RETRY: Duration = Duration::from_secs(1);
 
-/// Runs the worker until `stop` ends.
+/// Runs the worker until `stop` ends; calls `polls` once it takes work.
 ///
 /// # Errors
 /// When the database's address is none, a folder can't be made, or the worker breaks. A Temporal or Postgres that is down
@@ -41,6 +41,7 @@ const ENGINE_RETRY: Duration = Duration::from_secs(1);
 pub async fn serve(
     settings: WorkerSettings,
     launcher: Arc<dyn JobLauncher>,
+    polls: impl FnOnce(),
     stop: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<()> {
     let mut stop = std::pin::pin!(stop);
@@ -52,6 +53,7 @@ pub async fn serve(
     };
     let running = start(client, platform)?;
     tracing::info!(role = "worker", "ready");
+    polls();
     stop.await;
     running.stop().await
 }

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{ids::Instance, run::Outcome};
 use serde_json::json;
 use store::{
-    CommandKind, PgConnection, Store, StoreError, attempts, audit,
+    CommandKind, PgConnection, Store, StoreError, audit,
     commands::{self, Command},
     runs,
 };
@@ -44,7 +44,6 @@ pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 pub struct Dispatcher {
     store: Store,
     engine: Engine,
-    owner: Uuid,
     clock: Clock,
     /// An undelivered start older than this is looked at before it is delivered: half the engine's retention, since
     /// beyond the retention Temporal no longer knows an id that it has seen.
@@ -61,6 +60,13 @@ pub enum DispatchError {
     Store(#[from] StoreError),
 }
 
+/// The right to deliver for one workflow.
+#[derive(Clone, Copy)]
+struct Lease<'a> {
+    workflow_id: &'a str,
+    owner: Uuid,
+}
+
 /// Why delivering for one workflow stopped.
 enum Stop {
     Empty,
@@ -68,10 +74,10 @@ enum Stop {
 }
 
 impl Dispatcher {
-    /// A dispatcher of its own name, so that its leases are its own.
+    /// Puts a dispatcher together.
     #[must_use]
     pub fn new(store: Store, engine: Engine, clock: Clock, start_max_age: TimeDelta) -> Arc<Self> {
-        Arc::new(Self { store, engine, owner: Uuid::new_v4(), clock, start_max_age, room: Semaphore::new(ROOM) })
+        Arc::new(Self { store, engine, clock, start_max_age, room: Semaphore::new(ROOM) })
     }
 
     /// The engine it delivers to.
@@ -102,13 +108,15 @@ impl Dispatcher {
     /// # Errors
     /// When the outbox is not available. The engine's failures are noted in the outbox.
     pub async fn dispatch(&self, workflow_id: &str) -> Result<(), DispatchError> {
+        // A name of its own for each delivery: two tasks of one process are two, too.
+        let lease = Lease { workflow_id, owner: Uuid::new_v4() };
         loop {
-            if !self.lease(workflow_id).await? {
+            if !self.hold(lease).await? {
                 return Ok(());
             }
-            let stop = self.deliver_all(workflow_id).await;
+            let stop = self.deliver_all(lease).await;
             // The lease goes back whatever happened; what came meanwhile is ours, since who brought it found us holding it.
-            let more = commands::release(&mut *self.store.acquire().await?, workflow_id, self.owner).await?;
+            let more = commands::release(&mut *self.store.acquire().await?, workflow_id, lease.owner).await?;
             match stop? {
                 Stop::Empty if more => {}
                 Stop::Empty | Stop::NotNow => return Ok(()),
@@ -145,17 +153,18 @@ impl Dispatcher {
         }
     }
 
-    async fn lease(&self, workflow_id: &str) -> Result<bool, StoreError> {
-        commands::lease(&mut *self.store.acquire().await?, workflow_id, self.owner, self.now(), LEASE).await
+    async fn hold(&self, lease: Lease<'_>) -> Result<bool, StoreError> {
+        let mut conn = self.store.acquire().await?;
+        commands::lease(&mut conn, lease.workflow_id, lease.owner, self.now(), LEASE).await
     }
 
     fn now(&self) -> DateTime<Utc> {
         (self.clock)()
     }
 
-    async fn deliver_all(&self, workflow_id: &str) -> Result<Stop, StoreError> {
+    async fn deliver_all(&self, lease: Lease<'_>) -> Result<Stop, StoreError> {
         loop {
-            let pending = commands::pending(&mut *self.store.acquire().await?, workflow_id, BATCH).await?;
+            let pending = commands::pending(&mut *self.store.acquire().await?, lease.workflow_id, BATCH).await?;
             let Some(first) = pending.first() else { return Ok(Stop::Empty) };
             let cancelled_early = first.kind == CommandKind::Start
                 && pending.iter().any(|command| command.kind == CommandKind::Cancel)
@@ -164,10 +173,10 @@ impl Dispatcher {
                 continue;
             }
             for command in &pending {
-                if command.next_try_at > self.now() || !self.deliver(command).await? {
+                if command.next_try_at > self.now() || !self.deliver(command, lease.owner).await? {
                     return Ok(Stop::NotNow);
                 }
-                if !self.lease(workflow_id).await? {
+                if !self.hold(lease).await? {
                     return Ok(Stop::NotNow);
                 }
             }
@@ -175,12 +184,12 @@ impl Dispatcher {
     }
 
     /// True if what is behind it may be delivered now.
-    async fn deliver(&self, command: &Command) -> Result<bool, StoreError> {
+    async fn deliver(&self, command: &Command, owner: Uuid) -> Result<bool, StoreError> {
         let now = self.now();
         if command.kind == CommandKind::Start && now - command.created_at > self.start_max_age {
             return self.deliver_old_start(command).await;
         }
-        if !commands::begin_try(&mut *self.store.acquire().await?, command.id, self.owner, now).await? {
+        if !commands::begin_try(&mut *self.store.acquire().await?, command.id, owner, now).await? {
             return Ok(false);
         }
         match self.apply(command).await {
@@ -197,6 +206,12 @@ impl Dispatcher {
                 tracing::error!(workflow_id = command.workflow_id, error = words, "the engine refused a command");
                 commands::mark_failed(&mut *self.store.acquire().await?, command.id, &words).await?;
                 self.give_up(command, &format!("Temporal refused to start it: {words}")).await?;
+            }
+            Err(EngineError::NotConnected(words)) => {
+                let next_try_at = self.now() + back_off(command.tries);
+                let mut conn = self.store.acquire().await?;
+                commands::mark_undelivered_try(&mut conn, command.id, &words, next_try_at).await?;
+                return Ok(false);
             }
             Err(EngineError::Unavailable(words)) => {
                 let next_try_at = self.now() + back_off(command.tries);
@@ -280,7 +295,6 @@ impl Dispatcher {
         cause: &str,
     ) -> Result<(), StoreError> {
         let now = self.now();
-        attempts::finish(tx, start.run, start.attempt, attempts::AttemptEnd { outcome, cause, now }).await?;
         let end = runs::End { attempt: start.attempt, outcome, cause, now };
         if runs::finish(tx, start.run, end).await? {
             let event = audit::NewFlowEvent {

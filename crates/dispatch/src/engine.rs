@@ -29,7 +29,10 @@ const CALL_LIMIT: Duration = Duration::from_secs(10);
 /// Why the engine did not take a command.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// It is down, starting or overloaded: try again later.
+    /// There is no connection, so it has seen nothing: try again later.
+    #[error("Temporal is not connected: {0}")]
+    NotConnected(String),
+    /// It is down, starting or overloaded, and may have seen the command: try again later.
     #[error("Temporal is not reachable: {0}")]
     Unavailable(String),
     /// It understood and said no: trying again changes nothing.
@@ -90,7 +93,7 @@ impl Engine {
     /// A connected client.
     ///
     /// # Errors
-    /// [`EngineError::Unavailable`] while Temporal can't be reached.
+    /// [`EngineError::NotConnected`] while Temporal can't be reached.
     pub async fn client(&self) -> Result<Client, EngineError> {
         if let Some(client) = self.client.read().await.as_ref() {
             return Ok(client.clone());
@@ -104,8 +107,8 @@ impl Engine {
         let connecting = tokio::time::timeout(CALL_LIMIT, Connection::connect(options));
         let connection = connecting
             .await
-            .map_err(|_| EngineError::Unavailable("no answer in time".to_owned()))?
-            .map_err(|error| EngineError::Unavailable(error.to_string()))?;
+            .map_err(|_| EngineError::NotConnected("no answer in time".to_owned()))?
+            .map_err(|error| EngineError::NotConnected(error.to_string()))?;
         let client = Client::new(connection, ClientOptions::new(self.settings.namespace.clone()).build())
             .map_err(|error| EngineError::Refused(error.to_string()))?;
         *slot = Some(client.clone());

@@ -3,8 +3,13 @@
 //! Every role gets `CODEX_K8S_INSTANCE`, `LOG_FORMAT`, `GATEWAY_URL`, `MODEL_GATEWAY_URL`, `FORGE_URL` and
 //! `TEMPORAL_ADDRESS`; what else it gets is said in its file.
 
+mod forge;
+mod gateway;
 mod model;
+mod model_gateway;
+mod runner;
 mod surroundings;
+mod worker;
 
 pub use surroundings::RoleError;
 
@@ -13,8 +18,18 @@ use clap::ValueEnum;
 /// A role that this program can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OwnRole {
+    /// The stand-in for GitHub.
+    Forge,
+    /// The gateway.
+    Gateway,
     /// The scripted model.
     Model,
+    /// The model gateway.
+    ModelGateway,
+    /// The program inside a Job.
+    Runner,
+    /// The worker.
+    Worker,
 }
 
 /// Is the role until asked to stop.
@@ -24,6 +39,11 @@ pub enum OwnRole {
 pub async fn run(role: OwnRole) -> Result<(), RoleError> {
     surroundings::log_to_stdout();
     match role {
+        OwnRole::Forge => forge::run().await,
+        OwnRole::Gateway => gateway::run().await,
         OwnRole::Model => model::run().await,
+        OwnRole::ModelGateway => model_gateway::run().await,
+        OwnRole::Runner => runner::run().await,
+        OwnRole::Worker => worker::run().await,
     }
 }

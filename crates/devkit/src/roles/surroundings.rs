@@ -19,6 +19,9 @@ pub enum RoleError {
     /// The scripted model failed.
     #[error("the scripted model cannot run")]
     Model(#[from] crate::model::ModelError),
+    /// The role itself failed.
+    #[error("{0:#}")]
+    Failed(anyhow::Error),
     /// Signals cannot be received.
     #[error("signals cannot be received")]
     Signals(#[source] io::Error),

@@ -3,10 +3,12 @@
 //! A projection of the row, so running it twice, late or beside itself does no harm: after writing, the row is read again,
 //! and if it has moved the newer state is written.
 
+mod refusal;
+
 use domain::{
     forge_text,
     intent::label_key,
-    run::{Outcome, RunState, STATUS_CONTEXT, StateLabel, comment_marker, state_label},
+    run::{Outcome, RunState, STATUS_CONTEXT, StateLabel, Step, comment_marker, state_label},
 };
 use forge::{CommentId, CommentSearch, ForgeError, IssueNumber, NewStatus, StatusState, labels};
 use store::{
@@ -38,6 +40,10 @@ pub(super) async fn run(platform: &Platform, at: RunRef) -> Result<Shown, StepEr
             break; // A later attempt shows itself.
         }
         let forge = context.forge(platform).await?;
+        if (context.run.outcome, context.run.step) == (Some(Outcome::Refused), Some(Step::Authorise)) {
+            refusal::show(platform, &context, &forge).await?;
+            break;
+        }
         let show = Show { platform, context: &context, forge: &forge };
         show.label().await?;
         show.comment().await?;

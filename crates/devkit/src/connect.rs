@@ -1,0 +1,104 @@
+//! Connects a repository of the stand-in to a local platform: project, sealed credential, repository, webhook.
+//!
+//! Safe to repeat: what is there already is found again.
+
+use anyhow::Context;
+use forge::{RepositoryProvider, Secret, github::GitHub, seal::SealingKeys};
+use serde_json::{Value, json};
+use store::{
+    Store,
+    credentials::{self, NewCredential},
+    repositories::{self, NewProject, NewRepository, Repository},
+};
+
+/// The events that a platform listens to.
+pub const EVENTS: [&str; 6] =
+    ["issues", "issue_comment", "pull_request", "pull_request_review", "push", "repository"];
+
+/// What to connect.
+#[derive(Debug)]
+pub struct Connection<'a> {
+    /// Where the stand-in is.
+    pub forge_url: &'a str,
+    /// Account or organisation.
+    pub owner: &'a str,
+    /// Name of the repository.
+    pub name: &'a str,
+    /// The platform's own token.
+    pub bot_token: Secret,
+    /// Somebody who may make hooks.
+    pub admin_token: Secret,
+    /// Closes the credential for the worker.
+    pub sealing: &'a SealingKeys,
+    /// How many runs of the project work at a time.
+    pub slots: u32,
+    /// Where the webhook goes, and what signs it.
+    pub webhook_url: &'a str,
+    /// The secret of the webhook.
+    pub webhook_secret: &'a str,
+}
+
+/// Connects; gives the repository as it is stored.
+///
+/// # Errors
+/// When the stand-in or the database does not play along.
+pub async fn connect(store: &Store, connection: &Connection<'_>) -> anyhow::Result<Repository> {
+    let clock = forge::system_clock();
+    let now = clock();
+    let github = GitHub::new(connection.forge_url, connection.bot_token.clone(), clock, Default::default())?;
+    let found = github.repository_by_name(connection.owner, connection.name).await.context("find the repository")?;
+    let forge_repo_id = found.repo.forge_id.get();
+    let mut tx = store.begin().await?;
+    let known = repositories::find_by_forge_id(&mut tx, forge_repo_id).await?;
+    let (project, credential) = match &known {
+        Some(known) => (known.project, known.credential),
+        None => {
+            let slug = format!("{}-{}", connection.owner, connection.name);
+            let project = NewProject { slug: &slug, slots: connection.slots, settings: json!({}), now };
+            (repositories::insert_project(&mut tx, project).await?, None)
+        }
+    };
+    let credential = match credential {
+        Some(credential) => credential,
+        None => {
+            let sealed = connection.sealing.seal(&mut rand::rng(), connection.bot_token.expose().as_bytes())?;
+            let login = github.me().await?.login;
+            let key_id = connection.sealing.key_id.clone();
+            let new = NewCredential { key_id: &key_id, sealed: &sealed, login: Some(&login), now };
+            credentials::insert(&mut tx, new).await?
+        }
+    };
+    let new = NewRepository {
+        project,
+        forge_repo_id,
+        owner: connection.owner,
+        name: connection.name,
+        default_branch: &found.default_branch,
+        private: found.private,
+        archived: found.archived,
+        credential: Some(credential),
+        now,
+    };
+    let id = repositories::upsert_repository(&mut tx, new).await?;
+    tx.commit().await?;
+    make_hook(connection).await.context("make the webhook")?;
+    Ok(repositories::get(&mut *store.acquire().await?, id).await?)
+}
+
+async fn make_hook(connection: &Connection<'_>) -> anyhow::Result<()> {
+    let hooks = format!("{}/repos/{}/{}/hooks", connection.forge_url.trim_end_matches('/'), connection.owner, connection.name);
+    let client = reqwest::Client::new();
+    let token = connection.admin_token.expose();
+    let there: Vec<Value> = client.get(&hooks).bearer_auth(token).send().await?.error_for_status()?.json().await?;
+    if there.iter().any(|hook| hook["config"]["url"] == connection.webhook_url) {
+        return Ok(());
+    }
+    let hook = json!({
+        "name": "web",
+        "active": true,
+        "events": EVENTS,
+        "config": { "url": connection.webhook_url, "content_type": "json", "secret": connection.webhook_secret },
+    });
+    client.post(&hooks).bearer_auth(token).json(&hook).send().await?.error_for_status()?;
+    Ok(())
+}

@@ -1,0 +1,245 @@
+//! The whole platform in one process, for one test: real Postgres, real Temporal, real git, real Codex in a process of its
+//! own, the stand-in for GitHub and the scripted model. Tests speak as users do: label, comment, await.
+//!
+//! [`Platform::finish`] ends a test and fails it if anything is left: a held slot, a run or Job at work, an undelivered
+//! command.
+
+mod parts;
+mod wait;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use activities::launcher::JobLauncher;
+use anyhow::{Context, bail};
+use domain::{
+    event::{Subject, SubjectKind},
+    ids::Instance,
+    run::RunState,
+};
+use forge::Secret;
+use store::{
+    Store,
+    repositories::Repository,
+    runs::{self, Run},
+    slots,
+    testing::TestDatabase,
+};
+use workflows::messages::JobPresence;
+
+pub use self::wait::until;
+use crate::{
+    connect::{Connection, connect},
+    github::{self, Seed, StandIn},
+    launcher::ProcessLauncher,
+    model::{self, ScriptedModel},
+};
+
+/// The repository that the platform is connected to.
+pub const REPOSITORY: &str = "acme/greeter";
+
+/// Longest that a test waits for anything: a bound for broken code, not an expectation.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// How to start a platform.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The `dev` program, which Jobs run.
+    pub program: PathBuf,
+    /// Slots of the project.
+    pub slots: u32,
+}
+
+/// A platform at work.
+pub struct Platform {
+    /// The stand-in for GitHub.
+    pub forge: StandIn,
+    /// The scripted model.
+    pub model: ScriptedModel,
+    /// The connected repository.
+    pub repository: Repository,
+    /// This installation; no two tests share one.
+    pub instance: Instance,
+    /// The gateway's address.
+    pub gateway_url: String,
+    launcher: ProcessLauncher,
+    running: parts::Running,
+    database: TestDatabase,
+    folder: tempfile::TempDir,
+}
+
+impl Platform {
+    /// Starts everything and connects [`REPOSITORY`].
+    ///
+    /// # Errors
+    /// When a part does not come up.
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        let folder = parts::folder()?;
+        let database = TestDatabase::create().await;
+        let store = database.store().clone();
+        let seed = Some(Seed::demo());
+        let forge_options = github::Options { seed, ..github::Options::new(folder.path().join("forge")) };
+        let forge = StandIn::start(forge_options).await?;
+        let model_options =
+            model::Options { bind: parts::any_port(), api_key: parts::MODEL_KEY.to_owned(), scenario_dir: None };
+        let model = ScriptedModel::start(model_options).await?;
+        let instance: Instance = format!("t-{}", &uuid::Uuid::now_v7().simple().to_string()[12..]).parse()?;
+        let codex = parts::codex()?;
+        let launcher = ProcessLauncher::new(&folder.path().join("jobs"), &options.program, &codex)?;
+        let setting = parts::Setting {
+            instance: &instance,
+            store: &store,
+            database_url: database.url(),
+            forge_url: forge.url(),
+            model_url: &model.url(),
+            folder: folder.path(),
+            launcher: Arc::new(launcher.clone()),
+        };
+        let running = parts::Running::start(&setting).await?;
+        let gateway_url = running.gateway_url.clone();
+        let token = |login: &str| {
+            forge.token(login).map(Secret::new).with_context(|| format!("the stand-in has no token of {login}"))
+        };
+        let connection = Connection {
+            forge_url: forge.url(),
+            owner: "acme",
+            name: "greeter",
+            bot_token: token("codex-bot")?,
+            admin_token: token("maintainer")?,
+            sealing: running.sealing(),
+            slots: options.slots,
+            webhook_url: &format!("{gateway_url}/webhooks/github"),
+            webhook_secret: parts::WEBHOOK_SECRET,
+        };
+        let repository = connect(&store, &connection).await?;
+        Ok(Self { forge, model, repository, instance, gateway_url, launcher, running, database, folder })
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        self.database.store()
+    }
+
+    /// Kills the worker without a word, and starts another.
+    ///
+    /// # Errors
+    /// When the new one does not come up.
+    pub async fn replace_worker(&mut self) -> anyhow::Result<()> {
+        self.running.replace_worker().await
+    }
+
+    /// Opens an issue with that scenario's marker in its title.
+    ///
+    /// # Errors
+    /// When the stand-in refuses.
+    pub fn open_issue(&self, scenario: &str) -> anyhow::Result<u64> {
+        let title = format!("Names with spaces are greeted badly [scenario:{scenario}]");
+        Ok(self.forge.create_issue("maintainer", REPOSITORY, &title, "See the failing test.")?.number)
+    }
+
+    /// Puts a label on, as the maintainer.
+    ///
+    /// # Errors
+    /// When the stand-in refuses.
+    pub fn label(&self, number: u64, label: &str) -> anyhow::Result<()> {
+        Ok(self.forge.label_issue("maintainer", REPOSITORY, number, label)?)
+    }
+
+    /// The newest run about an issue, if there is one.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn run_of(&self, number: u64) -> anyhow::Result<Option<Run>> {
+        self.run_about(SubjectKind::Issue, number).await
+    }
+
+    /// The newest run about an issue or pull request, if there is one.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn run_about(&self, kind: SubjectKind, number: u64) -> anyhow::Result<Option<Run>> {
+        let subject = Subject { kind, number: i64::try_from(number)? };
+        let mut conn = self.store().acquire().await?;
+        Ok(runs::latest_for_subject(&mut conn, self.repository.id, subject).await?)
+    }
+
+    /// Waits until a run about an issue is there and has passed the test.
+    ///
+    /// # Errors
+    /// When it does not within [`PATIENCE`].
+    pub async fn await_run(&self, number: u64, what: &str, fits: impl Fn(&Run) -> bool) -> anyhow::Result<Run> {
+        self.await_run_about(SubjectKind::Issue, number, what, fits).await
+    }
+
+    /// The same for pull requests, too.
+    ///
+    /// # Errors
+    /// When it does not within [`PATIENCE`].
+    pub async fn await_run_about(
+        &self,
+        kind: SubjectKind,
+        number: u64,
+        what: &str,
+        fits: impl Fn(&Run) -> bool,
+    ) -> anyhow::Result<Run> {
+        let seen = std::cell::RefCell::new(None);
+        let found = until(PATIENCE, async || {
+            let run = self.run_about(kind, number).await?;
+            let fitting = run.clone().filter(|run| fits(run));
+            *seen.borrow_mut() = run;
+            Ok(fitting)
+        })
+        .await?;
+        found.with_context(|| format!("#{number} is not {what}; last seen: {:?}", seen.borrow()))
+    }
+
+    /// Waits until the run about an issue has ended.
+    ///
+    /// # Errors
+    /// When it does not within [`PATIENCE`].
+    pub async fn await_end(&self, number: u64) -> anyhow::Result<Run> {
+        self.await_run(number, "finished", |run| run.state == RunState::Finished).await
+    }
+
+    /// Waits for anything else.
+    ///
+    /// # Errors
+    /// When it does not come within [`PATIENCE`].
+    pub async fn await_that<T>(&self, what: &str, look: impl AsyncFnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
+        until(PATIENCE, look).await?.with_context(|| format!("{what}: not within {PATIENCE:?}"))
+    }
+
+    /// Ends the test: everything must have come to rest.
+    ///
+    /// # Errors
+    /// When something is left, or does not stop.
+    pub async fn finish(self) -> anyhow::Result<()> {
+        let mut conn = self.store().acquire().await?;
+        let places = slots::places(&mut conn, self.repository.project).await?;
+        if !places.is_empty() {
+            bail!("slots are still held or waited for: {places:?}");
+        }
+        let left = store::commands::workflows_with_pending(
+            &mut conn,
+            chrono::DateTime::<chrono::Utc>::MAX_UTC,
+            chrono::DateTime::<chrono::Utc>::MAX_UTC,
+            100,
+        )
+        .await?;
+        if !left.is_empty() {
+            bail!("commands are still undelivered for {left:?}");
+        }
+        for job in std::fs::read_dir(&self.launcher.jobs_dir)?.flatten().filter(|entry| entry.path().is_dir()) {
+            let name = job.file_name().to_string_lossy().into_owned();
+            if self.launcher.presence(&name).await? == JobPresence::Running {
+                bail!("the Job {name} still runs");
+            }
+        }
+        drop(conn);
+        self.running.stop().await?;
+        self.forge.shutdown().await?;
+        self.model.shutdown().await;
+        drop(self.folder);
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! The roles of a test's platform, in this process.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use activities::{
+    launcher::JobLauncher,
+    platform::Places,
+    run_token::RunTokenKey,
+    settings::WorkerSettings,
+    worker::{self, Running as RunningWorker},
+};
+use anyhow::Context;
+use chrono::TimeDelta;
+use dispatch::{Dispatcher, Engine, EngineSettings};
+use domain::ids::Instance;
+use forge::seal::{OpeningKeys, SealingKeys};
+use gateway::{AppParts, AppState, hook_secrets::GatewayKey, model_gateway::ModelGateway, webhooks};
+use role::{LogFormat, SecretText};
+use store::{Store, blobs::Blobs};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+/// The key that the scripted model asks for.
+pub(super) const MODEL_KEY: &str = "harness-model-key";
+
+/// Signs the webhooks of the test.
+pub(super) const WEBHOOK_SECRET: &str = "harness-webhook-secret";
+
+/// What the roles are started with.
+pub(super) struct Setting<'a> {
+    pub(super) instance: &'a Instance,
+    pub(super) store: &'a Store,
+    pub(super) database_url: &'a str,
+    pub(super) forge_url: &'a str,
+    pub(super) model_url: &'a str,
+    pub(super) folder: &'a Path,
+    pub(super) launcher: Arc<dyn JobLauncher>,
+}
+
+/// The roles at work.
+pub(super) struct Running {
+    pub(super) gateway_url: String,
+    model_gateway_url: String,
+    keys: OpeningKeys,
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+    worker: Option<RunningWorker>,
+    again: Again,
+}
+
+/// What it takes to start another worker.
+struct Again {
+    instance: Instance,
+    database_url: String,
+    forge_url: Url,
+    folder: PathBuf,
+    launcher: Arc<dyn JobLauncher>,
+}
+
+/// A folder that the users of Jobs can reach.
+pub(super) fn folder() -> anyhow::Result<tempfile::TempDir> {
+    let folder = tempfile::Builder::new().prefix("codex-k8s-test-").tempdir()?;
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
+    Ok(folder)
+}
+
+pub(super) fn any_port() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+pub(super) fn codex() -> anyhow::Result<PathBuf> {
+    from_environment("CODEX_K8S_CODEX").map(PathBuf::from)
+}
+
+fn from_environment(name: &str) -> anyhow::Result<String> {
+    std::env::var(name).with_context(|| format!("{name} is not set: run it through \"cargo dev test\""))
+}
+
+impl Running {
+    pub(super) async fn start(setting: &Setting<'_>) -> anyhow::Result<Self> {
+        let stop = CancellationToken::new();
+        let mut tasks = Vec::new();
+        let (gateway_url, serving) = serve(router(setting, &stop, &mut tasks)?, &stop).await?;
+        tasks.push(serving);
+        let upstream = setting.model_url.parse()?;
+        let key = SecretText::new(MODEL_KEY);
+        let models = ModelGateway::new(setting.store.clone(), &upstream, key, forge::system_clock())?;
+        let (model_gateway_url, serving) = serve(models.router(), &stop).await?;
+        tasks.push(serving);
+        let again = Again {
+            instance: setting.instance.clone(),
+            database_url: setting.database_url.to_owned(),
+            forge_url: setting.forge_url.parse()?,
+            folder: setting.folder.to_owned(),
+            launcher: Arc::clone(&setting.launcher),
+        };
+        let keys = OpeningKeys::generate(&mut rand::rng());
+        let mut running = Self { gateway_url, model_gateway_url, keys, stop, tasks, worker: None, again };
+        running.worker = Some(running.start_worker().await?);
+        Ok(running)
+    }
+
+    pub(super) fn sealing(&self) -> &SealingKeys {
+        self.keys.sealing()
+    }
+
+    pub(super) async fn replace_worker(&mut self) -> anyhow::Result<()> {
+        if let Some(worker) = self.worker.take() {
+            worker.stop().await?;
+        }
+        self.worker = Some(self.start_worker().await?);
+        Ok(())
+    }
+
+    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
+        if let Some(worker) = self.worker.take() {
+            worker.stop().await?;
+        }
+        self.stop.cancel();
+        for task in self.tasks {
+            task.await?;
+        }
+        Ok(())
+    }
+
+    async fn start_worker(&self) -> anyhow::Result<RunningWorker> {
+        let mirrors = self.again.folder.join("mirrors");
+        let settings = WorkerSettings {
+            instance: self.again.instance.clone(),
+            database_url: SecretText::new(self.again.database_url.clone()),
+            temporal_address: from_environment("CODEX_K8S_TEST_TEMPORAL")?,
+            forge_url: self.again.forge_url.clone(),
+            blob_dir: self.again.folder.join("blobs"),
+            places: Places {
+                gateway_url: self.gateway_url.parse()?,
+                model_url: self.model_gateway_url.parse()?,
+                scratch: mirrors.join("scratch"),
+                mirrors,
+            },
+            opening_keys: self.keys.clone(),
+            run_token_key: RunTokenKey::parse(&"5a".repeat(32))?,
+            log_format: LogFormat::Text,
+        };
+        let platform = Arc::new(worker::build(settings, Arc::clone(&self.again.launcher))?);
+        let client = platform.dispatcher.engine().client().await?;
+        worker::start(client, platform)
+    }
+}
+
+fn router(
+    setting: &Setting<'_>,
+    stop: &CancellationToken,
+    tasks: &mut Vec<JoinHandle<()>>,
+) -> anyhow::Result<axum::Router> {
+    let address = from_environment("CODEX_K8S_TEST_TEMPORAL")?;
+    let engine = Engine::new(EngineSettings::at(&address, setting.instance.clone(), "gateway")?);
+    let clock = forge::system_clock();
+    let dispatcher = Dispatcher::new(setting.store.clone(), engine, Arc::clone(&clock), TimeDelta::hours(12));
+    tasks.push(tokio::spawn(Arc::clone(&dispatcher).sweep_until(stop.clone().cancelled_owned())));
+    let secret = webhooks::HookSecret::new(WEBHOOK_SECRET).context("the webhook secret is empty")?;
+    let state = AppState::new(AppParts {
+        store: setting.store.clone(),
+        dispatcher,
+        blobs: Blobs::local(&setting.folder.join("blobs"))?,
+        webhook_secrets: webhooks::PlatformSecrets { current: secret, previous: None },
+        key: GatewayKey::generate(),
+        buffer_bytes: None,
+        clock,
+    });
+    Ok(gateway::router(state))
+}
+
+async fn serve(router: axum::Router, stop: &CancellationToken) -> anyhow::Result<(String, JoinHandle<()>)> {
+    let listener = TcpListener::bind(any_port()).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let stopped = stop.clone().cancelled_owned();
+    let task = tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+            tracing::error!(%error, "a role stopped serving");
+        }
+    });
+    Ok((url, task))
+}

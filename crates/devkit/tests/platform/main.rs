@@ -1,0 +1,17 @@
+//! The platform as its users see it: a label becomes a pull request, and whatever else can happen on the way.
+
+mod agents;
+mod cancel;
+mod happy_path;
+mod outcomes;
+mod queue;
+mod refusals;
+
+use std::path::PathBuf;
+
+use devkit::harness::{Options, Platform};
+
+/// A platform whose project has that many slots.
+async fn platform_with(slots: u32) -> anyhow::Result<Platform> {
+    Platform::start(Options { program: PathBuf::from(env!("CARGO_BIN_EXE_dev")), slots }).await
+}

@@ -1,0 +1,24 @@
+//! More runs than slots: first come, first served, and the place is visible.
+
+use domain::run::{Outcome, RunState};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_wait_for_a_slot_in_order() -> anyhow::Result<()> {
+    let platform = super::platform_with(1).await?;
+    let mut issues = Vec::new();
+    for _ in 0..3 {
+        let number = platform.open_issue("no-change")?;
+        platform.label(number, "run:dev")?;
+        platform.await_run(number, "there", |_| true).await?;
+        issues.push(number);
+    }
+    let mut ended = Vec::new();
+    for number in issues {
+        let run = platform.await_end(number).await?;
+        assert_eq!(run.outcome, Some(Outcome::NoChange), "{run:?}");
+        assert_eq!(run.state, RunState::Finished);
+        ended.push(run.started_at);
+    }
+    assert!(ended.is_sorted(), "{ended:?}");
+    platform.finish().await
+}
