@@ -44,7 +44,7 @@ impl Folders {
         let root = work_dir.canonicalize()?;
         let folders = Self {
             tree: root.join("tree"),
-            home: home_of(&root),
+            home: root.join("home"),
             temporary: root.join("tmp"),
             codex_home: root.join("codex-home"),
             repository: root.join("result.git"),
@@ -71,11 +71,6 @@ impl Folders {
             .current_dir(&self.tree);
         command
     }
-}
-
-/// The home folder of a job.
-pub(crate) fn home_of(work_dir: &Path) -> PathBuf {
-    work_dir.join("home")
 }
 
 #[cfg(test)]

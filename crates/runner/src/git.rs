@@ -82,6 +82,8 @@ impl Git {
             .env("GIT_NO_LAZY_FETCH", "1")
             .env("GIT_NO_REPLACE_OBJECTS", "1")
             .env("GIT_OPTIONAL_LOCKS", "0")
+            // Should the agent remove its repository, the one around the work folder is none of ours.
+            .env("GIT_CEILING_DIRECTORIES", folders.tree.parent().unwrap_or(&folders.tree))
             .envs([("GIT_AUTHOR_NAME", AUTHOR), ("GIT_COMMITTER_NAME", AUTHOR)])
             .envs([("GIT_AUTHOR_EMAIL", EMAIL), ("GIT_COMMITTER_EMAIL", EMAIL)])
             .stdin(Stdio::null())

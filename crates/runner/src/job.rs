@@ -27,6 +27,9 @@ pub enum RunnerError {
     /// The process could not be prepared to be the root of others.
     #[error("the runner cannot watch its signals and descendants")]
     Process(#[source] io::Error),
+    /// The work folder was used before: an agent's turn is never started twice, and another runner may still be at it.
+    #[error("a job was started in this work folder before")]
+    StartedBefore,
     /// The gateway did not say what to do, or did not take the report.
     #[error("the gateway could not be reached or refused the run")]
     Gateway(#[from] GatewayError),
@@ -65,6 +68,10 @@ pub async fn run(settings: Settings) -> Result<(), RunnerError> {
     let cancel = CancellationToken::new();
     signals::cancel_on_signals(&cancel).map_err(RunnerError::Process)?;
     descendants::adopt_orphans().map_err(RunnerError::Process)?;
+    let folders = match Folders::create(&settings.work_dir) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(RunnerError::StartedBefore),
+        created => created,
+    };
     let gateway = Gateway::new(&settings)?;
 
     let fetched = tokio::select! {
@@ -80,7 +87,7 @@ pub async fn run(settings: Settings) -> Result<(), RunnerError> {
     let output = Output::new(spec.limits.log_bytes);
     let mut shipper = tokio::spawn(shipper::ship(gateway.clone(), output.clone(), cancel.clone()));
     let job = Job { settings: &settings, gateway: &gateway, spec, output: output.clone(), cancel: cancel.clone() };
-    let evidence = job.work().await;
+    let evidence = job.work(folders).await;
     if let Err(error) = descendants::kill_all().await {
         output.say(&format!("not every process could be ended: {error}"));
     }
@@ -96,19 +103,15 @@ pub async fn run(settings: Settings) -> Result<(), RunnerError> {
 
 impl Job<'_> {
     /// Never fails: what goes wrong is part of the evidence.
-    async fn work(&self) -> Evidence {
+    async fn work(&self, folders: io::Result<Folders>) -> Evidence {
         self.output.say(&format!(
             "run {} attempt {}: agent `{}` on {} at {}",
             self.spec.run, self.spec.attempt, self.spec.agent, self.spec.repository, self.spec.base_sha
         ));
-        let prepared = tokio::select! {
-            biased;
-            () = self.cancel.cancelled() => return Evidence::without_turn(AgentEnd::Cancelled),
-            prepared = self.prepare() => prepared,
-        };
-        let folders = match prepared {
-            Ok(folders) => folders,
-            Err(message) => return self.not_started(message),
+        let folders = match self.unless_cancelled(self.prepare(folders)).await {
+            Ok(Ok(folders)) => folders,
+            Ok(Err(message)) => return self.not_started(message),
+            Err(_) => return Evidence::without_turn(AgentEnd::Cancelled),
         };
         let turn = agent::take_turn(self.settings, &folders, &self.spec, &self.output, &self.cancel).await;
         let turn = match turn {
@@ -137,11 +140,8 @@ impl Job<'_> {
         evidence
     }
 
-    async fn prepare(&self) -> Result<Folders, String> {
-        let folders = Folders::create(&self.settings.work_dir).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => "the work folder was used before: a job is never started twice".to_owned(),
-            _ => format!("the work folder cannot be made: {error}"),
-        })?;
+    async fn prepare(&self, folders: io::Result<Folders>) -> Result<Folders, String> {
+        let folders = folders.map_err(|error| format!("the work folder cannot be made: {error}"))?;
         persist(GATEWAY_BOUND, || self.gateway.workspace(&folders.workspace_bundle))
             .await
             .map_err(|error| format!("the workspace cannot be fetched: {}", chain(&error)))?;

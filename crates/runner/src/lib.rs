@@ -16,7 +16,6 @@ mod gateway;
 mod git;
 mod group;
 mod job;
-pub mod leftovers;
 mod output;
 mod program;
 mod repository;

@@ -47,7 +47,9 @@ pub(crate) async fn unpack(folders: &Folders, base: &str) -> Result<(), GitError
 pub(crate) async fn collect(folders: &Folders, spec: &JobSpec) -> Result<Option<Changes>, GitError> {
     let git = || Git::over_tree(folders);
     let base = spec.base_sha.as_str();
-    git().run(&["init", "--quiet", "--template=", "--bare"]).await?;
+    let repository = folders.repository.as_os_str();
+    let init = ["init", "--quiet", "--template=", "--bare"].map(OsStr::new);
+    Git::in_tree(folders).run(&[&init[..], &[repository]].concat()).await?;
     if !git().succeeds(&["cat-file", "-e", &format!("{base}^{{tree}}")]).await? {
         // The agent threw its repository away; the bundle still has the base.
         let bundle = folders.workspace_bundle.as_os_str();
@@ -70,16 +72,8 @@ pub(crate) async fn collect(folders: &Folders, spec: &JobSpec) -> Result<Option<
     git().run(&["update-ref", RESULT_REF, &head]).await?;
     let bundle = folders.result_bundle.as_os_str();
     let not_base = format!("^{base}");
-    git()
-        .run(
-            &["bundle", "create", "--quiet"]
-                .map(OsStr::new)
-                .into_iter()
-                .chain([bundle])
-                .chain([RESULT_REF, &not_base].map(OsStr::new))
-                .collect::<Vec<_>>(),
-        )
-        .await?;
+    let create = ["bundle", "create", "--quiet"].map(OsStr::new);
+    git().run(&[&create[..], &[bundle, OsStr::new(RESULT_REF), OsStr::new(&not_base)]].concat()).await?;
     let names = git().run(&["diff-tree", "-r", "-z", "--no-renames", "--name-only", base, &head]).await?;
     let files = u32::try_from(names.matches('\0').count()).unwrap_or(u32::MAX);
     Ok(Some(Changes { head, files }))

@@ -5,6 +5,7 @@
 //! conversation; the step follows from the number of tool outputs that the request already holds.
 
 mod answer;
+mod fix;
 mod request;
 mod scenario;
 mod server;

@@ -9,6 +9,8 @@ pub(super) struct Request {
     pub(super) scenario: Option<String>,
     /// How many tool outputs the conversation holds.
     pub(super) outputs: usize,
+    /// The tool outputs, one after the other.
+    pub(super) seen: String,
     /// The shell tool that is on offer.
     pub(super) shell: ShellTool,
 }
@@ -49,9 +51,10 @@ impl ShellTool {
 impl Request {
     pub(super) fn read(body: &Value) -> Self {
         let input = body.get("input").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let outputs = input.iter().filter(|item| is_output(item)).count();
+        let outputs: Vec<_> =
+            input.iter().filter(|item| is_output(item)).map(|item| item["output"].to_string()).collect();
         let scenario = input.iter().rev().filter(|item| is_from_user(item)).find_map(|item| marker(&text(item)));
-        Self { scenario, outputs, shell: offered(body) }
+        Self { scenario, outputs: outputs.len(), seen: outputs.join("\n"), shell: offered(body) }
     }
 }
 
@@ -118,8 +121,10 @@ mod tests {
             { "type": "function_call_output", "output": "scenario:review" },
             { "type": "custom_tool_call_output", "output": "x" },
         ], "tools": [{ "type": "function", "name": "shell_command" }] });
-        let expected = Request { scenario: Some("stall".to_owned()), outputs: 2, shell: ShellTool::ShellCommand };
-        assert_eq!(Request::read(&body), expected);
+        let request = Request::read(&body);
+        assert_eq!(request.scenario.as_deref(), Some("stall"));
+        assert_eq!((request.outputs, request.shell), (2, ShellTool::ShellCommand));
+        assert_eq!(request.seen, "\"scenario:review\"\n\"x\"");
     }
 
     #[test]

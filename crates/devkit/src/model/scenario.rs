@@ -61,6 +61,12 @@ pub enum Step {
         #[serde(default)]
         delay_ms: u64,
     },
+    /// Apply the known fix for the repository, if an earlier output names one of its files; else write `FIXED.md`.
+    Fix {
+        /// Wait this long before the answer.
+        #[serde(default)]
+        delay_ms: u64,
+    },
     /// The final message; it ends the agent's turn.
     Answer {
         /// The text.
@@ -104,7 +110,7 @@ pub enum ScenarioError {
         source: Box<toml::de::Error>,
     },
     /// The steps do not come to an end.
-    #[error("scenario `{name}` must end in a step other than `run`, or be `endless`")]
+    #[error("scenario `{name}` must end in a step other than `run` and `fix`, or be `endless`")]
     NoEnd {
         /// Its name.
         name: String,
@@ -172,7 +178,7 @@ fn parse(name: &str, text: &str) -> Result<Scenario, ScenarioError> {
         .map_err(|source| ScenarioError::Syntax { name: name.to_owned(), source: Box::new(source) })?;
     let ends = match scenario.steps.last() {
         None => false,
-        Some(Step::Run { .. }) => scenario.endless,
+        Some(Step::Run { .. } | Step::Fix { .. }) => scenario.endless,
         Some(_) => true,
     };
     if ends { Ok(scenario) } else { Err(ScenarioError::NoEnd { name: name.to_owned() }) }

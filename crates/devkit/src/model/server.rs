@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     answer::{self, Place},
+    fix,
     request::Request,
     scenario::{DEFAULT, ScenarioError, Scenarios, Step},
 };
@@ -196,6 +197,9 @@ async fn respond(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(bod
     let place = Place { scenario: name, step: request.outputs };
     let (item, delay_ms) = match scenario.step(request.outputs) {
         Some(Step::Run { command, delay_ms }) => (answer::shell_call(&place, request.shell, command), *delay_ms),
+        Some(Step::Fix { delay_ms }) => {
+            (answer::shell_call(&place, request.shell, &fix::command(&request.seen)), *delay_ms)
+        }
         Some(Step::Answer { text, delay_ms }) => (answer::message(&place, text), *delay_ms),
         Some(Step::Fail { status, code, message, retry_after_secs }) => {
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

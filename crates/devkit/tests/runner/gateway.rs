@@ -1,0 +1,148 @@
+//! A gateway that plays the runner protocol and remembers what it was told.
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{StatusCode, header},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::{get, post, put},
+};
+use domain::job::{JobReport, JobSpec, LogAck, LogBatch, LogChunk, LogStream};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+/// The runner says nothing that takes longer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the runner said, and how the gateway is to answer.
+#[derive(Clone, Default)]
+pub(crate) struct Told {
+    pub(crate) chunks: BTreeMap<u64, LogChunk>,
+    pub(crate) result: Option<Vec<u8>>,
+    pub(crate) report: Option<JobReport>,
+    /// The answer to the next heartbeat.
+    pub(crate) cancel: bool,
+    /// Every call is answered like this.
+    pub(crate) refuse_all: Option<StatusCode>,
+}
+
+impl Told {
+    pub(crate) fn text(&self, stream: LogStream) -> String {
+        self.chunks.values().filter(|chunk| chunk.stream == stream).map(|chunk| chunk.text.as_str()).collect()
+    }
+}
+
+struct Shared {
+    spec: JobSpec,
+    workspace: Vec<u8>,
+    token: String,
+    told: watch::Sender<Told>,
+}
+
+pub(crate) struct Gateway {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    server: Mutex<JoinHandle<()>>,
+}
+
+impl Gateway {
+    pub(crate) async fn start(spec: JobSpec, workspace: Vec<u8>, token: &str) -> Self {
+        let (told, _) = watch::channel(Told::default());
+        let shared = Arc::new(Shared { spec, workspace, token: token.to_owned(), told });
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = Mutex::new(serve(listener, &shared));
+        Self { address, shared, server }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn told(&self) -> Told {
+        self.shared.told.borrow().clone()
+    }
+
+    pub(crate) async fn wait_for(&self, condition: impl FnMut(&Told) -> bool) -> Told {
+        let mut told = self.shared.told.subscribe();
+        let wait = tokio::time::timeout(PATIENCE, told.wait_for(condition));
+        wait.await.expect("the runner says it in time").unwrap().clone()
+    }
+
+    pub(crate) fn cancel(&self) {
+        self.shared.told.send_modify(|told| told.cancel = true);
+    }
+
+    pub(crate) fn refuse_all(&self, status: StatusCode) {
+        self.shared.told.send_modify(|told| told.refuse_all = Some(status));
+    }
+
+    /// Goes away: new connections are refused by the system, those that are open get no good answer.
+    pub(crate) async fn leave(&self) {
+        self.refuse_all(StatusCode::SERVICE_UNAVAILABLE);
+        let server = std::mem::replace(&mut *self.server.lock().unwrap(), tokio::spawn(async {}));
+        server.abort();
+        let _ = server.await;
+    }
+
+    pub(crate) async fn come_back(&self) {
+        self.shared.told.send_modify(|told| told.refuse_all = None);
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        *self.server.lock().unwrap() = serve(listener, &self.shared);
+    }
+}
+
+fn serve(listener: TcpListener, shared: &Arc<Shared>) -> JoinHandle<()> {
+    let router = Router::new()
+        .route("/runner/v1/job", get(async |State(shared): State<Arc<Shared>>| Json(shared.spec.clone())))
+        .route("/runner/v1/workspace", get(async |State(shared): State<Arc<Shared>>| shared.workspace.clone()))
+        .route("/runner/v1/logs", post(logs))
+        .route("/runner/v1/result", put(result))
+        .route("/runner/v1/report", post(report))
+        .layer(from_fn_with_state(Arc::clone(shared), guard))
+        .layer(DefaultBodyLimit::disable())
+        .with_state(Arc::clone(shared));
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
+}
+
+async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let refuse_all = shared.told.borrow().refuse_all;
+    if let Some(status) = refuse_all {
+        return (status, [(header::CONNECTION, "close")]).into_response();
+    }
+    let given = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes().to_owned());
+    if given != Some(format!("Bearer {}", shared.token).into_bytes()) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    next.run(request).await
+}
+
+async fn logs(State(shared): State<Arc<Shared>>, Json(batch): Json<LogBatch>) -> Json<LogAck> {
+    shared.told.send_modify(|told| {
+        for chunk in batch.chunks {
+            let first = told.chunks.entry(chunk.seq).or_insert_with(|| chunk.clone());
+            assert_eq!(*first, chunk, "a repeated chunk is the same");
+        }
+    });
+    Json(LogAck { cancel: shared.told.borrow().cancel })
+}
+
+async fn result(State(shared): State<Arc<Shared>>, body: Bytes) -> StatusCode {
+    shared.told.send_modify(|told| told.result = Some(body.to_vec()));
+    StatusCode::NO_CONTENT
+}
+
+async fn report(State(shared): State<Arc<Shared>>, Json(report): Json<JobReport>) -> StatusCode {
+    shared.told.send_modify(|told| {
+        told.report.get_or_insert(report);
+    });
+    StatusCode::NO_CONTENT
+}

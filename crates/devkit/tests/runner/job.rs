@@ -1,0 +1,193 @@
+//! One job: a repository, a scenario, the runner's process and what the gateway was told.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use devkit::model::{Options, ScriptedModel};
+use domain::{
+    ids::{Attempt, RunId},
+    job::{CheckCommand, JobLimits, JobReport, JobSpec},
+};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tokio::process::{Child, Command};
+use uuid::Uuid;
+
+use crate::{
+    gateway::{Gateway, Told},
+    workspace::Repository,
+};
+
+/// Opens the gateway and, without a model gateway in between, the scripted model.
+pub(crate) const TOKEN: &str = "run-token-0123456789abcdef";
+/// No job of these tests takes longer.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// How to set up a job.
+pub(crate) struct Setup {
+    pub(crate) repository: Repository,
+    pub(crate) spec: JobSpec,
+    pub(crate) codex: PathBuf,
+    scenarios: tempfile::TempDir,
+}
+
+/// A running job.
+pub(crate) struct Job {
+    pub(crate) repository: Repository,
+    pub(crate) gateway: Gateway,
+    pub(crate) model: ScriptedModel,
+    pub(crate) work: tempfile::TempDir,
+    pub(crate) runner: Child,
+    codex: PathBuf,
+    _scenarios: tempfile::TempDir,
+}
+
+/// What is left of a job that has ended.
+pub(crate) struct Done {
+    pub(crate) repository: Repository,
+    pub(crate) status: ExitStatus,
+    pub(crate) told: Told,
+    pub(crate) model: ScriptedModel,
+    pub(crate) work: tempfile::TempDir,
+}
+
+impl Setup {
+    pub(crate) fn new(repository: Repository, scenario: &str) -> Self {
+        let spec = JobSpec {
+            run: RunId::from_uuid(Uuid::now_v7()),
+            attempt: Attempt::FIRST,
+            repository: "acme/greeter".to_owned(),
+            base_sha: repository.head(),
+            agent: "dev".to_owned(),
+            model: "scripted".to_owned(),
+            prompt: format!("Fix the issue. [scenario:{scenario}]"),
+            wants_changes: true,
+            commit_subject: "Fix the issue".to_owned(),
+            checks: Vec::new(),
+            limits: JobLimits { agent_secs: 60, log_bytes: 4 << 20 },
+        };
+        Self { repository, spec, codex: real_codex(), scenarios: tempfile::tempdir().unwrap() }
+    }
+
+    /// A job on a repository with nothing but a README.
+    pub(crate) fn plain(scenario: &str) -> Self {
+        Self::new(Repository::new(&[("README.md", "# Plain\n")]), scenario)
+    }
+
+    pub(crate) fn check(mut self, name: &str, run: &str) -> Self {
+        self.spec.checks.push(CheckCommand { name: name.to_owned(), run: run.to_owned(), timeout_secs: 30 });
+        self
+    }
+
+    /// Adds a scenario that runs one command, and plays it.
+    pub(crate) fn playing(command: &str) -> Self {
+        let setup = Self::plain("own");
+        let text = format!(
+            "about = 'x'\n[[steps]]\ndo = 'run'\ncommand = '''\n{command}\n'''\n[[steps]]\ndo = 'answer'\ntext = 'Done.'\n"
+        );
+        fs::write(setup.scenarios.path().join("own.toml"), text).unwrap();
+        setup
+    }
+
+    pub(crate) async fn start(self) -> Job {
+        let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let scenario_dir = Some(self.scenarios.path().to_owned());
+        let model = ScriptedModel::start(Options { bind, api_key: TOKEN.to_owned(), scenario_dir }).await.unwrap();
+        let gateway = Gateway::start(self.spec, self.repository.bundle(), TOKEN).await;
+        // Not in the system's temporary folder: Codex keeps some of its helpers away from there.
+        let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        fs::write(work.path().join("token"), TOKEN).unwrap();
+        let runner = start_runner(&gateway, &model, work.path(), &self.codex);
+        let Self { repository, codex, scenarios, .. } = self;
+        Job { repository, gateway, model, work, runner, codex, _scenarios: scenarios }
+    }
+
+    pub(crate) async fn run(self) -> Done {
+        self.start().await.end().await
+    }
+
+    /// Runs with a change in what the runner is told.
+    pub(crate) async fn run_with(mut self, change: impl FnOnce(&mut JobSpec)) -> Done {
+        change(&mut self.spec);
+        self.run().await
+    }
+}
+
+impl Job {
+    /// Asks the runner to end, as Kubernetes does.
+    pub(crate) fn terminate(&self) {
+        let pid = i32::try_from(self.runner.id().unwrap()).unwrap();
+        kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+    }
+
+    /// Starts the runner once more in the same folder.
+    pub(crate) fn start_again(&mut self) {
+        self.runner = start_runner(&self.gateway, &self.model, self.work.path(), &self.codex);
+    }
+
+    /// Waits for the runner's end; nothing of the job may be left then.
+    pub(crate) async fn end(mut self) -> Done {
+        let status = tokio::time::timeout(PATIENCE, self.runner.wait()).await.unwrap().unwrap();
+        assert_eq!(processes_of(self.work.path()), Vec::<String>::new(), "processes are left");
+        let Self { repository, gateway, model, work, .. } = self;
+        Done { repository, status, told: gateway.told(), model, work }
+    }
+}
+
+impl Done {
+    pub(crate) fn report(&self) -> &JobReport {
+        assert!(self.status.success(), "the runner ended with {}", self.status);
+        self.told.report.as_ref().unwrap()
+    }
+}
+
+fn start_runner(gateway: &Gateway, model: &ScriptedModel, work: &Path, codex: &Path) -> Child {
+    let log = fs::File::create(work.join("runner.log")).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_dev"))
+        .args(["role", "runner"])
+        .env("CODEX_K8S_GATEWAY_URL", gateway.url())
+        .env("CODEX_K8S_MODEL_URL", model.url())
+        .env("CODEX_K8S_TOKEN_FILE", work.join("token"))
+        .env("CODEX_K8S_WORK_DIR", work.join("work"))
+        .env("CODEX_K8S_CODEX", codex)
+        // A claim of its own for each start: here the runner itself must see that it is the second one.
+        .env("CODEX_K8S_JOB_CLAIM", work.join(format!("claim-{}", Uuid::now_v7())))
+        .env("CODEX_K8S_MODEL_REQUEST_RETRIES", "0")
+        .env("CODEX_K8S_MODEL_STREAM_RETRIES", "0")
+        .env("SECRET_OF_THE_RUNNER", "never-to-be-seen")
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+pub(crate) fn real_codex() -> PathBuf {
+    std::env::var_os("CODEX_K8S_CODEX").expect("CODEX_K8S_CODEX is not set: run it through \"cargo dev test\"").into()
+}
+
+/// Living processes that have to do with this folder, by their command lines.
+pub(crate) fn processes_of(folder: &Path) -> Vec<String> {
+    let needle = folder.as_os_str().as_bytes();
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let process = entry.path();
+        let Ok(environment) = fs::read(process.join("environ")) else { continue };
+        let at_home = environment.windows(needle.len()).any(|part| part == needle);
+        let inside = fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
+        if at_home || inside {
+            let command = fs::read(process.join("cmdline")).unwrap_or_default();
+            found.push(String::from_utf8_lossy(&command).replace('\0', " "));
+        }
+    }
+    found
+}
