@@ -11,12 +11,23 @@ pub struct Exchange {
     pub method: String,
     /// Path without query.
     pub path: String,
+    /// Query without its question mark.
+    pub query: String,
     /// JSON body of the request, if it had one.
     pub request: Option<Value>,
     /// Status of the answer.
     pub status: u16,
+    /// Content type of the answer.
+    pub content_type: Option<String>,
     /// JSON body of the answer, if it had one.
     pub response: Option<Value>,
+}
+
+impl Exchange {
+    /// Does the answer claim to be JSON?
+    pub(crate) fn is_json(&self) -> bool {
+        self.content_type.as_deref().is_none_or(|kind| kind.starts_with("application/json"))
+    }
 }
 
 /// Keeps exchanges when a test asked for it; else keeps nothing.

@@ -94,8 +94,8 @@ fn moved(forge: &Forge, path: &str, query: Option<&str>) -> Option<String> {
             format!("{}/{}{suffix}", view.base, view.model.full_name(repo))
         })
     })?;
-    for part in tail {
-        target = format!("{target}/{part}");
+    if let Some(tail) = tail {
+        target = format!("{target}/{tail}");
     }
     Some(query.map_or(target.clone(), |query| format!("{target}?{query}")))
 }
@@ -168,17 +168,21 @@ async fn exchange(forge: &Forge, request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+    let query = request.uri().query().unwrap_or_default().to_owned();
     let (parts, body) = request.into_parts();
     let sent = to_bytes(body, MAX_HELD).await.unwrap_or_default();
     let response = next.run(Request::from_parts(parts, Body::from(sent.clone()))).await;
     let (parts, body) = response.into_parts();
     let got = to_bytes(body, MAX_HELD).await.unwrap_or_default();
     let json = |bytes: &Bytes| serde_json::from_slice::<Value>(bytes).ok();
+    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     forge.recorder.add(Exchange {
         method,
         path,
+        query,
         request: json(&sent),
         status: parts.status.as_u16(),
+        content_type: content_type.map(str::to_owned),
         response: json(&got),
     });
     Response::from_parts(parts, Body::from(got))

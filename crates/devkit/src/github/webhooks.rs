@@ -67,7 +67,9 @@ pub(crate) async fn run(forge: Forge, mut queue: mpsc::UnboundedReceiver<u64>, s
             let (sender, receiver) = mpsc::unbounded_channel();
             let work = deliver_all(forge.clone(), client.clone(), receiver);
             let stop = stop.clone();
-            tasks.spawn(async move { stop.run_until_cancelled(work).await });
+            tasks.spawn(async move {
+                stop.run_until_cancelled(work).await;
+            });
             sender
         });
         if sender.send(id).is_err() {
@@ -85,7 +87,7 @@ async fn deliver_all(forge: Forge, client: reqwest::Client, mut queue: mpsc::Unb
         match forge.knobs.fate(&event) {
             Fate::Send => deliver(&forge, &client, id).await,
             Fate::Drop => {
-                note(&forge, id, (Duration::ZERO, BTreeMap::new()), Outcome::failed(502, "failed to connect to host"))
+                note(&forge, id, (Duration::ZERO, BTreeMap::new()), Outcome::failed(502, "failed to connect to host"));
             }
             Fate::Double => {
                 deliver(&forge, &client, id).await;

@@ -38,7 +38,7 @@ fn invalid(field: &str) -> ApiError {
     ApiError::invalid("PullRequest", field, "invalid")
 }
 
-fn sentence(message: String) -> ApiError {
+fn sentence(message: &str) -> ApiError {
     ApiError::Invalid {
         message: "Validation Failed".into(),
         errors: vec![json!({"resource": "PullRequest", "code": "custom", "message": message})],
@@ -90,9 +90,9 @@ pub(crate) async fn create(forge: &Forge, at: &At, new: NewPull) -> Result<Issue
     let size = git
         .change_size(repo, &base_sha, &head_sha)
         .await
-        .map_err(|_| sentence(format!("The {} branch has no history in common with {}", head.branch, new.base)))?;
+        .map_err(|_| sentence(&format!("The {} branch has no history in common with {}", head.branch, new.base)))?;
     if size.commits == 0 {
-        return Err(sentence(format!("No commits between {} and {}", new.base, head.branch)));
+        return Err(sentence(&format!("No commits between {} and {}", new.base, head.branch)));
     }
     let issue = forge.write(|tx| {
         let author = at.caller.required()?;
@@ -104,7 +104,7 @@ pub(crate) async fn create(forge: &Forge, at: &At, new: NewPull) -> Result<Issue
         });
         if twice {
             let name = format!("{}:{}", head.owner, head.branch);
-            return Err(sentence(format!("A pull request already exists for {name}.")));
+            return Err(sentence(&format!("A pull request already exists for {name}.")));
         }
         let number = issues::open(tx, repo, author, (title, new.body))?;
         let id = tx.model.fresh_id();

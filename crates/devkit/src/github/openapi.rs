@@ -1,1 +1,0 @@
-//! Holding requests and answers to GitHub's published description.
