@@ -1,0 +1,95 @@
+//! What we ask, held to GitHub's published description of its interface.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use devkit::github::openapi::Description;
+use domain::run::StateLabel;
+use forge::{
+    BranchName, CommentSearch, IssueNumber, ItemState, NewPull, NewStatus, PullUpdate, RepositoryProvider, StatusState,
+};
+
+use crate::world::{BOT, World};
+
+const ISSUE: IssueNumber = IssueNumber(1);
+
+/// Everything the adapter ever asks. A new request belongs into this list and into the walk below.
+const ASKED: [&str; 21] = [
+    "DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}",
+    "GET /repos/{owner}/{repo}",
+    "GET /repos/{owner}/{repo}/collaborators/{username}/permission",
+    "GET /repos/{owner}/{repo}/commits/{ref}/statuses",
+    "GET /repos/{owner}/{repo}/contents/{path}",
+    "GET /repos/{owner}/{repo}/issues/{issue_number}",
+    "GET /repos/{owner}/{repo}/issues/{issue_number}/comments",
+    "GET /repos/{owner}/{repo}/issues/{issue_number}/labels",
+    "GET /repos/{owner}/{repo}/labels/{name}",
+    "GET /repos/{owner}/{repo}/pulls",
+    "GET /repos/{owner}/{repo}/pulls/{pull_number}",
+    "GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews",
+    "GET /user",
+    "PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}",
+    "PATCH /repos/{owner}/{repo}/pulls/{pull_number}",
+    "POST /repos/{owner}/{repo}/issues/{issue_number}/comments",
+    "POST /repos/{owner}/{repo}/issues/{issue_number}/labels",
+    "POST /repos/{owner}/{repo}/labels",
+    "POST /repos/{owner}/{repo}/pulls",
+    "POST /repos/{owner}/{repo}/pulls/{pull_number}/reviews",
+    "POST /repos/{owner}/{repo}/statuses/{sha}",
+];
+
+#[tokio::test]
+async fn every_request_and_answer_is_as_described() {
+    let world = World::start().await;
+    issues(&world).await;
+    pulls(&world).await;
+    let description = Description::from_env().unwrap();
+    let exchanges = world.stand_in.exchanges();
+    let complaints = description.complaints(&exchanges);
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    let asked: BTreeSet<String> =
+        exchanges.iter().filter_map(|exchange| description.operation(&exchange.method, &exchange.path)).collect();
+    assert_eq!(asked, ASKED.map(str::to_owned).into());
+}
+
+async fn issues(world: &World) {
+    let (github, repo) = (&world.github, &world.repo);
+    github.me().await.unwrap();
+    github.repository(repo.forge_id).await.unwrap();
+    github.repository_by_name("acme", "greeter").await.unwrap();
+    github.permission(repo, &world.account("writer")).await.unwrap();
+    github.issue(repo, ISSUE).await.unwrap();
+    let comment = github.create_comment(repo, ISSUE, "one").await.unwrap();
+    github.update_comment(repo, comment.id, "two").await.unwrap();
+    let since = Some(DateTime::<Utc>::UNIX_EPOCH);
+    github.issue_comments(repo, ISSUE, since, 10).await.unwrap();
+    let search = CommentSearch { marker: "two", since, author_is_me: true };
+    assert!(github.find_comment(repo, ISSUE, search).await.unwrap().is_some());
+    github.set_state_label(repo, ISSUE, StateLabel::Queued).await.unwrap();
+    github.set_state_label(repo, ISSUE, StateLabel::Working).await.unwrap();
+    assert!(github.file(repo, "services.yaml", "main").await.unwrap().is_some());
+    assert_eq!(github.file(repo, "no such/file", "main").await.unwrap(), None);
+}
+
+async fn pulls(world: &World) {
+    let (github, repo) = (&world.github, &world.repo);
+    let branch: BranchName = "codex/1-names".parse().unwrap();
+    let sha = world.commit(BOT, branch.as_str(), "NOTES.md", "notes\n").await;
+    let new = NewPull { title: "Notes", body: "Text", head: &branch, base: "main", draft: true };
+    let made = github.create_pull(repo, &new).await.unwrap();
+    let update = PullUpdate { title: Some("More notes"), body: Some("More"), state: Some(ItemState::Open) };
+    github.update_pull(repo, made.number, &update).await.unwrap();
+    assert!(github.pull_by_head(repo, branch.as_str()).await.unwrap().is_some());
+    github.pull(repo, made.number).await.unwrap();
+    github.pull_diff(repo, made.number, 1000).await.unwrap();
+    github.create_review(repo, made.number, &sha, "marker").await.unwrap();
+    assert!(github.find_review(repo, made.number, "marker").await.unwrap().is_some());
+    let status = NewStatus {
+        state: StatusState::Error,
+        context: "codex-k8s/run",
+        description: "lost",
+        target_url: Some("https://example.org"),
+    };
+    github.set_status(repo, &sha, &status).await.unwrap();
+    assert_eq!(github.statuses(repo, &sha).await.unwrap().len(), 1);
+}
