@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::{
     access::{At, Need},
@@ -33,6 +33,8 @@ pub(crate) struct Inner {
     pub(crate) snapshot: PathBuf,
     /// Rung after each write, so that the model gets onto the disk.
     pub(crate) dirty: Notify,
+    /// Counts writes, for those who wait for a state.
+    pub(crate) writes: watch::Sender<u64>,
     deliveries: mpsc::UnboundedSender<u64>,
 }
 
@@ -81,6 +83,7 @@ impl Forge {
             recorder: parts.recorder,
             snapshot: parts.snapshot,
             dirty: Notify::new(),
+            writes: watch::Sender::default(),
             deliveries: parts.deliveries,
         }))
     }
@@ -107,6 +110,7 @@ impl Forge {
             self.enqueue(delivery);
         }
         drop(model);
+        self.writes.send_modify(|count| *count += 1);
         self.dirty.notify_one();
         Ok(result)
     }

@@ -303,6 +303,17 @@ impl StandIn {
         self.forge.read(|view| view.model.deliveries.values().filter(|known| known.hook == hook).cloned().collect())
     }
 
+    /// Waits until the state is as wanted; looks after every write and never in between.
+    pub async fn wait_until(&self, wanted: impl Fn(&Self) -> bool) {
+        let mut writes = self.forge.writes.subscribe();
+        while !wanted(self) {
+            // The sender lives in this very stand-in, so the channel can't be closed.
+            if writes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Turns a knob.
     pub async fn knob(&self, knob: Knob) -> Result<(), ApiError> {
         control::turn(&self.forge, knob).await

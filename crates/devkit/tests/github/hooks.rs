@@ -1,10 +1,11 @@
 //! Webhooks: what is sent, how it is signed, and the log.
 
+use devkit::github::StandIn;
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
-    receiver::{Received, Receiver, SECRET},
+    receiver::{PATIENCE, Received, Receiver, SECRET},
     world::{REPOSITORY, World},
 };
 
@@ -116,7 +117,7 @@ async fn a_hook_is_pinged_logged_and_redelivered_by_hand_only() {
     world.stand_in.label_issue("writer", REPOSITORY, 1, "bug").unwrap();
     receiver.wait_for(1).await;
     let path = format!("{HOOKS}/{id}/deliveries");
-    let log = settled(&world, &path, 2).await;
+    let log = settled(&world, id, 2).await;
     assert_eq!(
         (&log[0]["event"], &log[0]["action"], &log[0]["status_code"]),
         (&json!("issues"), &json!("labeled"), &json!(503))
@@ -131,25 +132,19 @@ async fn a_hook_is_pinged_logged_and_redelivered_by_hand_only() {
     let twice = receiver.wait_for(2).await;
     assert_eq!(twice[0].header("x-github-delivery"), twice[1].header("x-github-delivery"));
     assert_eq!(twice[0].raw, twice[1].raw);
-    let log = settled(&world, &path, 3).await;
+    let log = settled(&world, id, 3).await;
     assert_eq!((&log[0]["redelivery"], &log[0]["status"]), (&json!(true), &json!("OK")));
     assert_eq!(log[0]["guid"], log[1]["guid"]);
     assert_ne!(log[0]["id"], log[1]["id"]);
 }
 
-/// Asks for the log until that many attempts are over.
-async fn settled(world: &World, path: &str, count: usize) -> Value {
-    let maintainer = world.person("maintainer");
-    let wait = async {
-        loop {
-            let log = maintainer.get(path).await.ok();
-            if log.as_array().unwrap().len() >= count {
-                return log;
-            }
-            tokio::task::yield_now().await;
-        }
+/// The log once that many attempts are over.
+async fn settled(world: &World, hook: u64, count: usize) -> Value {
+    let over = |stand_in: &StandIn| {
+        stand_in.deliveries(hook).iter().filter(|delivery| delivery.delivered_at.is_some()).count() >= count
     };
-    tokio::time::timeout(std::time::Duration::from_secs(20), wait).await.unwrap()
+    tokio::time::timeout(PATIENCE, world.stand_in.wait_until(over)).await.unwrap();
+    world.person("maintainer").get(&format!("{HOOKS}/{hook}/deliveries")).await.ok()
 }
 
 #[tokio::test]
@@ -161,7 +156,7 @@ async fn the_log_comes_in_pages_with_a_cursor() {
         world.stand_in.comment("writer", REPOSITORY, 1, &format!("{number}")).unwrap();
     }
     let path = format!("{HOOKS}/{}/deliveries", hook.id);
-    settled(&world, &path, 4).await;
+    settled(&world, hook.id, 4).await;
     let first = world.person("maintainer").get(&format!("{path}?per_page=3")).await;
     let next = first.link("next").unwrap();
     let next = next.strip_prefix(world.stand_in.url()).unwrap();
@@ -207,4 +202,30 @@ async fn a_hook_is_changed_silenced_and_removed() {
     assert_eq!(maintainer.get(HOOKS).await.ok().as_array().unwrap().len(), 1);
     maintainer.delete(&path).await.expect(StatusCode::NO_CONTENT);
     maintainer.get(&path).await.expect(StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_receiver_that_keeps_silent_is_given_up_after_ten_seconds_and_not_asked_again() {
+    let world = World::start().await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    let connections = tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((connection, _)) = silent.accept().await {
+            open.push(connection);
+            if open.len() == 2 {
+                break;
+            }
+        }
+        open.len()
+    });
+    let hook = world.stand_in.create_hook(REPOSITORY, &url, SECRET, &["issues"]).unwrap();
+    let started = std::time::Instant::now();
+    let log = settled(&world, hook.id, 1).await;
+    assert!(started.elapsed().as_secs() >= 9, "{:?}", started.elapsed());
+    assert_eq!((&log[0]["status"], &log[0]["status_code"]), (&json!("timed out"), &json!(504)));
+    // The next connection belongs to the next event: nothing was tried again in between.
+    world.stand_in.label_issue("writer", REPOSITORY, 1, "bug").unwrap();
+    assert_eq!(connections.await.unwrap(), 2);
+    assert_eq!(world.stand_in.deliveries(hook.id).len(), 2);
 }

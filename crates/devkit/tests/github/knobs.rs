@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use crate::{
-    receiver::{Received, Receiver, SECRET},
+    receiver::{PATIENCE, Received, Receiver, SECRET},
     world::{REPOSITORY, World, git},
 };
 
@@ -91,12 +91,10 @@ async fn hooks_that_are_offline_miss_what_happens() {
     set(true).await.unwrap();
     let hook = world.stand_in.create_hook(REPOSITORY, "http://127.0.0.1:9/never", SECRET, &["issues"]).unwrap();
     world.stand_in.label_issue("writer", REPOSITORY, 1, "bug").unwrap();
-    let missed = async {
-        while world.stand_in.deliveries(hook.id).iter().any(|delivery| delivery.delivered_at.is_none()) {
-            tokio::task::yield_now().await;
-        }
+    let is_over = |stand_in: &devkit::github::StandIn| {
+        stand_in.deliveries(hook.id).iter().all(|delivery| delivery.delivered_at.is_some())
     };
-    tokio::time::timeout(std::time::Duration::from_secs(20), missed).await.unwrap();
+    tokio::time::timeout(PATIENCE, world.stand_in.wait_until(is_over)).await.unwrap();
     set(false).await.unwrap();
     world.stand_in.remove_label("writer", REPOSITORY, 1, "bug").unwrap();
     let seen: Vec<_> = receiver.wait_for(1).await.iter().map(Received::name).collect();

@@ -13,7 +13,6 @@ async fn state_tokens_and_waiting_deliveries_survive() {
     let token = world.stand_in.token("writer").unwrap();
     let receiver = Receiver::start().await;
     world.stand_in.create_hook(REPOSITORY, &receiver.url, SECRET, &["issue_comment"]).unwrap();
-    receiver.wait_for(0).await;
     // Held back, so that they are still waiting when the stand-in stops.
     world.stand_in.fail_deliveries(devkit::github::DeliveryFault {
         event: Some("issue_comment".into()),

@@ -16,7 +16,7 @@ use sha2::Sha256;
 use tokio::{net::TcpListener, sync::watch};
 
 pub const SECRET: &str = "between us";
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Debug)]
 pub struct Received {
