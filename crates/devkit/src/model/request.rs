@@ -2,11 +2,16 @@
 
 use serde_json::Value;
 
+/// Played when a request names no scenario.
+pub(super) const DEFAULT: &str = "good-fix";
+/// Played instead, by the first words of the prompts of agents that change nothing.
+const DEFAULT_OF_AGENTS: &[(&str, &str)] = &[("You are `reviewer`", "review"), ("You are `planner`", "plan")];
+
 /// The parts of a request that decide about its answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Request {
-    /// The name after `scenario:` in the newest user message that has one.
-    pub(super) scenario: Option<String>,
+    /// The name after `scenario:` in the newest user message that has one, else the default.
+    pub(super) scenario: String,
     /// How many tool outputs the conversation holds.
     pub(super) outputs: usize,
     /// The tool outputs, one after the other.
@@ -53,7 +58,8 @@ impl Request {
         let input = body.get("input").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let outputs: Vec<_> =
             input.iter().filter(|item| is_output(item)).map(|item| item["output"].to_string()).collect();
-        let scenario = input.iter().rev().filter(|item| is_from_user(item)).find_map(|item| marker(&text(item)));
+        let messages: Vec<_> = input.iter().rev().filter(|item| is_from_user(item)).map(text).collect();
+        let scenario = messages.iter().find_map(|text| marker(text)).unwrap_or_else(|| default_for(&messages));
         Self { scenario, outputs: outputs.len(), seen: outputs.join("\n"), shell: offered(body) }
     }
 }
@@ -74,6 +80,11 @@ fn text(item: &Value) -> String {
         }
         _ => String::new(),
     }
+}
+
+fn default_for(messages: &[String]) -> String {
+    let of_agent = |(words, _): &&(&str, &str)| messages.iter().any(|text| text.starts_with(words));
+    DEFAULT_OF_AGENTS.iter().find(of_agent).map_or(DEFAULT, |(_, name)| name).to_owned()
 }
 
 fn marker(text: &str) -> Option<String> {
@@ -122,7 +133,7 @@ mod tests {
             { "type": "custom_tool_call_output", "output": "x" },
         ], "tools": [{ "type": "function", "name": "shell_command" }] });
         let request = Request::read(&body);
-        assert_eq!(request.scenario.as_deref(), Some("stall"));
+        assert_eq!(request.scenario, "stall");
         assert_eq!((request.outputs, request.shell), (2, ShellTool::ShellCommand));
         assert_eq!(request.seen, "\"scenario:review\"\n\"x\"");
     }
@@ -131,7 +142,21 @@ mod tests {
     fn anything_else_is_the_first_step_of_the_default() {
         for body in [json!(null), json!({}), json!({ "input": "text" })] {
             let request = Request::read(&body);
-            assert_eq!((request.scenario, request.outputs), (None, 0));
+            assert_eq!((request.scenario.as_str(), request.outputs), (DEFAULT, 0));
+        }
+    }
+
+    #[test]
+    fn reviewers_and_planners_change_nothing_by_default() {
+        for (prompt, name) in [
+            ("You are `reviewer`, an engineer", "review"),
+            ("You are `planner`, an engineer", "plan"),
+            ("You are `planner`. [scenario:slow]", "slow"),
+            ("You are `dev`. Ask a planner.", DEFAULT),
+        ] {
+            let body =
+                json!({ "input": [{ "role": "user", "content": prompt }, { "role": "user", "content": "Go." }] });
+            assert_eq!(Request::read(&body).scenario, name, "{prompt}");
         }
     }
 }

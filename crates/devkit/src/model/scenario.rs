@@ -8,9 +8,6 @@ use std::{
 use domain::job::Usage;
 use serde::Deserialize;
 
-/// Played when a request names no scenario.
-pub(super) const DEFAULT: &str = "good-fix";
-
 /// The scenarios that come with the devkit.
 const BUILT_IN: &[(&str, &str)] = &[
     ("broken-tests", include_str!("../../assets/scenarios/broken-tests.toml")),
@@ -204,6 +201,7 @@ mod tests {
 
     #[test]
     fn the_built_in_scenarios_are_valid_and_hold_the_default() {
+        use super::super::request::DEFAULT;
         let scenarios = Scenarios::load(None).unwrap();
         assert_eq!(scenarios.names().count(), BUILT_IN.len());
         assert!(scenarios.get(DEFAULT).is_some());

@@ -27,7 +27,7 @@ use super::{
     answer::{self, Place},
     fix,
     request::Request,
-    scenario::{DEFAULT, ScenarioError, Scenarios, Step},
+    scenario::{ScenarioError, Scenarios, Step},
 };
 
 /// A conversation carries the outputs of all its commands.
@@ -187,7 +187,7 @@ async fn respond(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(bod
     if !shared.lets_in(&headers) {
         return shared.refuse(record, StatusCode::UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided.");
     }
-    let name = request.scenario.as_deref().unwrap_or(DEFAULT);
+    let name = request.scenario.as_str();
     let Some(scenario) = shared.scenarios.get(name) else {
         let names: Vec<_> = shared.scenarios.names().collect();
         let message = format!("There is no scenario `{name}`. There are: {}.", names.join(", "));
