@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     checks::{self, Check, CheckError, Orders},
     console,
+    demo::{self, DemoError},
     layout::{Layout, LayoutError},
     processes::{self, LaunchOrder, WardenOrder},
     roles::{self, OwnRole, RoleError},
@@ -33,6 +34,9 @@ enum Command {
         /// The first of the ports.
         #[arg(long, value_name = "N", default_value_t = up::DEFAULT_PORT_BASE)]
         port_base: u16,
+        /// Throw the data of earlier times away first.
+        #[arg(long)]
+        fresh: bool,
         #[arg(long, hide = true)]
         own_session: bool,
     },
@@ -48,6 +52,8 @@ enum Command {
         #[arg(short, long)]
         follow: bool,
     },
+    /// Label an issue of the demo repository, and follow the run to its pull request.
+    Demo,
     /// Run the tests on real services.
     Test {
         /// One layer only.
@@ -103,6 +109,8 @@ enum Failure {
     #[error(transparent)]
     Role(#[from] RoleError),
     #[error(transparent)]
+    Demo(#[from] DemoError),
+    #[error(transparent)]
     Check(#[from] CheckError),
     #[error(transparent)]
     Testing(#[from] TestingError),
@@ -139,17 +147,26 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
 
 fn command_of_a_person(command: Command, layout: &Layout) -> Result<ExitCode, Failure> {
     match command {
-        Command::Up { detach: true, port_base, .. } => up::detach(layout, port_base)?,
-        Command::Up { port_base, own_session, .. } => {
+        Command::Up { detach, port_base, fresh, own_session } => {
+            let options = up::Options { port_base, fresh };
+            if detach {
+                up::detach(layout, options)?;
+                return Ok(ExitCode::SUCCESS);
+            }
             if own_session {
                 // Away from the terminal that the command was given in.
                 let _ = nix::unistd::setsid();
             }
-            block_on(up::up(layout, port_base))??;
+            block_on(up::up(layout, options))??;
         }
         Command::Down => up::down(layout)?,
         Command::Status => up::status(layout)?,
         Command::Logs { role, follow } => up::show_log(layout, role, follow)?,
+        Command::Demo => {
+            if !block_on(demo::demo(layout))?? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Command::Test { layer, full, rest } => {
             let selection = Selection { layer, full, rest };
             if !block_on(testing::run(layout, &selection))?? {

@@ -1,21 +1,21 @@
 //! The development kit: tools, local platform, stand-ins and the test runner.
 
+pub mod checks;
 pub mod cli;
 pub mod connect;
-pub mod launcher;
 pub mod console;
+pub mod demo;
 pub mod disk;
 pub mod github;
 pub mod harness;
+pub mod launcher;
 pub mod layout;
 pub mod model;
 pub mod private_file;
 pub mod processes;
+pub mod roles;
 pub mod secrets;
 pub mod services;
 pub mod testing;
 pub mod tools;
-pub mod roles;
 pub mod up;
-pub mod checks;
-pub mod demo;

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{State, UpError};
+use super::{Options, State, UpError};
 use crate::layout::Layout;
 
 const PAUSE: Duration = Duration::from_millis(30);
@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(30);
 ///
 /// # Errors
 /// When the platform does not come up.
-pub fn detach(layout: &Layout, port_base: u16) -> Result<(), UpError> {
+pub fn detach(layout: &Layout, options: Options) -> Result<(), UpError> {
     let folder = layout.logs();
     fs::create_dir_all(&folder).map_err(UpError::files("create", &folder))?;
     let path = folder.join("up.log");
@@ -26,7 +26,8 @@ pub fn detach(layout: &Layout, port_base: u16) -> Result<(), UpError> {
     let mut shown = File::open(&path).map_err(UpError::files("open", &path))?;
     let mut child = Command::new("/proc/self/exe")
         .args(["up", "--own-session"])
-        .arg(format!("--port-base={port_base}"))
+        .arg(format!("--port-base={}", options.port_base))
+        .args(options.fresh.then_some("--fresh"))
         .current_dir(&layout.tree)
         .stdin(Stdio::null())
         .stdout(output)

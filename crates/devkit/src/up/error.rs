@@ -15,8 +15,11 @@ pub enum UpError {
     #[error(transparent)]
     Service(#[from] ServiceError),
     /// The schema could not be applied.
-    #[error("the schema could not be applied")]
+    #[error("the schema could not be applied; `cargo dev up --fresh` begins again with empty data")]
     Schema(#[from] store::StoreError),
+    /// The demo repository could not be connected.
+    #[error("the demo repository could not be connected")]
+    Connect(#[source] anyhow::Error),
     /// It runs already.
     #[error(
         "the platform is up already, since {since} (process {pid}): look with `cargo dev status`, stop it with `cargo dev down`"

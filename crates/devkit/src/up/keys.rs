@@ -11,8 +11,8 @@ use forge::seal::OpeningKeys;
 use super::UpError;
 use crate::{private_file, secrets::random_hex};
 
-/// The accounts of the stand-in that get a token. The last one is the platform's own.
-const LOGINS: [&str; 4] = ["maintainer", "developer", "reader", "codex-bot"];
+/// The accounts of the stand-in's demo repository. The last one is the platform's own.
+const LOGINS: [&str; 4] = ["maintainer", "writer", "outsider", "codex-bot"];
 
 /// Secrets, and the files that hold them.
 #[derive(Debug, Clone)]
@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(first.webhook_secret, second.webhook_secret);
         assert_eq!(first.forge_tokens, second.forge_tokens);
         assert_eq!(first.sealing_public_key, second.sealing_public_key);
-        assert_ne!(first.forge_tokens["maintainer"], first.forge_tokens["reader"]);
+        assert_ne!(first.forge_tokens["maintainer"], first.forge_tokens["outsider"]);
         for entry in fs::read_dir(folder.path()).unwrap() {
             let mode = entry.unwrap().metadata().unwrap().permissions().mode();
             assert_eq!(mode & 0o077, 0);

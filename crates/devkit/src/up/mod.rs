@@ -21,7 +21,7 @@ pub use keys::Keys;
 pub use logs::show_log;
 pub use state::State;
 pub use status::status;
-pub use supervisor::up;
+pub use supervisor::{Options, up};
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};

@@ -2,11 +2,12 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
-use clap::ValueEnum;
+use forge::{Secret, seal::SealingKeys};
 use store::Store;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -15,36 +16,52 @@ use tokio::{
 
 use super::{
     Keys, Ports, State, UpError,
+    addresses::url,
     keeper::{Event, Keeper},
     lock::UpLock,
     plan::{DATABASE, Model, Plan, Planned},
 };
 use crate::{
+    connect::{Connection, connect},
     console::{Step, say, seconds},
+    demo::{NAME, OWNER},
     disk,
     layout::Layout,
     processes::{Running, Warden, end_marked},
-    roles::OwnRole,
     services::{Durability, Postgres, ServiceError, await_ready},
     tools,
 };
 
 /// Room for a day's work.
 const NEEDED_MIB: u64 = 512;
+/// Runs of the demo project that work at a time.
+const SLOTS: u32 = 3;
 const READY_LIMIT: Duration = Duration::from_secs(60);
+
+/// How to start the platform.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// The first of the ports.
+    pub port_base: u16,
+    /// Throw the data of earlier times away.
+    pub fresh: bool,
+}
 
 /// Starts the platform and stays until asked to stop.
 ///
 /// # Errors
 /// When it runs already, or something it needs is missing or does not start.
-pub async fn up(layout: &Layout, port_base: u16) -> Result<(), UpError> {
+pub async fn up(layout: &Layout, options: Options) -> Result<(), UpError> {
     let began = Instant::now();
-    let ports = Ports::from_base(port_base)?;
+    let ports = Ports::from_base(options.port_base)?;
     let _lock = UpLock::take(layout)?;
     let mut stop = StopSignals::listen()?;
-    demand_room(layout)?;
     let marker = layout.platform_data().to_string_lossy().into_owned();
     clean_up_after_predecessor(layout, &marker);
+    if options.fresh {
+        throw_away_data(layout)?;
+    }
+    demand_room(layout)?;
     let tools = tools::platform_tools(&layout.cache)?;
     ports.demand_free()?;
     let keys = Keys::load_or_make(&layout.platform_data().join("secrets"))?;
@@ -110,13 +127,15 @@ impl Supervisor {
         postgres.ensure_database(DATABASE).await?;
         let store = Store::connect(&self.state.postgres_url, 1).await?;
         store::migrate(store.pool()).await?;
-        store.pool().close().await;
         step.done("up to date");
-        let ours = plan.roles().into_iter().filter(|role| OwnRole::from_str(role.name(), false).is_ok());
-        for role in ours {
+        for role in plan.roles() {
             let planned = plan.own(role, &self.state.postgres_url);
             self.start_one(planned).await?;
         }
+        let step = Step::start("connect");
+        connect_demo(&store, plan).await?;
+        store.pool().close().await;
+        step.done(format_args!("{OWNER}/{NAME} sends its events to the gateway"));
         self.state.ready = true;
         self.state.write(&self.state_file)
     }
@@ -178,6 +197,26 @@ impl Supervisor {
     }
 }
 
+/// Makes the demo repository one of the platform's, as `repo add` would.
+async fn connect_demo(store: &Store, plan: &Plan<'_>) -> Result<(), UpError> {
+    let token = |login: &str| Secret::new(plan.keys.forge_tokens.get(login).cloned().unwrap_or_default());
+    let sealing =
+        SealingKeys::from_file_text(&plan.keys.sealing_public_key).map_err(|error| UpError::Connect(error.into()))?;
+    let connection = Connection {
+        forge_url: &url(plan.ports.forge()),
+        owner: OWNER,
+        name: NAME,
+        bot_token: token("codex-bot"),
+        admin_token: token("maintainer"),
+        sealing: &sealing,
+        slots: SLOTS,
+        webhook_url: &format!("{}/webhooks/github", url(plan.ports.gateway())),
+        webhook_secret: &plan.keys.webhook_secret,
+    };
+    connect(store, &connection).await.map_err(UpError::Connect)?;
+    Ok(())
+}
+
 /// The signals that ask for an orderly end.
 struct StopSignals {
     signals: [Signal; 3],
@@ -225,6 +264,14 @@ fn clean_up_after_predecessor(layout: &Layout, marker: &str) {
         say(format_args!(
             "An earlier `up` did not end in order; its state file is removed and {ended} processes of it were ended."
         ));
+    }
+}
+
+fn throw_away_data(layout: &Layout) -> Result<(), UpError> {
+    let data = layout.platform_data();
+    match fs::remove_dir_all(&data) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(UpError::files("remove", data)(error)),
+        _ => Ok(()),
     }
 }
 
