@@ -73,3 +73,54 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, middleware, routing::get};
+    use http::StatusCode;
+
+    use super::*;
+
+    async fn panics() -> &'static str {
+        panic!("of course")
+    }
+
+    async fn ask(path: &str, id: Option<&str>) -> reqwest::Response {
+        let app = Router::new()
+            .route("/panics", get(panics))
+            .route("/fine", get(|| async { "fine" }))
+            .layer(middleware::from_fn(observe));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}{path}", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        let request = reqwest::Client::builder().no_proxy().build().unwrap().get(url);
+        let request = match id {
+            Some(id) => request.header(&REQUEST_ID, id),
+            None => request,
+        };
+        let answer = request.send().await.unwrap();
+        server.abort();
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_with_a_request_id() {
+        let answer = ask("/panics", None).await;
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let id = answer.headers()[&REQUEST_ID].to_str().unwrap().to_owned();
+        let body: serde_json::Value = answer.json().await.unwrap();
+        assert_eq!((&body["code"], &body["request_id"]), (&"internal".into(), &id.into()));
+        assert!(!body.to_string().contains("of course"));
+    }
+
+    #[tokio::test]
+    async fn a_harmless_request_id_is_kept_and_another_replaced() {
+        assert_eq!(ask("/fine", Some("trace-1.a:b_c")).await.headers()[&REQUEST_ID], "trace-1.a:b_c");
+        let long = "x".repeat(MAX_REQUEST_ID + 1);
+        for odd in ["two words", "{\"a\":1}", long.as_str(), ""] {
+            let answer = ask("/fine", Some(odd)).await;
+            let id = answer.headers()[&REQUEST_ID].to_str().unwrap();
+            assert!(id.parse::<Uuid>().is_ok(), "{odd} became {id}");
+        }
+    }
+}

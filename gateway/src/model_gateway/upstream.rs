@@ -1,6 +1,6 @@
 //! The model API behind us.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
@@ -48,6 +48,9 @@ pub enum UpstreamError {
     /// The certificates that the machine trusts can't be read.
     #[error("the machine's trusted certificates can't be read")]
     Roots(#[source] io::Error),
+    /// The versions of TLS that are wanted are not to be had.
+    #[error("TLS can't be set up")]
+    Tls(#[source] rustls::Error),
     /// The key fits no header.
     #[error("the key of the model API has characters that no header can carry")]
     Key(#[source] http::header::InvalidHeaderValue),
@@ -59,12 +62,15 @@ impl Upstream {
         http.enforce_http(false);
         http.set_nodelay(true);
         http.set_connect_timeout(Some(CONNECT_LIMIT));
-        let https = HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-            .map_err(UpstreamError::Roots)?
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
+        let provider = rustls::crypto::ring::default_provider();
+        let https = HttpsConnectorBuilder::new();
+        // A model API without TLS must work on a machine that has no certificates at all.
+        let https = if base.scheme() == "https" {
+            https.with_provider_and_native_roots(provider).map_err(UpstreamError::Roots)?
+        } else {
+            https.with_tls_config(without_roots(provider)?)
+        };
+        let https = https.https_or_http().enable_http1().wrap_connector(http);
         let mut connector = TimeoutConnector::new(https);
         // The handshake of TLS included. The answer itself may take as long as it takes.
         connector.set_connect_timeout(Some(CONNECT_LIMIT));
@@ -114,6 +120,13 @@ pub(super) enum SendError {
     Address(#[source] http::uri::InvalidUri),
     #[error("the model API can't be reached")]
     Transport(#[source] Error),
+}
+
+fn without_roots(provider: rustls::crypto::CryptoProvider) -> Result<rustls::ClientConfig, UpstreamError> {
+    let config = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .map_err(UpstreamError::Tls)?;
+    Ok(config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
 }
 
 fn passes(name: &HeaderName, names: &[HeaderName], prefixes: &[&str]) -> bool {

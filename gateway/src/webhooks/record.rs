@@ -76,9 +76,12 @@ pub(super) async fn record(state: &AppState, arrival: &Arrival<'_>) -> Result<Re
         delivery,
         now: arrival.received_at,
     };
+    let stored = (verdict.kind, verdict.reason.clone());
     let (verdict, done) = follow(&mut tx, arrival, place, (verdict, looked)).await?;
     let run = done.run.or(verdict.run);
-    deliveries::set_verdict(&mut tx, delivery, verdict.kind, &verdict.reason, run).await?;
+    if run.is_some() || stored != (verdict.kind, verdict.reason.clone()) {
+        deliveries::set_verdict(&mut tx, delivery, verdict.kind, &verdict.reason, run).await?;
+    }
     audit(&mut tx, arrival, place, run, done.audit).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(Recorded { delivery, verdict: verdict.kind, reason: verdict.reason, run, workflow_id: done.workflow_id })

@@ -1,0 +1,78 @@
+//! Hooks with secrets of their own.
+
+use chrono::Utc;
+use domain::ids::RepositoryId;
+use gateway::hook_secrets::{GatewayKey, seal};
+use store::{
+    hooks::{self, NewHook},
+    repositories,
+};
+
+use crate::{
+    events::labeled,
+    world::{SECRET, World, new_repository, problem, sign},
+};
+
+const HOOK: i64 = 77;
+
+async fn register(world: &World, key: &GatewayKey, repository: Option<RepositoryId>) {
+    let (current, previous) = (seal(key, HOOK, b"new").unwrap(), seal(key, HOOK, b"old").unwrap());
+    let new =
+        NewHook { forge_hook_id: HOOK, repository, current: &current, previous: Some(&previous), now: Utc::now() };
+    hooks::upsert(&mut world.store().acquire().await.unwrap(), new).await.unwrap();
+}
+
+async fn send(world: &World, hook: Option<&str>, secret: &str, guid: &str) -> reqwest::Response {
+    let body = labeled(1, "bug", 0).to_string().into_bytes();
+    let signature = sign(secret, &body);
+    let mut request = world.unsigned("issues", guid, body).header("x-hub-signature-256", signature);
+    if let Some(hook) = hook {
+        request = request.header("x-github-hook-id", hook);
+    }
+    request.send().await.unwrap()
+}
+
+#[tokio::test]
+async fn the_hooks_id_chooses_the_secret() {
+    let world = World::new().await;
+    register(&world, &world.key, None).await;
+    let table = [
+        (Some("77"), "new", 202),
+        (Some("77"), "old", 202),
+        (Some("77"), SECRET, 401),
+        (Some("78"), SECRET, 202),
+        (Some("78"), "new", 401),
+        (Some("no number"), SECRET, 202),
+        (None, SECRET, 202),
+        (None, "new", 401),
+    ];
+    for (place, (hook, secret, expected)) in table.into_iter().enumerate() {
+        let status = send(&world, hook, secret, &format!("guid-{place}")).await.status().as_u16();
+        assert_eq!(status, expected, "{hook:?} {secret}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_does_not_open_is_our_trouble_and_passes() {
+    let world = World::new().await;
+    register(&world, &GatewayKey::generate(), None).await;
+    let refused = send(&world, Some("77"), "new", "guid").await;
+    assert!(refused.headers().contains_key("retry-after"));
+    assert_eq!(problem(refused).await, (503, "hook_secret_unreadable".to_owned()));
+}
+
+#[tokio::test]
+async fn a_hook_speaks_for_its_own_repository_only() {
+    let world = World::new().await;
+    let mut conn = world.store().acquire().await.unwrap();
+    let other = repositories::upsert_repository(&mut conn, new_repository(world.project, 5, "other")).await.unwrap();
+    register(&world, &world.key, Some(other)).await;
+    let body = labeled(1, "run:dev", 0).to_string().into_bytes();
+    let signature = sign("new", &body);
+    let request = world.unsigned("issues", "guid", body).header("x-hub-signature-256", signature);
+    let answer: serde_json::Value =
+        request.header("x-github-hook-id", "77").send().await.unwrap().json().await.unwrap();
+    assert_eq!(answer["verdict"], "repository_unknown", "{answer}");
+    assert_eq!(answer["run"], serde_json::Value::Null);
+    assert!(answer["reason"].as_str().unwrap().contains("another repository"), "{answer}");
+}

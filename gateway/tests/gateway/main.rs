@@ -1,0 +1,15 @@
+//! The gateway over real HTTP and a real Postgres. The engine is a closed port: commands stay in the outbox, where the
+//! tests look at them.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod events;
+mod examples;
+mod hooks;
+mod limits;
+mod model;
+mod outage;
+mod runner;
+mod storm;
+mod verdicts;
+mod webhooks;
+mod world;

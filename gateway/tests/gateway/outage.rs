@@ -1,0 +1,116 @@
+//! Postgres is gone, silent, or busy.
+
+use std::time::{Duration, Instant};
+
+use gateway::{GatewaySettings, hook_secrets::GatewayKey};
+use role::Environment;
+use serde_json::Value;
+use store::{Store, blobs::Blobs, locks};
+use tokio::net::TcpListener;
+
+use crate::{
+    events::labeled,
+    world::{FORGE_REPOSITORY, SECRET, World, client, eventually, listen, problem, sign, state},
+};
+
+async fn answered_by(database: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::connect_lazy(database, 4).unwrap();
+    let state = state(store, Blobs::local(folder.path()).unwrap(), GatewayKey::generate(), None);
+    let (address, server) = listen(state).await;
+    let body = labeled(1, "run:dev", 0).to_string();
+    let began = Instant::now();
+    let refused = client()
+        .post(format!("http://{address}/webhooks/github"))
+        .header("x-github-event", "issues")
+        .header("x-github-delivery", "guid")
+        .header("x-hub-signature-256", sign(SECRET, body.as_bytes()))
+        .body(body)
+        .send()
+        .await
+        .unwrap();
+    assert!(began.elapsed() < Duration::from_secs(8));
+    assert!(refused.headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap() > 0);
+    assert_eq!(problem(refused).await, (503, "store_unavailable".to_owned()));
+
+    let ready = client().get(format!("http://{address}/readyz")).send().await.unwrap();
+    assert_eq!(ready.status().as_u16(), 503);
+    let alive = client().get(format!("http://{address}/healthz")).send().await.unwrap();
+    assert_eq!(alive.status().as_u16(), 200);
+    server.abort();
+}
+
+#[tokio::test]
+async fn without_postgres_the_answer_is_503() {
+    answered_by("postgres://nobody@127.0.0.1:1/nothing").await;
+}
+
+#[tokio::test]
+async fn with_a_postgres_that_never_answers_it_is_503_too() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    answered_by(&format!("postgres://nobody@{}/nothing", silent.local_addr().unwrap())).await;
+}
+
+#[tokio::test]
+async fn a_subject_that_stays_locked_is_503_and_then_goes_on() {
+    let world = World::new().await;
+    let mut tx = world.store().begin().await.unwrap();
+    locks::subject(&mut tx, FORGE_REPOSITORY, 1).await.unwrap();
+    let body = labeled(1, "run:dev", 0).to_string().into_bytes();
+    let began = Instant::now();
+    let (held, other) = tokio::join!(world.webhook("issues", "held", body.clone()).send(), async {
+        world.send("issues", "other", &labeled(2, "run:dev", 0)).await
+    });
+    assert!(began.elapsed() < Duration::from_secs(8));
+    assert_eq!(other["verdict"], "started");
+    assert_eq!(problem(held.unwrap()).await, (503, "store_unavailable".to_owned()));
+    assert_eq!(world.deliveries().await.len(), 1);
+    tx.rollback().await.unwrap();
+    let accepted = world.webhook("issues", "held", body).send().await.unwrap();
+    assert_eq!(accepted.status().as_u16(), 202);
+}
+
+#[tokio::test]
+async fn without_temporal_the_gateway_is_ready_and_says_so() {
+    let world = World::new().await;
+    let ready = world.client.get(world.url("/readyz")).send().await.unwrap();
+    assert_eq!(ready.status().as_u16(), 200);
+    let body: Value = ready.json().await.unwrap();
+    let part = |name: &str| body["parts"].as_array().unwrap().iter().find(|part| part["name"] == name).unwrap().clone();
+    assert_eq!((body["ready"].clone(), part("postgres")["ok"].clone()), (true.into(), true.into()));
+    assert_eq!((part("temporal")["ok"].clone(), part("temporal")["needed"].clone()), (false.into(), false.into()));
+}
+
+#[tokio::test]
+async fn the_role_starts_with_nothing_around_it_and_stops_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let key_file = folder.path().join("key");
+    std::fs::write(&key_file, GatewayKey::generate().to_hex()).unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
+    let blobs = folder.path().join("blobs");
+    let environment: Environment = [
+        ("CODEX_K8S_INSTANCE", "test"),
+        ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing"),
+        ("TEMPORAL_ADDRESS", "127.0.0.1:1"),
+        ("GATEWAY_BIND", &free),
+        ("WEBHOOK_SECRET", SECRET),
+        ("GATEWAY_KEY_FILE", key_file.to_str().unwrap()),
+        ("BLOB_DIR", blobs.to_str().unwrap()),
+        ("LOG_FORMAT", "text"),
+    ]
+    .into_iter()
+    .collect();
+    let settings = GatewaySettings::read(&environment).unwrap();
+    // The role would start a log for the whole process, and all tests share it.
+    let _ = tracing::subscriber::set_global_default(tracing::subscriber::NoSubscriber::default());
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let role = tokio::spawn(gateway::serve(settings, async {
+        let _ = stopped.await;
+    }));
+    let url = format!("http://{free}/healthz");
+    eventually("the role answers", async || client().get(&url).send().await.is_ok_and(|answer| answer.status() == 200))
+        .await;
+    stop.send(()).unwrap();
+    tokio::time::timeout(Duration::from_secs(15), role).await.unwrap().unwrap().unwrap();
+    assert!(client().get(&url).send().await.is_err());
+}
