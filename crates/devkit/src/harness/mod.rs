@@ -4,6 +4,7 @@
 //! [`Platform::finish`] ends a test and fails it if anything is left: a held slot, a run or Job at work, an undelivered
 //! command.
 
+mod hosted;
 mod parts;
 mod wait;
 
@@ -26,7 +27,7 @@ use store::{
 };
 use workflows::messages::JobPresence;
 
-pub use self::wait::until;
+pub use self::{hosted::Victim, wait::until};
 use crate::{
     connect::{Connection, connect},
     github::{self, Seed, StandIn},
@@ -47,6 +48,17 @@ pub struct Options {
     pub program: PathBuf,
     /// Slots of the project.
     pub slots: u32,
+    /// Where the roles run.
+    pub hosting: Hosting,
+}
+
+/// Where gateway and worker run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hosting {
+    /// In the test's own process, on the suite's Temporal.
+    InProcess,
+    /// Each in a process of its own, with a Temporal of their own: for tests that kill.
+    Processes,
 }
 
 /// A platform at work.
@@ -93,6 +105,8 @@ impl Platform {
             model_url: &model.url(),
             folder: folder.path(),
             launcher: Arc::new(launcher.clone()),
+            program: &options.program,
+            hosting: options.hosting,
         };
         let running = parts::Running::start(&setting).await?;
         let gateway_url = running.gateway_url.clone();
@@ -120,12 +134,12 @@ impl Platform {
         self.database.store()
     }
 
-    /// Kills the worker without a word, and starts another.
+    /// Kills a role with SIGKILL and starts it again.
     ///
     /// # Errors
-    /// When the new one does not come up.
-    pub async fn replace_worker(&mut self) -> anyhow::Result<()> {
-        self.running.replace_worker().await
+    /// When the roles are no processes, or the new one does not come up.
+    pub async fn kill(&mut self, victim: Victim) -> anyhow::Result<()> {
+        self.running.kill(victim).await
     }
 
     /// Opens an issue with that scenario's marker in its title.

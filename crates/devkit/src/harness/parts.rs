@@ -27,6 +27,11 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use super::{
+    Hosting,
+    hosted::{Hosted, Told, Victim},
+};
+
 /// The key that the scripted model asks for.
 pub(super) const MODEL_KEY: &str = "harness-model-key";
 
@@ -42,6 +47,8 @@ pub(super) struct Setting<'a> {
     pub(super) model_url: &'a str,
     pub(super) folder: &'a Path,
     pub(super) launcher: Arc<dyn JobLauncher>,
+    pub(super) program: &'a Path,
+    pub(super) hosting: Hosting,
 }
 
 /// The roles at work.
@@ -52,6 +59,7 @@ pub(super) struct Running {
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
     worker: Option<RunningWorker>,
+    hosted: Option<Hosted>,
     again: Again,
 }
 
@@ -87,8 +95,6 @@ impl Running {
     pub(super) async fn start(setting: &Setting<'_>) -> anyhow::Result<Self> {
         let stop = CancellationToken::new();
         let mut tasks = Vec::new();
-        let (gateway_url, serving) = serve(router(setting, &stop, &mut tasks)?, &stop).await?;
-        tasks.push(serving);
         let upstream = setting.model_url.parse()?;
         let key = SecretText::new(MODEL_KEY);
         let models = ModelGateway::new(setting.store.clone(), &upstream, key, forge::system_clock())?;
@@ -102,26 +108,55 @@ impl Running {
             launcher: Arc::clone(&setting.launcher),
         };
         let keys = OpeningKeys::generate(&mut rand::rng());
-        let mut running = Self { gateway_url, model_gateway_url, keys, stop, tasks, worker: None, again };
-        running.worker = Some(running.start_worker().await?);
+        let (worker, hosted) = (None, None);
+        let mut running = Self { gateway_url: String::new(), model_gateway_url, keys, stop, tasks, worker, hosted, again };
+        match setting.hosting {
+            Hosting::InProcess => running.host_here(setting).await?,
+            Hosting::Processes => running.host_apart(setting).await?,
+        }
         Ok(running)
+    }
+
+    async fn host_here(&mut self, setting: &Setting<'_>) -> anyhow::Result<()> {
+        let router = router(setting, &self.stop, &mut self.tasks)?;
+        let (gateway_url, serving) = serve(router, &self.stop).await?;
+        self.tasks.push(serving);
+        self.gateway_url = gateway_url;
+        self.worker = Some(self.start_worker().await?);
+        Ok(())
+    }
+
+    async fn host_apart(&mut self, setting: &Setting<'_>) -> anyhow::Result<()> {
+        let hosted = Hosted::start(&Told {
+            program: setting.program,
+            instance: setting.instance.as_str(),
+            database_url: setting.database_url,
+            forge_url: setting.forge_url,
+            model_gateway_url: &self.model_gateway_url,
+            folder: setting.folder,
+            keys: &self.keys,
+            codex: &codex()?,
+        })
+        .await?;
+        self.gateway_url = hosted.gateway_url();
+        self.hosted = Some(hosted);
+        Ok(())
+    }
+
+    pub(super) async fn kill(&mut self, victim: Victim) -> anyhow::Result<()> {
+        self.hosted.as_mut().context("only a platform of processes has somebody to kill")?.kill(victim).await
     }
 
     pub(super) fn sealing(&self) -> &SealingKeys {
         self.keys.sealing()
     }
 
-    pub(super) async fn replace_worker(&mut self) -> anyhow::Result<()> {
-        if let Some(worker) = self.worker.take() {
-            worker.stop().await?;
-        }
-        self.worker = Some(self.start_worker().await?);
-        Ok(())
-    }
-
     pub(super) async fn stop(mut self) -> anyhow::Result<()> {
         if let Some(worker) = self.worker.take() {
             worker.stop().await?;
+        }
+        if let Some(hosted) = self.hosted.take() {
+            hosted.stop().await?;
         }
         self.stop.cancel();
         for task in self.tasks {

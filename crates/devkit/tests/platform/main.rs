@@ -2,6 +2,7 @@
 
 mod agents;
 mod cancel;
+mod crash;
 mod happy_path;
 mod outcomes;
 mod queue;
@@ -9,9 +10,13 @@ mod refusals;
 
 use std::path::PathBuf;
 
-use devkit::harness::{Options, Platform};
+use devkit::harness::{Hosting, Options, Platform};
 
 /// A platform whose project has that many slots.
 async fn platform_with(slots: u32) -> anyhow::Result<Platform> {
-    Platform::start(Options { program: PathBuf::from(env!("CARGO_BIN_EXE_dev")), slots }).await
+    start(slots, Hosting::InProcess).await
+}
+
+async fn start(slots: u32, hosting: Hosting) -> anyhow::Result<Platform> {
+    Platform::start(Options { program: PathBuf::from(env!("CARGO_BIN_EXE_dev")), slots, hosting }).await
 }

@@ -1,0 +1,88 @@
+//! Gateway, worker and Temporal are killed at each step of a run in turn; the end is that of an undisturbed run, once.
+
+use devkit::harness::{Hosting, Platform, REPOSITORY, Victim};
+use domain::run::{Outcome, Step, comment_marker};
+
+/// Steps at whose beginning something dies. Settling is over too soon to be met from outside.
+const STEPS: [Step; 8] = [
+    Step::Authorise,
+    Step::Slot,
+    Step::Clone,
+    Step::Prompt,
+    Step::Launch,
+    Step::Agent,
+    Step::Collect,
+    Step::Publish,
+];
+
+/// One run, during which `victim` dies as soon as the run has come to `step`.
+async fn killed_at(platform: &mut Platform, victim: Victim, step: Step) -> anyhow::Result<()> {
+    let number = platform.open_issue("good-fix")?;
+    platform.label(number, "run:dev")?;
+    platform.await_run(number, step.as_str(), |run| run.step >= Some(step) || run.outcome.is_some()).await?;
+    platform.kill(victim).await?;
+    let run = platform.await_end(number).await?;
+    assert_eq!(run.outcome, Some(Outcome::PullRequestOpen), "{victim:?} died at {step}: {run:?}");
+    assert_eq!(run.attempt.0, 1);
+
+    let branch = run.branch.clone().unwrap_or_default();
+    let of_this_issue = format!("refs/heads/codex/{number}-");
+    let branches = platform.forge.refs(REPOSITORY).await?;
+    assert_eq!(branches.keys().filter(|name| name.starts_with(&of_this_issue)).count(), 1, "{branches:?}");
+    let pulls = platform.forge.pulls(REPOSITORY)?;
+    let ours = pulls.iter().filter(|pull| pull.pull.as_ref().is_some_and(|of| of.head_ref == branch)).count();
+    assert_eq!(ours, 1, "{victim:?} died at {step}");
+    let marker = comment_marker(run.id);
+    platform
+        .await_that("one sticky comment with the end", async || {
+            let comments = platform.forge.comments(REPOSITORY, number)?;
+            let sticky: Vec<_> = comments.iter().filter(|comment| comment.body.contains(&marker)).collect();
+            assert!(sticky.len() <= 1, "{victim:?} died at {step}: {sticky:?}");
+            let pull = format!("#{}", run.pr_number.unwrap_or_default());
+            Ok(sticky.first().filter(|comment| comment.body.contains(&pull)).map(|_| ()))
+        })
+        .await?;
+    platform
+        .await_that("one state label: done", async || {
+            let labels = platform.forge.labels(REPOSITORY, number)?;
+            let states: Vec<_> = labels.iter().filter(|label| label.starts_with("codex:")).collect();
+            Ok((states == ["codex:done"]).then_some(()))
+        })
+        .await
+}
+
+async fn survives_the_death_of(victim: Victim) -> anyhow::Result<()> {
+    let mut platform = super::start(1, Hosting::Processes).await?;
+    for step in STEPS {
+        killed_at(&mut platform, victim, step).await?;
+    }
+    platform.finish().await
+}
+
+/// All with `--full`, else one a day in rotation.
+fn turn_of(victim: Victim) -> bool {
+    if std::env::var_os("CODEX_K8S_TEST_FULL").is_some() {
+        return true;
+    }
+    let days = chrono::Utc::now().timestamp() / 86_400;
+    let turn = usize::try_from(days).unwrap_or_default() % Victim::ALL.len();
+    if Victim::ALL[turn] != victim {
+        println!("skipped: not the turn of {victim:?} today; `cargo dev test --full` kills every role");
+    }
+    Victim::ALL[turn] == victim
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_survives_the_death_of_the_worker_at_each_step() -> anyhow::Result<()> {
+    if turn_of(Victim::Worker) { survives_the_death_of(Victim::Worker).await } else { Ok(()) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_survives_the_death_of_the_gateway_at_each_step() -> anyhow::Result<()> {
+    if turn_of(Victim::Gateway) { survives_the_death_of(Victim::Gateway).await } else { Ok(()) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_survives_the_death_of_temporal_at_each_step() -> anyhow::Result<()> {
+    if turn_of(Victim::Temporal) { survives_the_death_of(Victim::Temporal).await } else { Ok(()) }
+}
