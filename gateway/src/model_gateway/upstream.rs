@@ -132,3 +132,38 @@ fn without_roots(provider: rustls::crypto::CryptoProvider) -> Result<rustls::Cli
 fn passes(name: &HeaderName, names: &[HeaderName], prefixes: &[&str]) -> bool {
     names.contains(name) || prefixes.iter().any(|prefix| name.as_str().starts_with(prefix))
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncReadExt, net::TcpListener};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_https_address_is_greeted_with_tls() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("https://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let upstream = Upstream::new(&base, SecretText::new("sk-1")).unwrap();
+        let headers = HeaderMap::new();
+        let greeted = async {
+            let mut hello = [0; 2];
+            listener.accept().await.unwrap().0.read_exact(&mut hello).await.unwrap();
+            hello
+        };
+        let (sent, hello) = tokio::join!(upstream.send(Method::GET, "/v1/models", &headers, Body::empty()), greeted);
+        // A TLS record of the kind handshake; who hangs up then is not trusted with the key.
+        assert_eq!(hello, [0x16, 0x03]);
+        assert!(matches!(sent, Err(SendError::Transport(_))));
+    }
+
+    #[test]
+    fn only_harmless_headers_pass() {
+        let pass = |name: &'static str| passes(&HeaderName::from_static(name), &FORWARDED, &FORWARDED_PREFIXES);
+        for name in ["content-type", "openai-beta", "x-codex-turn", "session_id", "originator"] {
+            assert!(pass(name), "{name}");
+        }
+        for name in ["authorization", "cookie", "host", "accept-encoding", "connection", "x-forwarded-for"] {
+            assert!(!pass(name), "{name}");
+        }
+    }
+}
