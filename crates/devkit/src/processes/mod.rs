@@ -8,7 +8,7 @@ mod warden;
 
 pub use launch::{LaunchOrder, launch};
 pub use program::{ProcessError, Program, Running};
-pub use sweep::{MARKER, end_marked};
+pub use sweep::{MARKER, end_marked, is_alive};
 pub use user::{Owner, unprivileged_owner};
 pub(crate) use user::{give, private_folder};
 pub use warden::{Warden, WardenOrder, stand_guard};

@@ -37,6 +37,11 @@ pub fn end_marked(marker: &str, folder: &Path) -> usize {
     first.len()
 }
 
+/// Whether this process lives; one that only waits to be forgotten by its parent does not.
+pub fn is_alive(pid: i32) -> bool {
+    state_and_parent(pid).is_some_and(|(state, _)| state != 'Z')
+}
+
 fn signal_all(pids: &BTreeSet<i32>, signal: Signal) {
     for pid in pids {
         let _ = kill(Pid::from_raw(*pid), signal);
@@ -84,15 +89,18 @@ fn living_parents() -> BTreeMap<i32, i32> {
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
         .filter_map(|pid| {
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            // The command's name may hold spaces and brackets: fields count from the last bracket.
-            let (_, rest) = stat.rsplit_once(')')?;
-            let mut fields = rest.split_ascii_whitespace();
-            let state = fields.next()?;
-            let parent = fields.next()?.parse().ok()?;
-            (state != "Z").then_some((pid, parent))
+            let (state, parent) = state_and_parent(pid)?;
+            (state != 'Z').then_some((pid, parent))
         })
         .collect()
+}
+
+fn state_and_parent(pid: i32) -> Option<(char, i32)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The command's name may hold spaces and brackets: fields count from the last bracket.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace();
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }
 
 #[cfg(test)]

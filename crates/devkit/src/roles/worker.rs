@@ -1,7 +1,10 @@
 //! The worker, with Jobs as processes of this machine: `JOBS_DIR` holds them, `CODEX_K8S_CODEX` is the Codex binary; the
 //! rest is what [`activities::settings::WorkerSettings`] reads. `CODEX_K8S_READY_FILE` appears when it polls for work.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use activities::{settings::WorkerSettings, worker};
 
@@ -13,8 +16,9 @@ pub(super) async fn run() -> Result<(), RoleError> {
     let jobs_dir: PathBuf = variable("JOBS_DIR")?;
     let codex: PathBuf = variable("CODEX_K8S_CODEX")?;
     let ready: PathBuf = variable("CODEX_K8S_READY_FILE")?;
-    let program = std::env::current_exe().map_err(|error| RoleError::Failed(error.into()))?;
-    let launcher = ProcessLauncher::new(&jobs_dir, &program, &codex).map_err(|error| RoleError::Failed(error.into()))?;
+    // Not the path it was started by: a new build may have replaced the file there.
+    let program = Path::new("/proc/self/exe");
+    let launcher = ProcessLauncher::new(&jobs_dir, program, &codex).map_err(|error| RoleError::Failed(error.into()))?;
     let polls = move || {
         if let Err(error) = std::fs::write(&ready, "ready\n") {
             tracing::warn!(%error, "nobody can be told that the worker is ready");

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{TestServices, TestingError};
-use crate::{layout::Layout, private_file, tools};
+use crate::{layout::Layout, private_file, processes::is_alive, tools};
 
 const START_LIMIT: Duration = Duration::from_secs(90);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
@@ -101,10 +101,9 @@ pub fn stop_kept(layout: &Layout) -> bool {
     let Some(note) = living(layout) else {
         return false;
     };
-    let pid = Pid::from_raw(note.pid);
-    let _ = kill(pid, Signal::SIGTERM);
+    let _ = kill(Pid::from_raw(note.pid), Signal::SIGTERM);
     let began = Instant::now();
-    while kill(pid, None).is_ok() && began.elapsed() < STOP_LIMIT {
+    while is_alive(note.pid) && began.elapsed() < STOP_LIMIT {
         thread::sleep(PAUSE);
     }
     true
@@ -113,7 +112,7 @@ pub fn stop_kept(layout: &Layout) -> bool {
 fn living(layout: &Layout) -> Option<Note> {
     let text = fs::read_to_string(note_path(layout)).ok()?;
     let note: Note = serde_json::from_str(&text).ok()?;
-    kill(Pid::from_raw(note.pid), None).is_ok().then_some(note)
+    is_alive(note.pid).then_some(note)
 }
 
 fn note_path(layout: &Layout) -> PathBuf {

@@ -7,13 +7,11 @@ use std::{
     time::Duration,
 };
 
-use nix::{sys::signal::kill, unistd::Pid};
-
 use super::TestingError;
 use crate::{
     console::Step,
     layout::Layout,
-    processes::Running,
+    processes::{Running, is_alive},
     services::{Durability, Postgres, ServiceError, Temporal, await_ready},
     tools::{TestMaterials, Tools},
 };
@@ -131,7 +129,7 @@ fn remove_abandoned(all: &Path) {
     for entry in entries.flatten() {
         let owner = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok());
         if let Some(pid) = owner
-            && kill(Pid::from_raw(pid), None).is_err()
+            && !is_alive(pid)
         {
             let _ = fs::remove_dir_all(entry.path());
         }

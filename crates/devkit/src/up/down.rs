@@ -14,7 +14,12 @@ use super::{
     UpError,
     lock::{Holder, UpLock},
 };
-use crate::{console::say, layout::Layout, processes::end_marked, testing};
+use crate::{
+    console::say,
+    layout::Layout,
+    processes::{end_marked, is_alive},
+    testing,
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(30);
@@ -62,6 +67,10 @@ fn end(layout: &Layout, holder: Holder, began: Instant) -> Result<(), UpError> {
         }
         thread::sleep(PAUSE);
         current = UpLock::holder(layout)?;
+    }
+    // It let go of the lock as its last deed; a moment later it is gone.
+    while asked != 0 && is_alive(asked) && began.elapsed() < PATIENCE {
+        thread::sleep(PAUSE);
     }
     Ok(())
 }

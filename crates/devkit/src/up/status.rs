@@ -1,10 +1,9 @@
 //! `cargo dev status`.
 
 use clap::ValueEnum;
-use nix::{sys::signal::kill, unistd::Pid};
 
 use super::{Role, State, UpError, lock::UpLock};
-use crate::{console::say, layout::Layout};
+use crate::{console::say, layout::Layout, processes::is_alive};
 
 /// Shows what runs and where.
 ///
@@ -19,7 +18,7 @@ pub fn status(layout: &Layout) -> Result<(), UpError> {
     };
     for role in Role::value_variants() {
         let line = match state.pids.get(role) {
-            Some(pid) if kill(Pid::from_raw(*pid), None).is_ok() => format!("runs as process {pid}"),
+            Some(pid) if is_alive(*pid) => format!("runs as process {pid}"),
             Some(pid) => format!("process {pid} has ended"),
             None => "does not run".to_owned(),
         };

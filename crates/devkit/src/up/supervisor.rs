@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::ErrorKind,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -72,6 +72,7 @@ pub async fn up(layout: &Layout, options: Options) -> Result<(), UpError> {
     }
     rotate_logs(layout);
     let jobs = layout.platform_data().join("jobs");
+    remove_staged_programs(&jobs);
     let warden = Warden::post(&marker, &jobs).map_err(UpError::system("post a warden"))?;
     let mut supervisor = Supervisor::new(layout, &plan);
     let outcome = tokio::select! {
@@ -282,6 +283,17 @@ fn rotate_logs(layout: &Layout) {
         let path = entry.path();
         if path.extension().is_some_and(|kind| kind == "log") && !path.ends_with("up.log") {
             let _ = fs::rename(&path, path.with_extension("log.1"));
+        }
+    }
+}
+
+/// Each build's program was copied to where the users of jobs can run it; none of them runs now.
+fn remove_staged_programs(jobs: &Path) {
+    let Ok(entries) = fs::read_dir(jobs) else { return };
+    for entry in entries.flatten() {
+        let staged = entry.file_name().to_str().is_some_and(|name| name.starts_with("runner-"));
+        if staged && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            let _ = fs::remove_file(entry.path());
         }
     }
 }
