@@ -94,8 +94,7 @@ fn check(role: CheckedRole) -> anyhow::Result<()> {
 async fn migrate() -> anyhow::Result<()> {
     let environment = Environment::of_process();
     let mut reader = role::Reader::new(&environment);
-    let url: Option<SecretText> =
-        reader.required("DATABASE_URL", "write postgres://user:password@host:port/database");
+    let url: Option<SecretText> = reader.required("DATABASE_URL", "write postgres://user:password@host:port/database");
     let url = reader.finish(url)?;
     let store = store::Store::connect(url.expose(), 2).await.context("connect to the database")?;
     store::migrate(store.pool()).await.context("bring the schema up to date")?;

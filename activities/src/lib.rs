@@ -1,9 +1,11 @@
 //! The idempotent side effects of the workflows, one file each, and the worker role.
 
 pub mod beat;
+pub mod config_refresh;
 pub mod failure;
 pub mod forge_access;
 pub mod launcher;
+pub mod lost_runs;
 pub mod platform;
 pub mod progress;
 pub mod run_context;

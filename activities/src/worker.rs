@@ -11,8 +11,8 @@ use temporalio_sdk::{Runtime, Worker, WorkerOptions};
 use workflows::AgentRun;
 
 use crate::{
-    forge_access::ForgeAccess, launcher::JobLauncher, platform::Platform, run_steps::RunActivities,
-    settings::WorkerSettings,
+    config_refresh, forge_access::ForgeAccess, launcher::JobLauncher, lost_runs, platform::Platform,
+    run_steps::RunActivities, settings::WorkerSettings,
 };
 
 /// Connections to Postgres. Activities hold one only for a statement or a short transaction.
@@ -95,6 +95,7 @@ async fn connect(platform: &Platform) -> Client {
 /// A worker at work.
 pub struct Running {
     shut_down: Box<dyn Fn() + Send>,
+    reconciling: tokio::task::JoinHandle<()>,
     thread: std::thread::JoinHandle<Result<(), String>>,
 }
 
@@ -105,7 +106,7 @@ pub struct Running {
 pub fn start(client: Client, platform: Arc<Platform>) -> anyhow::Result<Running> {
     let runtime = Runtime::from_current_tokio(Default::default()).context("no runtime for the worker")?;
     let options = WorkerOptions::new(platform.dispatcher.instance().task_queue())
-        .register_activities(RunActivities { platform })
+        .register_activities(RunActivities { platform: Arc::clone(&platform) })
         .register_workflow::<AgentRun>()
         .context("the workflow can't be registered")?
         .graceful_shutdown_period(GRACE)
@@ -121,7 +122,10 @@ pub fn start(client: Client, platform: Arc<Platform>) -> anyhow::Result<Running>
         ran
     };
     let thread = std::thread::Builder::new().name("workflows".to_owned()).spawn(run)?;
-    Ok(Running { shut_down, thread })
+    let reconciling = tokio::spawn(async move {
+        tokio::join!(config_refresh::keep(&platform), lost_runs::keep(&platform));
+    });
+    Ok(Running { shut_down, reconciling, thread })
 }
 
 impl Running {
@@ -131,6 +135,7 @@ impl Running {
     /// What the worker broke with.
     pub async fn stop(self) -> anyhow::Result<()> {
         (self.shut_down)();
+        self.reconciling.abort();
         let ended = tokio::task::spawn_blocking(move || self.thread.join()).await?;
         ended.map_err(|_| anyhow::anyhow!("the worker's thread panicked"))?.map_err(anyhow::Error::msg)
     }

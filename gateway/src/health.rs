@@ -60,6 +60,6 @@ pub(crate) async fn postgres(store: &Store) -> Part {
 async fn temporal(engine: &Engine) -> Part {
     // Any question will do; there is never a workflow of this name.
     let id = format!("{}:readyz", engine.settings().instance);
-    let ok = matches!(tokio::time::timeout(LOOK_LIMIT, engine.knows(&id)).await, Ok(Ok(_)));
+    let ok = matches!(tokio::time::timeout(LOOK_LIMIT, engine.state(&id)).await, Ok(Ok(_)));
     Part { name: "temporal", ok, needed: false, detail: (!ok).then_some("not reachable; commands wait in the outbox") }
 }

@@ -1,7 +1,7 @@
 //! The activities of a run. This file ties each declaration to the file that does it.
 #![expect(missing_docs, reason = "the macros of the SDK generate items without documentation")]
 
-mod archive_history;
+pub(crate) mod archive_history;
 mod authorise;
 mod authorise_cancel;
 mod claim_slot;
@@ -10,9 +10,9 @@ mod find_job;
 mod launch_job;
 mod prepare_workspace;
 mod publish;
-mod settle;
-mod show_state;
-mod stop_job;
+pub(crate) mod settle;
+pub(crate) mod show_state;
+pub(crate) mod stop_job;
 mod watch_job;
 mod write_prompt;
 

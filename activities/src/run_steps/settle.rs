@@ -15,7 +15,7 @@ use workflows::messages::Settlement;
 
 use crate::{failure::StepError, platform::Platform, progress};
 
-pub(super) async fn run(platform: &Platform, settlement: &Settlement) -> Result<(), StepError> {
+pub(crate) async fn run(platform: &Platform, settlement: &Settlement) -> Result<(), StepError> {
     let at = settlement.at;
     let end = &settlement.end;
     let now = platform.now();

@@ -2,7 +2,9 @@
 //!
 //! Safe to repeat: what is there already is found again.
 
+use activities::config_refresh;
 use anyhow::Context;
+use domain::services_yaml::FILE_NAME;
 use forge::{RepositoryProvider, Secret, github::GitHub, seal::SealingKeys};
 use serde_json::{Value, json};
 use store::{
@@ -12,8 +14,7 @@ use store::{
 };
 
 /// The events that a platform listens to.
-pub const EVENTS: [&str; 6] =
-    ["issues", "issue_comment", "pull_request", "pull_request_review", "push", "repository"];
+pub const EVENTS: [&str; 6] = ["issues", "issue_comment", "pull_request", "pull_request_review", "push", "repository"];
 
 /// What to connect.
 #[derive(Debug)]
@@ -80,13 +81,18 @@ pub async fn connect(store: &Store, connection: &Connection<'_>) -> anyhow::Resu
         now,
     };
     let id = repositories::upsert_repository(&mut tx, new).await?;
+    if let Some(bytes) = github.file(&found.repo, FILE_NAME, &found.default_branch).await? {
+        let config = config_refresh::read(&bytes).map_err(anyhow::Error::msg)?;
+        repositories::set_config(&mut tx, id, Some(config), "connected", None).await?;
+    }
     tx.commit().await?;
     make_hook(connection).await.context("make the webhook")?;
     Ok(repositories::get(&mut *store.acquire().await?, id).await?)
 }
 
 async fn make_hook(connection: &Connection<'_>) -> anyhow::Result<()> {
-    let hooks = format!("{}/repos/{}/{}/hooks", connection.forge_url.trim_end_matches('/'), connection.owner, connection.name);
+    let hooks =
+        format!("{}/repos/{}/{}/hooks", connection.forge_url.trim_end_matches('/'), connection.owner, connection.name);
     let client = reqwest::Client::new();
     let token = connection.admin_token.expose();
     let there: Vec<Value> = client.get(&hooks).bearer_auth(token).send().await?.error_for_status()?.json().await?;

@@ -17,7 +17,7 @@ use store::{
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::engine::{Applied, Engine, EngineError, Target};
+use crate::engine::{Applied, Engine, EngineError, Target, WorkflowState};
 
 /// Longer than delivering a handful of commands takes; after it, a dead dispatcher's queue is taken over.
 const LEASE: Duration = Duration::from_secs(30);
@@ -240,7 +240,7 @@ impl Dispatcher {
 
     /// A start so old that the engine may have forgotten it: only what is certain is acted on.
     async fn deliver_old_start(&self, command: &Command) -> Result<bool, StoreError> {
-        match self.engine.knows(&command.workflow_id).await {
+        match self.engine.state(&command.workflow_id).await {
             Err(error) => {
                 let next_try_at = self.now() + back_off(command.tries);
                 commands::mark_failed_try(
@@ -252,11 +252,11 @@ impl Dispatcher {
                 .await?;
                 Ok(false)
             }
-            Ok(true) => {
+            Ok(WorkflowState::Open | WorkflowState::Closed { .. }) => {
                 commands::mark_done(&mut *self.store.acquire().await?, command.id).await?;
                 Ok(true)
             }
-            Ok(false) => {
+            Ok(WorkflowState::Unknown) => {
                 let reason = "The start could not be delivered in time; ask again if it is still wanted.";
                 commands::mark_stale(&mut *self.store.acquire().await?, command.id, reason).await?;
                 self.give_up(command, reason).await?;

@@ -11,7 +11,7 @@ use temporalio_common::protos::{
     coresdk::AsJsonPayloadExt,
     temporal::api::{
         common::v1::{Payloads, WorkflowExecution, WorkflowType},
-        enums::v1::{WorkflowIdConflictPolicy, WorkflowIdReusePolicy},
+        enums::v1::{WorkflowExecutionStatus, WorkflowIdConflictPolicy, WorkflowIdReusePolicy},
         taskqueue::v1::TaskQueue,
         workflowservice::v1::{
             DescribeWorkflowExecutionRequest, RequestCancelWorkflowExecutionRequest, SignalWorkflowExecutionRequest,
@@ -188,19 +188,53 @@ impl Engine {
         reached(limited(service.request_cancel_workflow_execution(request.into_request())).await.map(drop))
     }
 
-    /// Whether the engine remembers a workflow of this id, open or closed.
+    /// Where a workflow is.
     ///
     /// # Errors
     /// See [`EngineError`].
-    pub async fn knows(&self, workflow_id: &str) -> Result<bool, EngineError> {
+    pub async fn state(&self, workflow_id: &str) -> Result<WorkflowState, EngineError> {
         let request = DescribeWorkflowExecutionRequest {
             namespace: self.settings.namespace.clone(),
             execution: Some(execution(workflow_id)),
         };
         let client = self.client().await?;
         let mut service = client.connection().workflow_service();
-        let answer = limited(service.describe_workflow_execution(request.into_request())).await;
-        Ok(reached(answer.map(drop))? == Applied::Done)
+        match limited(service.describe_workflow_execution(request.into_request())).await {
+            Ok(answer) => {
+                let status = answer.into_inner().workflow_execution_info.map(|info| info.status()).unwrap_or_default();
+                Ok(match status {
+                    WorkflowExecutionStatus::Running | WorkflowExecutionStatus::Paused => WorkflowState::Open,
+                    other => WorkflowState::Closed { status: plain_status(other) },
+                })
+            }
+            Err(status) if status.code() == Code::NotFound => Ok(WorkflowState::Unknown),
+            Err(status) => Err(classify(&status)),
+        }
+    }
+}
+
+/// Where a workflow is, as the engine sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkflowState {
+    /// At work.
+    Open,
+    /// Over.
+    Closed {
+        /// How, in one word.
+        status: &'static str,
+    },
+    /// Never started, or forgotten.
+    Unknown,
+}
+
+fn plain_status(status: WorkflowExecutionStatus) -> &'static str {
+    match status {
+        WorkflowExecutionStatus::Completed => "completed",
+        WorkflowExecutionStatus::Failed => "failed",
+        WorkflowExecutionStatus::Canceled => "cancelled",
+        WorkflowExecutionStatus::Terminated => "terminated",
+        WorkflowExecutionStatus::TimedOut => "timed out",
+        _ => "closed",
     }
 }
 

@@ -32,7 +32,7 @@ const SPARING_BELOW: u32 = 100;
 /// The row can move while the forge is slow, but not for ever.
 const ROUNDS: u32 = 4;
 
-pub(super) async fn run(platform: &Platform, at: RunRef) -> Result<Shown, StepError> {
+pub(crate) async fn run(platform: &Platform, at: RunRef) -> Result<Shown, StepError> {
     let mut pause_secs = PAUSE_SECS;
     for _ in 0..ROUNDS {
         let context = RunContext::load(platform, at).await?;

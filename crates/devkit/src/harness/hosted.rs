@@ -58,7 +58,9 @@ impl Hosted {
     pub(super) async fn start(told: &Told<'_>) -> anyhow::Result<Self> {
         let gateway = free_address()?;
         let temporal = Temporal {
-            command: std::env::var_os("CODEX_K8S_TEMPORAL").context("CODEX_K8S_TEMPORAL is not set: run it through \"cargo dev test\"")?.into(),
+            command: std::env::var_os("CODEX_K8S_TEMPORAL")
+                .context("CODEX_K8S_TEMPORAL is not set: run it through \"cargo dev test\"")?
+                .into(),
             database: Some(told.folder.join("temporal.db")),
             folder: told.folder.to_owned(),
             port: free_address()?.port(),

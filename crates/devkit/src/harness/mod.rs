@@ -12,10 +12,12 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use activities::launcher::JobLauncher;
 use anyhow::{Context, bail};
+use dispatch::Engine;
 use domain::{
     event::{Subject, SubjectKind},
-    ids::Instance,
+    ids::{Attempt, Instance, RunId},
     run::RunState,
+    workflow_id,
 };
 use forge::Secret;
 use store::{
@@ -74,6 +76,7 @@ pub struct Platform {
     /// The gateway's address.
     pub gateway_url: String,
     launcher: ProcessLauncher,
+    engine: Engine,
     running: parts::Running,
     database: TestDatabase,
     folder: tempfile::TempDir,
@@ -125,7 +128,8 @@ impl Platform {
             webhook_secret: parts::WEBHOOK_SECRET,
         };
         let repository = connect(&store, &connection).await?;
-        Ok(Self { forge, model, repository, instance, gateway_url, launcher, running, database, folder })
+        let engine = parts::engine(&instance, "operator")?;
+        Ok(Self { forge, model, repository, instance, gateway_url, launcher, engine, running, database, folder })
     }
 
     /// The database.
@@ -140,6 +144,20 @@ impl Platform {
     /// When the roles are no processes, or the new one does not come up.
     pub async fn kill(&mut self, victim: Victim) -> anyhow::Result<()> {
         self.running.kill(victim).await
+    }
+
+    /// Kills everything of a Job without a word.
+    ///
+    /// # Errors
+    /// When the launcher fails.
+    pub async fn kill_job(&self, run: RunId, attempt: Attempt) -> anyhow::Result<()> {
+        Ok(self.launcher.stop(&workflow_id::job_name(run, attempt), Duration::ZERO).await?)
+    }
+
+    /// The engine, as an operator reaches it.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// Opens an issue with that scenario's marker in its title.
@@ -219,7 +237,11 @@ impl Platform {
     ///
     /// # Errors
     /// When it does not come within [`PATIENCE`].
-    pub async fn await_that<T>(&self, what: &str, look: impl AsyncFnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
+    pub async fn await_that<T>(
+        &self,
+        what: &str,
+        look: impl AsyncFnMut() -> anyhow::Result<Option<T>>,
+    ) -> anyhow::Result<T> {
         until(PATIENCE, look).await?.with_context(|| format!("{what}: not within {PATIENCE:?}"))
     }
 

@@ -109,7 +109,8 @@ impl Running {
         };
         let keys = OpeningKeys::generate(&mut rand::rng());
         let (worker, hosted) = (None, None);
-        let mut running = Self { gateway_url: String::new(), model_gateway_url, keys, stop, tasks, worker, hosted, again };
+        let mut running =
+            Self { gateway_url: String::new(), model_gateway_url, keys, stop, tasks, worker, hosted, again };
         match setting.hosting {
             Hosting::InProcess => running.host_here(setting).await?,
             Hosting::Processes => running.host_apart(setting).await?,
@@ -189,13 +190,18 @@ impl Running {
     }
 }
 
+/// The suite's Temporal.
+pub(super) fn engine(instance: &Instance, role: &str) -> anyhow::Result<Engine> {
+    let address = from_environment("CODEX_K8S_TEST_TEMPORAL")?;
+    Ok(Engine::new(EngineSettings::at(&address, instance.clone(), role)?))
+}
+
 fn router(
     setting: &Setting<'_>,
     stop: &CancellationToken,
     tasks: &mut Vec<JoinHandle<()>>,
 ) -> anyhow::Result<axum::Router> {
-    let address = from_environment("CODEX_K8S_TEST_TEMPORAL")?;
-    let engine = Engine::new(EngineSettings::at(&address, setting.instance.clone(), "gateway")?);
+    let engine = engine(setting.instance, "gateway")?;
     let clock = forge::system_clock();
     let dispatcher = Dispatcher::new(setting.store.clone(), engine, Arc::clone(&clock), TimeDelta::hours(12));
     tasks.push(tokio::spawn(Arc::clone(&dispatcher).sweep_until(stop.clone().cancelled_owned())));

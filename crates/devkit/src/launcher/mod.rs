@@ -130,7 +130,9 @@ impl JobLauncher for ProcessLauncher {
         if self.presence(name).await? == JobPresence::Running
             && let Some(pid) = read_pid(&self.folder(name).join(CLAIM))
         {
-            let _ = kill(pid, Signal::SIGTERM);
+            if !grace.is_zero() {
+                let _ = kill(pid, Signal::SIGTERM);
+            }
             while self.presence(name).await? == JobPresence::Running && tokio::time::Instant::now() < deadline {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }

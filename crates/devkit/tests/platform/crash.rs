@@ -4,16 +4,8 @@ use devkit::harness::{Hosting, Platform, REPOSITORY, Victim};
 use domain::run::{Outcome, Step, comment_marker};
 
 /// Steps at whose beginning something dies. Settling is over too soon to be met from outside.
-const STEPS: [Step; 8] = [
-    Step::Authorise,
-    Step::Slot,
-    Step::Clone,
-    Step::Prompt,
-    Step::Launch,
-    Step::Agent,
-    Step::Collect,
-    Step::Publish,
-];
+const STEPS: [Step; 8] =
+    [Step::Authorise, Step::Slot, Step::Clone, Step::Prompt, Step::Launch, Step::Agent, Step::Collect, Step::Publish];
 
 /// One run, during which `victim` dies as soon as the run has come to `step`.
 async fn killed_at(platform: &mut Platform, victim: Victim, step: Step) -> anyhow::Result<()> {

@@ -4,9 +4,11 @@ mod agents;
 mod cancel;
 mod crash;
 mod happy_path;
+mod lost;
 mod outcomes;
 mod queue;
 mod refusals;
+mod settings;
 
 use std::path::PathBuf;
 

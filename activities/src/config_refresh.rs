@@ -1,0 +1,82 @@
+//! Reads `services.yaml` again where a push to the default branch asked for it.
+//!
+//! A reconciler: no input, idempotent, no retries of its own. What it finds out decides which labels and commands start
+//! something; a run itself always reads the file at its own base commit.
+
+use std::time::Duration;
+
+use domain::services_yaml::{FILE_NAME, ServicesYaml};
+use forge::{CommitSha, git::Git};
+use store::{
+    repositories::{self, Repository},
+    repository_events,
+};
+
+use crate::{failure::StepError, platform::Platform};
+
+/// How often is looked. A changed setting may take this long to count.
+const PERIOD: Duration = Duration::from_secs(2);
+
+/// Looks again and again until dropped.
+pub async fn keep(platform: &Platform) {
+    loop {
+        if let Err(error) = sweep(platform).await {
+            tracing::warn!(error = %error, "settings of repositories could not be refreshed");
+        }
+        tokio::time::sleep(PERIOD).await;
+    }
+}
+
+/// Reads what is wanted once. One repository's trouble does not hold up the others.
+///
+/// # Errors
+/// When the database is away.
+pub async fn sweep(platform: &Platform) -> Result<usize, StepError> {
+    let wanted = repository_events::wanting_config(&mut *platform.store.acquire().await?).await?;
+    for (id, sha) in &wanted {
+        let repository = repositories::get(&mut *platform.store.acquire().await?, *id).await?;
+        if let Err(error) = refresh(platform, &repository, sha).await {
+            tracing::warn!(repository = repository.full_name(), error = %error, "settings could not be read");
+        }
+    }
+    Ok(wanted.len())
+}
+
+async fn refresh(platform: &Platform, repository: &Repository, sha: &str) -> Result<(), StepError> {
+    let commit: CommitSha = sha.parse().map_err(|_| StepError::fatal("sha", format!("`{sha}` is no commit")))?;
+    let forge = platform.forge.open(repository).await?;
+    let git = Git::default();
+    let mirror = platform.mirror(repository);
+    git.mirror_fetch(&mirror, &forge.clone_url, Some(&forge.git)).await?;
+    let text = git.show_file(&mirror, &commit, FILE_NAME).await?;
+    let read = text.map(|bytes| read(&bytes)).transpose();
+    let mut conn = platform.store.acquire().await?;
+    match read {
+        Ok(config) => repositories::set_config(&mut conn, repository.id, config, sha, None).await?,
+        Err(problem) => repositories::set_config(&mut conn, repository.id, None, sha, Some(&problem)).await?,
+    }
+    Ok(())
+}
+
+/// The settings as they are stored, or every problem with them in words.
+///
+/// # Errors
+/// What is wrong with the file.
+pub fn read(bytes: &[u8]) -> Result<serde_json::Value, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| format!("{FILE_NAME} is not UTF-8"))?;
+    let config = ServicesYaml::parse(text).map_err(|problems| problems.to_string())?;
+    serde_json::to_value(config).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_are_told_in_words() {
+        assert!(read(b"version: 1\n").is_ok());
+        let problem = read(b"version: 1\nchekcs: []\n").unwrap_err();
+        assert!(problem.contains("chekcs"), "{problem}");
+        assert!(read(&[0xff]).is_err());
+    }
+}

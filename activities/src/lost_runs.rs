@@ -1,0 +1,87 @@
+//! Settles runs whose workflow is gone: terminated in the engine's own UI, timed out, or forgotten.
+//!
+//! A reconciler: no input, idempotent, no retries of its own. It only asks the engine about runs that the database holds
+//! for unfinished, so a run that settles itself is never touched.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use dispatch::engine::WorkflowState;
+use domain::{run::Outcome, workflow_id};
+use store::{
+    commands,
+    runs::{self, Run},
+};
+use workflows::messages::{RunEnd, RunRef, Settlement};
+
+use crate::{failure::StepError, platform::Platform, run_steps};
+
+/// How often is looked. Comment, label and row must agree within 10 s of any end.
+const PERIOD: Duration = Duration::from_secs(4);
+
+/// A workflow that was just started, or is just closing, is left alone.
+const YOUNG: TimeDelta = TimeDelta::seconds(10);
+
+/// Every unfinished run has a deadline before this.
+const EVER: TimeDelta = TimeDelta::days(3650);
+
+/// Looks again and again until dropped.
+pub async fn keep(platform: &Platform) {
+    loop {
+        if let Err(error) = sweep(platform).await {
+            tracing::warn!(error = %error, "lost runs could not be looked for");
+        }
+        tokio::time::sleep(PERIOD).await;
+    }
+}
+
+/// Looks once; says how many runs were settled.
+///
+/// # Errors
+/// When the database is away. An engine that is away ends no run.
+pub async fn sweep(platform: &Platform) -> Result<usize, StepError> {
+    let now = platform.now();
+    let unfinished = runs::unfinished_before(&mut *platform.store.acquire().await?, now + EVER).await?;
+    let mut settled = 0;
+    for run in unfinished.iter().filter(|run| now - run.created_at > YOUNG) {
+        if let Some(cause) = cause_of_death(platform, run).await? {
+            settle(platform, run, cause).await?;
+            settled += 1;
+        }
+    }
+    Ok(settled)
+}
+
+/// None while the workflow lives, or may still be on its way.
+async fn cause_of_death(platform: &Platform, run: &Run) -> Result<Option<String>, StepError> {
+    let id = workflow_id::agent_run(platform.dispatcher.instance(), run.id, run.attempt);
+    let state = match platform.dispatcher.engine().state(&id).await {
+        Ok(state) => state,
+        Err(error) => {
+            tracing::debug!(workflow_id = id, error = %error, "the engine can't be asked");
+            return Ok(None);
+        }
+    };
+    let cause = match state {
+        WorkflowState::Open => return Ok(None),
+        WorkflowState::Closed { status } => format!("Its workflow was ended in the engine ({status})."),
+        WorkflowState::Unknown => "The engine does not know its workflow.".to_owned(),
+    };
+    let mut conn = platform.store.acquire().await?;
+    // A start that is still to be delivered explains an unknown workflow; a run that has settled meanwhile is no loss.
+    if !commands::pending(&mut conn, &id, 1).await?.is_empty() {
+        return Ok(None);
+    }
+    let row = runs::get(&mut conn, run.id).await?;
+    Ok((row.outcome.is_none() && row.attempt == run.attempt).then_some(cause))
+}
+
+async fn settle(platform: &Platform, run: &Run, cause: String) -> Result<(), StepError> {
+    let at = RunRef { run: run.id, attempt: run.attempt };
+    tracing::warn!(run = %run.id, attempt = %run.attempt, cause, "settling a lost run");
+    run_steps::stop_job::run(platform, at).await?;
+    let end = RunEnd { outcome: Outcome::Lost, cause };
+    run_steps::settle::run(platform, &Settlement { at, end }).await?;
+    run_steps::show_state::run(platform, at).await?;
+    run_steps::archive_history::run(platform, at).await
+}
