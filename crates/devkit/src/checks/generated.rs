@@ -1,8 +1,8 @@
 //! Files that programs of this tree write, and people only read.
 
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::CheckError;
 use crate::{console::say, layout::Layout};
@@ -23,7 +23,7 @@ pub(super) fn generated(layout: &Layout, fix: bool) -> Result<(), CheckError> {
             continue;
         }
         if fix {
-            fs::write(&path, format!("{:#}\n", file.content)).map_err(CheckError::files("write", &path))?;
+            fs::write(&path, format!("{:#}\n", sorted(&file.content))).map_err(CheckError::files("write", &path))?;
             say(format_args!("    {} is written anew", file.path));
         } else {
             say(format_args!("    {} is stale", file.path));
@@ -36,7 +36,31 @@ pub(super) fn generated(layout: &Layout, fix: bool) -> Result<(), CheckError> {
     Ok(())
 }
 
+/// The same with the keys of every object in order, so that a file changes only where its meaning does.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let ordered: BTreeMap<&String, Value> = map.iter().map(|(key, inner)| (key, sorted(inner))).collect();
+            ordered.into_iter().map(|(key, inner)| (key.clone(), inner)).collect::<Map<_, _>>().into()
+        }
+        Value::Array(list) => list.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
+}
+
 fn files() -> Vec<Generated> {
     let schema = domain::services_yaml::json_schema();
     vec![Generated { path: "docs/services.schema.json", content: schema.to_value() }]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_written_in_order_at_every_depth() {
+        let text = r#"{"b":[{"z":1,"y":2}],"a":null}"#;
+        let value: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(sorted(&value).to_string(), r#"{"a":null,"b":[{"y":2,"z":1}]}"#);
+    }
 }
