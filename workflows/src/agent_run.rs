@@ -154,14 +154,11 @@ impl AgentRun {
         }
         ctx.state_mut(|s| s.authorised = true);
         Self::await_slot(ctx, scope).await?;
-        let workspace = if Self::wanted(ctx, Step::Launch) || Self::wanted(ctx, Step::Clone) {
+        // An attempt that begins later than here has the work of the one before.
+        if Self::wanted(ctx, Step::Agent) {
             Self::enter(ctx, Step::Clone);
             let work = ctx.execute_activity(RunSteps::prepare_workspace, at, options::bulky(scope));
-            Some(Self::step(Step::Clone, work).await?)
-        } else {
-            None
-        };
-        if let Some(workspace) = workspace.filter(|_| Self::wanted(ctx, Step::Agent)) {
+            let workspace = Self::step(Step::Clone, work).await?;
             Self::enter(ctx, Step::Prompt);
             let work = ctx.execute_activity(RunSteps::write_prompt, at, options::forge(scope));
             Self::step(Step::Prompt, work).await?;

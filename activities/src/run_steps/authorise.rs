@@ -2,6 +2,7 @@
 
 use domain::run::{RunState, Step};
 use forge::{Account, AccountId};
+use store::attempts;
 use workflows::messages::{Authorised, RunRef};
 
 use crate::{
@@ -16,8 +17,8 @@ pub(super) async fn run(platform: &Platform, at: RunRef) -> Result<Authorised, S
     let mut tx = platform.store.begin().await?;
     progress::move_to(platform, &mut tx, at, RunState::Queued, Step::Authorise).await?;
     tx.commit().await.map_err(store::StoreError::from)?;
-    let login = context.run.requested_by_login.clone();
-    let who = Account { login, id: AccountId(context.run.requested_by_id) };
+    let asked = attempts::requester(&mut *platform.store.acquire().await?, at.run, at.attempt).await?;
+    let who = Account { login: asked.login, id: AccountId(asked.id) };
     recorded(platform, at, Step::Authorise, may_write(platform, &context, &who)).await
 }
 

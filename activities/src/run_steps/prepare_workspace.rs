@@ -10,6 +10,7 @@ use store::{
     attempts,
     blobs::BlobKey,
     runs::{self, Facts},
+    steps,
 };
 use workflows::messages::{RunRef, Workspace};
 
@@ -32,6 +33,11 @@ pub(super) async fn run(platform: &Platform, at: RunRef) -> Result<Workspace, St
 }
 
 async fn clone(platform: &Platform, context: &RunContext) -> Result<Cloned, StepError> {
+    // What an earlier try, or the attempt that this one continues, has packed stays: the base is pinned once.
+    let there = earlier(platform, context).await?;
+    if let Some(cloned) = there {
+        return Ok(cloned);
+    }
     let forge = context.forge(platform).await?;
     let git = Git::default();
     let mirror = platform.mirror(&context.repository);
@@ -56,6 +62,17 @@ async fn clone(platform: &Platform, context: &RunContext) -> Result<Cloned, Step
     runs::set_facts(&mut tx, context.at.run, facts).await?;
     tx.commit().await.map_err(store::StoreError::from)?;
     Ok(Cloned { base_sha: base.sha.to_string(), base_branch: base.branch, config, job_secs })
+}
+
+async fn earlier(platform: &Platform, context: &RunContext) -> Result<Option<Cloned>, StepError> {
+    let mut conn = platform.store.acquire().await?;
+    let Some(output) = steps::output(&mut conn, progress::key(context.at, Step::Clone)).await? else { return Ok(None) };
+    let packed = attempts::get(&mut conn, context.at.run, context.at.attempt).await?.workspace_blob;
+    let Some(packed) = packed else { return Ok(None) };
+    if !platform.blobs.exists(&BlobKey::stored(&packed)).await? {
+        return Ok(None);
+    }
+    Ok(serde_json::from_value(output).ok())
 }
 
 struct Base {

@@ -68,6 +68,12 @@ impl Attempt {
     /// The first attempt of every run.
     pub const FIRST: Self = Self(1);
 
+    /// The attempt before this one; none before the first.
+    #[must_use]
+    pub const fn earlier(self) -> Option<Self> {
+        if self.0 > 1 { Some(Self(self.0 - 1)) } else { None }
+    }
+
     /// The attempt after this one.
     #[must_use]
     pub const fn next(self) -> Self {

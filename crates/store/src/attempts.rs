@@ -99,6 +99,33 @@ macro_rules! select_attempts {
     };
 }
 
+/// Who asked for an attempt: the person who asked for the run, unless somebody had it tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requester {
+    /// Login at that time.
+    pub login: String,
+    /// The forge's number of the account.
+    pub id: i64,
+}
+
+/// Who asked for an attempt.
+///
+/// # Errors
+/// The attempt is not there, or the database fails.
+pub async fn requester(conn: &mut PgConnection, run: RunId, attempt: Attempt) -> Result<Requester> {
+    let row = sqlx::query!(
+        "select coalesce(a.requested_by_login, r.requested_by_login) as \"login!\", \
+             coalesce(a.requested_by_id, r.requested_by_id) as \"id!\" \
+         from attempts a join runs r on r.id = a.run_id where a.run_id = $1 and a.attempt = $2",
+        run.as_uuid(),
+        attempt_number(attempt),
+    )
+    .fetch_optional(conn)
+    .await?;
+    let row = row.ok_or_else(|| StoreError::missing("attempt", &format!("{run}/{attempt}")))?;
+    Ok(Requester { login: row.login, id: row.id })
+}
+
 /// Begins an attempt; [`crate::runs::insert`] and [`crate::runs::begin_attempt`] have done so already. False if it is there.
 ///
 /// # Errors

@@ -16,6 +16,7 @@ use store::{
     repositories::Repository,
     repository_events::{self, Seen},
     runs::{self, NewAttempt, NewRunResult, RetryError, Run},
+    steps,
 };
 use workflows::messages;
 
@@ -114,6 +115,9 @@ async fn begin_again(conn: &mut PgConnection, retry: &RetryRun, place: Place<'_>
             return Ok(Outcome::Overtaken);
         }
     };
+    if let Some((from, earlier)) = retry.from.zip(attempt.earlier()) {
+        steps::copy_outputs(conn, retry.run, earlier, attempt, from).await?;
+    }
     let outbox = Outbox { run: retry.run, attempt, place };
     outbox.start(conn, retry.from).await?;
     Ok(Outcome::Done(outbox.done("retry_requested", json!({ "attempt": attempt, "from": retry.from }))))

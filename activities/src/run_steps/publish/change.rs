@@ -18,7 +18,7 @@ use forge::{
     git::{self, FileChange, Git, Identity, Push, Rebase, Rebased},
 };
 use store::{
-    IntentKind,
+    IntentKind, attempts,
     blobs::BlobKey,
     intents::{self, NewIntent},
     model_calls,
@@ -90,7 +90,10 @@ impl Change<'_> {
     }
 
     async fn fetch_result(&self, git: &Git, scratch: &Path, repository: &Path) -> Result<CommitSha, StepError> {
-        let key = BlobKey::result(self.context.at.run, self.context.at.attempt);
+        let at = self.context.at;
+        let handed_back =
+            attempts::get(&mut *self.platform.store.acquire().await?, at.run, at.attempt).await?.result_blob;
+        let key = handed_back.map_or_else(|| BlobKey::result(at.run, at.attempt), |key| BlobKey::stored(&key));
         if !self.platform.blobs.exists(&key).await? {
             return Err(StepError::fatal("result_missing", "The Job reported a change but handed back no commits."));
         }

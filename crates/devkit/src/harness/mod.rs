@@ -7,6 +7,7 @@
 mod hosted;
 mod parts;
 mod wait;
+mod webhook;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -144,6 +145,28 @@ impl Platform {
     /// When the roles are no processes, or the new one does not come up.
     pub async fn kill(&mut self, victim: Victim) -> anyhow::Result<()> {
         self.running.kill(victim).await
+    }
+
+    /// Starts one more gateway on the same database; gives its address.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn add_gateway(&mut self) -> anyhow::Result<String> {
+        let store = self.store().clone();
+        self.running.add_gateway(&store).await
+    }
+
+    /// Sends a webhook to a gateway as GitHub would; gives the answer.
+    ///
+    /// # Errors
+    /// When the answer is anything but 202.
+    pub async fn deliver(
+        &self,
+        gateway: &str,
+        event: &str,
+        body: &serde_json::Value,
+    ) -> anyhow::Result<serde_json::Value> {
+        webhook::send(gateway, event, body).await
     }
 
     /// Kills everything of a Job without a word.

@@ -119,10 +119,7 @@ impl Running {
     }
 
     async fn host_here(&mut self, setting: &Setting<'_>) -> anyhow::Result<()> {
-        let router = router(setting, &self.stop, &mut self.tasks)?;
-        let (gateway_url, serving) = serve(router, &self.stop).await?;
-        self.tasks.push(serving);
-        self.gateway_url = gateway_url;
+        self.gateway_url = self.add_gateway(setting.store).await?;
         self.worker = Some(self.start_worker().await?);
         Ok(())
     }
@@ -142,6 +139,32 @@ impl Running {
         self.gateway_url = hosted.gateway_url();
         self.hosted = Some(hosted);
         Ok(())
+    }
+
+    /// One more gateway on the same database.
+    pub(super) async fn add_gateway(&mut self, store: &Store) -> anyhow::Result<String> {
+        let router = self.router(store)?;
+        let (url, serving) = serve(router, &self.stop).await?;
+        self.tasks.push(serving);
+        Ok(url)
+    }
+
+    fn router(&mut self, store: &Store) -> anyhow::Result<axum::Router> {
+        let engine = engine(&self.again.instance, "gateway")?;
+        let clock = forge::system_clock();
+        let dispatcher = Dispatcher::new(store.clone(), engine, Arc::clone(&clock), TimeDelta::hours(12));
+        self.tasks.push(tokio::spawn(Arc::clone(&dispatcher).sweep_until(self.stop.clone().cancelled_owned())));
+        let secret = webhooks::HookSecret::new(WEBHOOK_SECRET).context("the webhook secret is empty")?;
+        let state = AppState::new(AppParts {
+            store: store.clone(),
+            dispatcher,
+            blobs: Blobs::local(&self.again.folder.join("blobs"))?,
+            webhook_secrets: webhooks::PlatformSecrets { current: secret, previous: None },
+            key: GatewayKey::generate(),
+            buffer_bytes: None,
+            clock,
+        });
+        Ok(gateway::router(state))
     }
 
     pub(super) async fn kill(&mut self, victim: Victim) -> anyhow::Result<()> {
@@ -194,28 +217,6 @@ impl Running {
 pub(super) fn engine(instance: &Instance, role: &str) -> anyhow::Result<Engine> {
     let address = from_environment("CODEX_K8S_TEST_TEMPORAL")?;
     Ok(Engine::new(EngineSettings::at(&address, instance.clone(), role)?))
-}
-
-fn router(
-    setting: &Setting<'_>,
-    stop: &CancellationToken,
-    tasks: &mut Vec<JoinHandle<()>>,
-) -> anyhow::Result<axum::Router> {
-    let engine = engine(setting.instance, "gateway")?;
-    let clock = forge::system_clock();
-    let dispatcher = Dispatcher::new(setting.store.clone(), engine, Arc::clone(&clock), TimeDelta::hours(12));
-    tasks.push(tokio::spawn(Arc::clone(&dispatcher).sweep_until(stop.clone().cancelled_owned())));
-    let secret = webhooks::HookSecret::new(WEBHOOK_SECRET).context("the webhook secret is empty")?;
-    let state = AppState::new(AppParts {
-        store: setting.store.clone(),
-        dispatcher,
-        blobs: Blobs::local(&setting.folder.join("blobs"))?,
-        webhook_secrets: webhooks::PlatformSecrets { current: secret, previous: None },
-        key: GatewayKey::generate(),
-        buffer_bytes: None,
-        clock,
-    });
-    Ok(gateway::router(state))
 }
 
 async fn serve(router: axum::Router, stop: &CancellationToken) -> anyhow::Result<(String, JoinHandle<()>)> {

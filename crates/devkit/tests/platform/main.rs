@@ -5,9 +5,11 @@ mod cancel;
 mod crash;
 mod happy_path;
 mod lost;
+mod ordering;
 mod outcomes;
 mod queue;
 mod refusals;
+mod retry;
 mod settings;
 
 use std::path::PathBuf;
