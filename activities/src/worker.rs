@@ -11,7 +11,7 @@ use temporalio_sdk::{Runtime, Worker, WorkerOptions};
 use workflows::AgentRun;
 
 use crate::{
-    config_refresh, forge_access::ForgeAccess, launcher::JobLauncher, lost_runs, platform::Platform,
+    config_refresh, forge_access::ForgeAccess, launcher::JobLauncher, lost_runs, partitions_ahead, platform::Platform,
     run_steps::RunActivities, settings::WorkerSettings,
 };
 
@@ -123,7 +123,7 @@ pub fn start(client: Client, platform: Arc<Platform>) -> anyhow::Result<Running>
     };
     let thread = std::thread::Builder::new().name("workflows".to_owned()).spawn(run)?;
     let reconciling = tokio::spawn(async move {
-        tokio::join!(config_refresh::keep(&platform), lost_runs::keep(&platform));
+        tokio::join!(config_refresh::keep(&platform), lost_runs::keep(&platform), partitions_ahead::keep(&platform));
     });
     Ok(Running { shut_down, reconciling, thread })
 }
