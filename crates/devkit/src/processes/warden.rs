@@ -37,6 +37,8 @@ impl Warden {
             .arg(format!("--marker={marker}"))
             .arg("--jobs")
             .arg(jobs)
+            // Above all without a model key that the caller may have set.
+            .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
