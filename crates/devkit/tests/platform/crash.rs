@@ -59,7 +59,10 @@ fn turn_of(victim: Victim) -> bool {
     let days = chrono::Utc::now().timestamp() / 86_400;
     let turn = usize::try_from(days).unwrap_or_default() % Victim::ALL.len();
     if Victim::ALL[turn] != victim {
-        println!("skipped: not the turn of {victim:?} today; `cargo dev test --full` kills every role");
+        super::skipped(
+            &format!("the death of {victim:?}"),
+            "not its turn today; `cargo dev test --full` kills every role",
+        );
     }
     Victim::ALL[turn] == victim
 }

@@ -9,6 +9,7 @@ mod ordering;
 mod outcomes;
 mod queue;
 mod refusals;
+mod replay;
 mod retry;
 mod settings;
 
@@ -23,4 +24,11 @@ async fn platform_with(slots: u32) -> anyhow::Result<Platform> {
 
 async fn start(slots: u32, hosting: Hosting) -> anyhow::Result<Platform> {
     Platform::start(Options { program: PathBuf::from(env!("CARGO_BIN_EXE_dev")), slots, hosting }).await
+}
+
+/// Says, past the test runner's capture, that a test did nothing and why.
+fn skipped(test: &str, why: &str) {
+    use std::io::Write as _;
+    // Nobody to tell is no reason to fail.
+    let _ = writeln!(std::io::stderr(), "skipped {test}: {why}");
 }
