@@ -9,10 +9,10 @@ use domain::services_yaml::{FILE_NAME, ServicesYaml};
 use forge::{CommitSha, git::Git};
 use store::{
     repositories::{self, Repository},
-    repository_events,
+    repository_events, slots,
 };
 
-use crate::{failure::StepError, platform::Platform};
+use crate::{failure::StepError, platform::Platform, slot_grants};
 
 /// How often is looked. A changed setting may take this long to count.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -50,11 +50,22 @@ async fn refresh(platform: &Platform, repository: &Repository, sha: &str) -> Res
     git.mirror_fetch(&mirror, &forge.clone_url, Some(&forge.git)).await?;
     let text = git.show_file(&mirror, &commit, FILE_NAME).await?;
     let read = text.map(|bytes| read(&bytes)).transpose();
-    let mut conn = platform.store.acquire().await?;
+    let mut tx = platform.store.begin().await?;
+    let mut woken = Vec::new();
     match read {
-        Ok(config) => repositories::set_config(&mut conn, repository.id, config, sha, None).await?,
-        Err(problem) => repositories::set_config(&mut conn, repository.id, None, sha, Some(&problem)).await?,
+        Ok(config) => {
+            let slots = config.as_ref().and_then(|config| u32::try_from(config["slots"].as_u64()?).ok());
+            repositories::set_config(&mut tx, repository.id, config, sha, None).await?;
+            if let Some(slots) = slots {
+                repositories::set_slots(&mut tx, repository.project, slots).await?;
+                let grants = slots::grant_waiting(&mut tx, repository.project, platform.now()).await?;
+                woken = slot_grants::signal(platform, &mut tx, grants).await?;
+            }
+        }
+        Err(problem) => repositories::set_config(&mut tx, repository.id, None, sha, Some(&problem)).await?,
     }
+    tx.commit().await.map_err(store::StoreError::from)?;
+    slot_grants::deliver(platform, woken);
     Ok(())
 }
 

@@ -14,4 +14,6 @@ pub mod run_steps;
 pub mod run_token;
 pub mod secret_scan;
 pub mod settings;
+pub mod slot_grants;
 pub mod worker;
+pub mod write_intent;

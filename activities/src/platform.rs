@@ -42,6 +42,12 @@ pub struct Places {
     pub scratch: PathBuf,
 }
 
+impl std::fmt::Debug for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Platform").field("places", &self.places).finish_non_exhaustive()
+    }
+}
+
 impl Platform {
     /// Where the mirror of a repository lies; by id, so that it survives renames.
     #[must_use]

@@ -1,19 +1,11 @@
 //! Store the end, release the slot, wake the next: one transaction, so that there is no moment in between.
 
-use domain::{
-    ids::{Attempt, RunId},
-    run::Step,
-    workflow_id,
-};
+use domain::run::Step;
 use serde_json::{Value, json};
-use store::{
-    CommandKind, PgConnection, audit,
-    commands::{self, NewCommand},
-    runs, slots, steps,
-};
+use store::{audit, runs, slots, steps};
 use workflows::messages::Settlement;
 
-use crate::{failure::StepError, platform::Platform, progress};
+use crate::{failure::StepError, platform::Platform, progress, slot_grants};
 
 pub(crate) async fn run(platform: &Platform, settlement: &Settlement) -> Result<(), StepError> {
     let at = settlement.at;
@@ -23,10 +15,8 @@ pub(crate) async fn run(platform: &Platform, settlement: &Settlement) -> Result<
     steps::begin(&mut tx, progress::key(at, Step::Settle), now).await?;
     let finish = runs::End { attempt: at.attempt, outcome: end.outcome, cause: &end.cause, now };
     let first = runs::finish(&mut tx, at.run, finish).await?;
-    let mut woken = Vec::new();
-    for grant in slots::release(&mut tx, at.run, at.attempt, now).await? {
-        woken.push(signal_grant(platform, &mut tx, grant.run, grant.attempt).await?);
-    }
+    let grants = slots::release(&mut tx, at.run, at.attempt, now).await?;
+    let woken = slot_grants::signal(platform, &mut tx, grants).await?;
     steps::done(&mut tx, progress::key(at, Step::Settle), &Value::Null, now).await?;
     if first {
         let event = audit::NewFlowEvent {
@@ -41,28 +31,6 @@ pub(crate) async fn run(platform: &Platform, settlement: &Settlement) -> Result<
         audit::append(&mut tx, event).await?;
     }
     tx.commit().await.map_err(store::StoreError::from)?;
-    for workflow in woken {
-        platform.dispatcher.spawn(workflow);
-    }
+    slot_grants::deliver(platform, woken);
     Ok(())
-}
-
-async fn signal_grant(
-    platform: &Platform,
-    tx: &mut PgConnection,
-    run: RunId,
-    attempt: Attempt,
-) -> Result<String, StepError> {
-    let workflow_id = workflow_id::agent_run(platform.dispatcher.instance(), run, attempt);
-    let command = NewCommand {
-        workflow_id: &workflow_id,
-        kind: CommandKind::Signal,
-        run,
-        attempt,
-        name: Some("slot_granted"),
-        payload: Value::Null,
-        now: platform.now(),
-    };
-    commands::enqueue(tx, command).await?;
-    Ok(workflow_id)
 }

@@ -20,7 +20,6 @@ use forge::{
 use store::{
     IntentKind, attempts,
     blobs::BlobKey,
-    intents::{self, NewIntent},
     model_calls,
     runs::{self, Facts},
 };
@@ -32,6 +31,7 @@ use crate::{
     platform::Platform,
     run_context::{Cloned, RunContext},
     secret_scan::{self, Finding},
+    write_intent::intend,
 };
 
 /// What publishing a change needs.
@@ -172,18 +172,20 @@ impl Change<'_> {
         if there.as_ref() == Some(&head) {
             return Ok(Landed::At(head));
         }
-        let intent = self.intend(IntentKind::Push, &push_key(branch.as_str(), head.as_str())).await?;
+        let intent =
+            intend(self.platform, self.context, IntentKind::Push, &push_key(branch.as_str(), head.as_str())).await?;
         self.platform.forge.pace(self.forge).await?;
         let push = Push { sha: &head, branch, expect: there.as_ref() };
         git.push(repository, &self.forge.clone_url, Some(&self.forge.git), push).await.map_err(lost_race)?;
-        self.intent_done(intent, None).await?;
+        intent.done(None).await?;
         Ok(Landed::At(head))
     }
 
     async fn open_or_update(&self, branch: &BranchName, head: &CommitSha) -> Result<Pull, StepError> {
         let title = forge_text::pull_request_title(&self.context.run.subject_title, self.context.run.subject.number);
         let body = self.body(head).await?;
-        let intent = self.intend(IntentKind::PullRequest, &pull_request_key(branch.as_str())).await?;
+        let intent =
+            intend(self.platform, self.context, IntentKind::PullRequest, &pull_request_key(branch.as_str())).await?;
         let provider = &self.forge.provider;
         let pull = match provider.pull_by_head(&self.forge.repo, branch.as_str()).await? {
             Some(pull) if pull.body == body => pull,
@@ -199,7 +201,7 @@ impl Change<'_> {
                 provider.create_pull(&self.forge.repo, &new).await?
             }
         };
-        self.intent_done(intent, Some(pull.number.get())).await?;
+        intent.done(Some(pull.number.get())).await?;
         Ok(pull)
     }
 
@@ -216,22 +218,6 @@ impl Change<'_> {
             head_sha: head.as_str(),
             model_calls: calls.calls,
         }))
-    }
-
-    async fn intend(&self, kind: IntentKind, key: &str) -> Result<intents::IntentId, StepError> {
-        let intent = NewIntent {
-            repository: self.context.repository.id,
-            run: Some(self.context.at.run),
-            kind,
-            key,
-            now: self.platform.now(),
-        };
-        Ok(intents::store(&mut *self.platform.store.acquire().await?, intent).await?)
-    }
-
-    async fn intent_done(&self, id: intents::IntentId, forge_id: Option<i64>) -> Result<(), StepError> {
-        let mut conn = self.platform.store.acquire().await?;
-        Ok(intents::done(&mut conn, id, forge_id, self.platform.now()).await?)
     }
 }
 

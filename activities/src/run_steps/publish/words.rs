@@ -6,10 +6,7 @@ use domain::{
     run::{Outcome, answer_marker},
 };
 use forge::{CommentSearch, IssueNumber, PullNumber};
-use store::{
-    IntentKind,
-    intents::{self, NewIntent},
-};
+use store::IntentKind;
 use workflows::messages::RunEnd;
 
 use crate::{
@@ -18,6 +15,7 @@ use crate::{
     platform::Platform,
     run_context::{Cloned, RunContext},
     secret_scan,
+    write_intent::intend,
 };
 
 /// Posts a review that neither approves nor refuses. Found again by its marker.
@@ -42,7 +40,7 @@ pub(super) async fn review(
     let intent = intend(platform, context, IntentKind::Review, &marker).await?;
     platform.forge.pace(forge).await?;
     let posted = forge.provider.create_review(&forge.repo, number, &commit, &body).await?;
-    intents::done(&mut *platform.store.acquire().await?, intent, Some(posted.id.get()), platform.now()).await?;
+    intent.done(Some(posted.id.get())).await?;
     Ok(done())
 }
 
@@ -67,7 +65,7 @@ pub(super) async fn answer(
     let intent = intend(platform, context, IntentKind::Comment, &marker).await?;
     platform.forge.pace(forge).await?;
     let posted = forge.provider.create_comment(&forge.repo, number, &body).await?;
-    intents::done(&mut *platform.store.acquire().await?, intent, Some(posted.id.get()), platform.now()).await?;
+    intent.done(Some(posted.id.get())).await?;
     Ok(done())
 }
 
@@ -80,15 +78,4 @@ fn body(context: &RunContext, report: &JobReport, marker: &str) -> Result<String
         Err(error) => return Err(refused(&error.to_string())),
     }
     Ok(forge_text::agent_words(marker, &context.run.agent, words))
-}
-
-async fn intend(
-    platform: &Platform,
-    context: &RunContext,
-    kind: IntentKind,
-    key: &str,
-) -> Result<intents::IntentId, StepError> {
-    let intent =
-        NewIntent { repository: context.repository.id, run: Some(context.at.run), kind, key, now: platform.now() };
-    Ok(intents::store(&mut *platform.store.acquire().await?, intent).await?)
 }

@@ -12,15 +12,19 @@ use domain::{
 };
 use forge::{CommentId, CommentSearch, ForgeError, IssueNumber, NewStatus, StatusState, labels};
 use store::{
-    IntentKind,
-    intents::{self, IntentId, NewIntent},
-    locks, model_calls, pacing,
+    IntentKind, locks, model_calls, pacing,
     runs::{self, Facts},
     steps,
 };
 use workflows::messages::{RunRef, Shown};
 
-use crate::{failure::StepError, forge_access::ForgeRepo, platform::Platform, run_context::RunContext};
+use crate::{
+    failure::StepError,
+    forge_access::ForgeRepo,
+    platform::Platform,
+    run_context::RunContext,
+    write_intent::{Intended, intend},
+};
 
 /// Seconds until the next change is worth an edit, and when the credential's hour is nearly spent.
 const PAUSE_SECS: u64 = 5;
@@ -78,13 +82,13 @@ impl Show<'_> {
             let intent = self.intend_label(old, false).await?;
             self.platform.forge.pace(self.forge).await?;
             provider.remove_label(&self.forge.repo, self.number(), old.as_str()).await?;
-            self.done(intent, None).await?;
+            intent.done(None).await?;
         }
         if plan.add {
             let intent = self.intend_label(wanted, true).await?;
             self.platform.forge.pace(self.forge).await?;
             provider.add_label(&self.forge.repo, self.number(), wanted.as_str(), labels::style(wanted)).await?;
-            self.done(intent, None).await?;
+            intent.done(None).await?;
         }
         Ok(())
     }
@@ -120,7 +124,7 @@ impl Show<'_> {
                 let intent = self.intend(IntentKind::Comment, &marker).await?;
                 self.platform.forge.pace(self.forge).await?;
                 let comment = self.forge.provider.create_comment(&self.forge.repo, self.number(), body).await?;
-                self.done(intent, Some(comment.id.get())).await?;
+                intent.done(Some(comment.id.get())).await?;
                 comment.id
             }
         };
@@ -151,7 +155,7 @@ impl Show<'_> {
         self.platform.forge.pace(self.forge).await?;
         let status = NewStatus { state, context: STATUS_CONTEXT, description: &description, target_url: None };
         self.forge.provider.set_status(&self.forge.repo, &sha, &status).await?;
-        self.done(intent, None).await
+        intent.done(None).await
     }
 
     async fn body(&self) -> Result<String, StepError> {
@@ -189,23 +193,11 @@ impl Show<'_> {
         Ok(if left < SPARING_BELOW { SPARING_PAUSE_SECS } else { PAUSE_SECS })
     }
 
-    async fn intend_label(&self, label: StateLabel, added: bool) -> Result<IntentId, StepError> {
+    async fn intend_label(&self, label: StateLabel, added: bool) -> Result<Intended<'_>, StepError> {
         self.intend(IntentKind::Label, &label_key(self.context.run.subject.number, label.as_str(), added)).await
     }
 
-    async fn intend(&self, kind: IntentKind, key: &str) -> Result<IntentId, StepError> {
-        let intent = NewIntent {
-            repository: self.context.repository.id,
-            run: Some(self.context.at.run),
-            kind,
-            key,
-            now: self.platform.now(),
-        };
-        Ok(intents::store(&mut *self.platform.store.acquire().await?, intent).await?)
-    }
-
-    async fn done(&self, id: IntentId, forge_id: Option<i64>) -> Result<(), StepError> {
-        let mut conn = self.platform.store.acquire().await?;
-        Ok(intents::done(&mut conn, id, forge_id, self.platform.now()).await?)
+    async fn intend(&self, kind: IntentKind, key: &str) -> Result<Intended<'_>, StepError> {
+        intend(self.platform, self.context, kind, key).await
     }
 }

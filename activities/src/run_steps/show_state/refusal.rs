@@ -5,13 +5,13 @@ use chrono::TimeDelta;
 use domain::{forge_text, run::comment_marker};
 use forge::{CommentSearch, IssueNumber};
 use store::{
-    IntentKind,
-    intents::{self, NewIntent},
-    locks,
+    IntentKind, locks,
     refusals::{self, Refusal},
 };
 
-use crate::{failure::StepError, forge_access::ForgeRepo, platform::Platform, run_context::RunContext};
+use crate::{
+    failure::StepError, forge_access::ForgeRepo, platform::Platform, run_context::RunContext, write_intent::intend,
+};
 
 /// Comments of this kind that a repository gets within an hour.
 const COMMENTS_AN_HOUR: u32 = 5;
@@ -44,16 +44,8 @@ async fn say(platform: &Platform, context: &RunContext, forge: &ForgeRepo) -> Re
     }
     let cause = context.run.cause.as_deref().unwrap_or_default();
     let body = forge_text::refusal_comment(&marker, &context.run.requested_by_login, cause);
-    let new = NewIntent {
-        repository: context.repository.id,
-        run: Some(context.at.run),
-        kind: IntentKind::Comment,
-        key: &marker,
-        now: platform.now(),
-    };
-    let intent = intents::store(&mut *platform.store.acquire().await?, new).await?;
+    let intent = intend(platform, context, IntentKind::Comment, &marker).await?;
     platform.forge.pace(forge).await?;
     let posted = forge.provider.create_comment(&forge.repo, number, &body).await?;
-    intents::done(&mut *platform.store.acquire().await?, intent, Some(posted.id.get()), platform.now()).await?;
-    Ok(())
+    intent.done(Some(posted.id.get())).await
 }
