@@ -34,7 +34,7 @@ impl World {
 
 async fn race(platform: &Platform, gateways: [&str; 2], world: &World, number: u64) -> anyhow::Result<()> {
     let (labeled, cancel) = (world.labeled(number), world.cancel_command(number));
-    let turn = usize::from(number % 2 == 0);
+    let turn = usize::from(number.is_multiple_of(2));
     let label = platform.deliver(gateways[turn], "issues", &labeled);
     let cancel = async {
         tokio::time::sleep(std::time::Duration::from_millis(number % 3)).await;
