@@ -136,6 +136,8 @@ impl Postgres {
             for off in ["fsync=off", "synchronous_commit=off", "full_page_writes=off"] {
                 settings.push(off.to_owned());
             }
+            // Dropping a database waits for every session, also for one whose client was stopped while it signed in.
+            settings.push("authentication_timeout=2s".to_owned());
         }
         settings
     }
@@ -152,6 +154,8 @@ impl Postgres {
             .arg(&fresh)
             .arg(format!("--username={SUPERUSER}"))
             .args(["--auth=scram-sha-256", "--encoding=UTF8", "--no-locale"])
+            // Stretching guards weak passwords. Ours is 24 random bytes, and clients of debug builds are slow at it.
+            .args(["--set", "scram_iterations=1"])
             .arg("--pwfile")
             .arg(self.home.join("password"))
             .current_dir(&self.home)
