@@ -96,7 +96,9 @@ impl Pattern {
     }
 
     fn regex(&self) -> Option<&Regex> {
-        self.compiled.get_or_init(|| RegexBuilder::new(&self.text).size_limit(REGEX_BYTES).build().ok()).as_ref()
+        self.compiled
+            .get_or_init(|| RegexBuilder::new(&with_braces_escaped(&self.text)).size_limit(REGEX_BYTES).build().ok())
+            .as_ref()
     }
 
     fn is_match(&self, text: &str) -> bool {
@@ -205,6 +207,46 @@ impl Rule {
     }
 }
 
+/// The rules are written for an engine that takes a `{` which begins no repetition for itself; ours wants it escaped.
+fn with_braces_escaped(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len() + 8);
+    let mut in_class = false;
+    let mut rest = pattern.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' => {
+                out.push(c);
+                let Some(escaped) = rest.next() else { break };
+                out.push(escaped);
+                // `\x{…}` and `\p{…}` own their braces.
+                if matches!(escaped, 'x' | 'p' | 'P') && rest.as_str().starts_with('{') {
+                    out.extend(rest.by_ref().take_while(|inner| *inner != '}'));
+                    out.push('}');
+                }
+            }
+            '[' if !in_class => {
+                in_class = true;
+                out.push(c);
+            }
+            ']' if in_class => {
+                in_class = false;
+                out.push(c);
+            }
+            '{' if !in_class && !is_repetition(rest.as_str()) => out.push_str("\\{"),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// Whether this is how a repetition goes on after its `{`: `3}`, `3,}`, `3,5}`.
+fn is_repetition(rest: &str) -> bool {
+    let Some((counts, _)) = rest.split_once('}') else { return false };
+    let (least, most) = counts.split_once(',').unwrap_or((counts, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    !least.is_empty() && digits(least) && digits(most)
+}
+
 /// Shannon entropy in bits a character.
 fn entropy(text: &str) -> f64 {
     let mut counts: HashMap<char, f64> = HashMap::new();
@@ -213,4 +255,22 @@ fn entropy(text: &str) -> f64 {
     }
     let total: f64 = counts.values().sum();
     counts.values().map(|count| -(count / total) * (count / total).log2()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_braces_that_repeat_nothing_are_escaped() {
+        for (pattern, expected) in [
+            (r"a{3}b{1,}c{2,5}", r"a{3}b{1,}c{2,5}"),
+            (r"^\$(?:\d+|{\d+})$", r"^\$(?:\d+|\{\d+})$"),
+            (r"{{[^}]+}}", r"\{\{[^}]+}}"),
+            (r"[{}]\{\x{41}\p{L}", r"[{}]\{\x{41}\p{L}"),
+        ] {
+            assert_eq!(with_braces_escaped(pattern), expected);
+        }
+        assert!(Regex::new(&with_braces_escaped(r"import[ \t]+{[ \t\w,]+}")).unwrap().is_match("import {a, b}"));
+    }
 }
