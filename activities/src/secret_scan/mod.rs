@@ -60,6 +60,17 @@ pub fn scan_text(name: &str, text: &str) -> Result<Vec<Finding>, RulesError> {
     scan_diff(&format!("+++ b/{name}\n@@ -0,0 +1 @@\n{added}"))
 }
 
+/// Scans away from the threads of the runtime: a large change takes seconds, and heartbeats must go on meanwhile.
+///
+/// # Errors
+/// Those of scanning.
+pub async fn aside<F>(scan: F) -> Result<Vec<Finding>, RulesError>
+where
+    F: FnOnce() -> Result<Vec<Finding>, RulesError> + Send + 'static,
+{
+    tokio::task::spawn_blocking(scan).await.unwrap_or_else(|error| Err(RulesError(error.to_string())))
+}
+
 /// Where in which file a line of a diff is.
 #[derive(Default)]
 struct Place {

@@ -30,7 +30,7 @@ impl TestDatabase {
     ///
     /// # Panics
     /// There is no Postgres to make it on. A test can't go on without.
-    #[allow(clippy::expect_used, clippy::panic, reason = "a test without its database fails with a sentence")]
+    #[expect(clippy::expect_used, clippy::panic, reason = "a test without its database fails with a sentence")]
     pub async fn create() -> Self {
         let server_url = env::var(URL_VARIABLE)
             .unwrap_or_else(|_| panic!("{URL_VARIABLE} is not set: run it through \"cargo dev test\""));

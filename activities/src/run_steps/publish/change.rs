@@ -134,9 +134,13 @@ impl Change<'_> {
             let words: Vec<String> = violations.iter().map(ToString::to_string).collect();
             return refused(format!("The change is not published: {}.", words.join("; ")));
         }
-        let mut findings = secret_scan::scan_diff(&diff.text)?;
-        let answer = self.report.last_message.as_deref().unwrap_or_default();
-        findings.extend(secret_scan::scan_text("the agent's last message", answer)?);
+        let answer = self.report.last_message.clone().unwrap_or_default();
+        let findings = secret_scan::aside(move || {
+            let mut findings = secret_scan::scan_diff(&diff.text)?;
+            findings.extend(secret_scan::scan_text("the agent's last message", &answer)?);
+            Ok(findings)
+        })
+        .await?;
         if findings.is_empty() { Ok(None) } else { refused(told(&findings)) }
     }
 

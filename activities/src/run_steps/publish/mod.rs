@@ -31,7 +31,8 @@ async fn publish(platform: &Platform, context: &RunContext) -> Result<RunEnd, St
                 .publish()
                 .await
         }
-        AgentRole::Review => words::review(platform, context, &forge, &cloned, &report).await,
-        AgentRole::Answer => words::answer(platform, context, &forge, &report).await,
+        role @ (AgentRole::Review | AgentRole::Answer) => {
+            words::Words { platform, context, cloned: &cloned, report: &report, forge: &forge }.publish(role).await
+        }
     }
 }

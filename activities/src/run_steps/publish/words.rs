@@ -1,6 +1,7 @@
-//! An agent's words become a review or an answer.
+//! An agent's words become a review or an answer, found again by a marker.
 
 use domain::{
+    agents::AgentRole,
     forge_text,
     job::JobReport,
     run::{Outcome, answer_marker},
@@ -18,64 +19,62 @@ use crate::{
     write_intent::intend,
 };
 
-/// Posts a review that neither approves nor refuses. Found again by its marker.
-pub(super) async fn review(
-    platform: &Platform,
-    context: &RunContext,
-    forge: &ForgeRepo,
-    cloned: &Cloned,
-    report: &JobReport,
-) -> Result<RunEnd, StepError> {
-    let marker = answer_marker(context.at.run);
-    let body = match body(context, report, &marker) {
-        Ok(body) => body,
-        Err(end) => return Ok(end),
-    };
-    let number = PullNumber(context.run.subject.number);
-    let done = || RunEnd { outcome: Outcome::ReviewPosted, cause: "The review is posted.".to_owned() };
-    if forge.provider.find_review(&forge.repo, number, &marker).await?.is_some() {
-        return Ok(done());
-    }
-    let commit = cloned.base_sha.parse().map_err(|_| StepError::fatal("store_corrupt", "the base is no commit"))?;
-    let intent = intend(platform, context, IntentKind::Review, &marker).await?;
-    platform.forge.pace(forge).await?;
-    let posted = forge.provider.create_review(&forge.repo, number, &commit, &body).await?;
-    intent.done(Some(posted.id.get())).await?;
-    Ok(done())
+/// What posting words needs.
+pub(super) struct Words<'a> {
+    pub(super) platform: &'a Platform,
+    pub(super) context: &'a RunContext,
+    pub(super) cloned: &'a Cloned,
+    pub(super) report: &'a JobReport,
+    pub(super) forge: &'a ForgeRepo,
 }
 
-/// Posts an answer as a comment. Found again by its marker.
-pub(super) async fn answer(
-    platform: &Platform,
-    context: &RunContext,
-    forge: &ForgeRepo,
-    report: &JobReport,
-) -> Result<RunEnd, StepError> {
-    let marker = answer_marker(context.at.run);
-    let body = match body(context, report, &marker) {
-        Ok(body) => body,
-        Err(end) => return Ok(end),
-    };
-    let number = IssueNumber(context.run.subject.number);
-    let done = || RunEnd { outcome: Outcome::AnswerPosted, cause: "The answer is posted.".to_owned() };
-    let search = CommentSearch { marker: &marker, since: Some(context.run.created_at), author_is_me: true };
-    if forge.provider.find_comment(&forge.repo, number, search).await?.is_some() {
-        return Ok(done());
+impl Words<'_> {
+    pub(super) async fn publish(&self, role: AgentRole) -> Result<RunEnd, StepError> {
+        let words = self.report.last_message.clone().unwrap_or_default();
+        let scanned = words.clone();
+        let findings = secret_scan::aside(move || secret_scan::scan_text("the agent's words", &scanned)).await?;
+        if !findings.is_empty() {
+            let cause = "The agent's words are not posted because they seem to hold a secret.".to_owned();
+            return Ok(RunEnd { outcome: Outcome::Refused, cause });
+        }
+        let marker = answer_marker(self.context.at.run);
+        let body = forge_text::agent_words(&marker, &self.context.run.agent, &words);
+        let (outcome, cause) = if role == AgentRole::Review {
+            self.review(&marker, &body).await?;
+            (Outcome::ReviewPosted, "The review is posted.")
+        } else {
+            self.answer(&marker, &body).await?;
+            (Outcome::AnswerPosted, "The answer is posted.")
+        };
+        Ok(RunEnd { outcome, cause: cause.to_owned() })
     }
-    let intent = intend(platform, context, IntentKind::Comment, &marker).await?;
-    platform.forge.pace(forge).await?;
-    let posted = forge.provider.create_comment(&forge.repo, number, &body).await?;
-    intent.done(Some(posted.id.get())).await?;
-    Ok(done())
-}
 
-fn body(context: &RunContext, report: &JobReport, marker: &str) -> Result<String, RunEnd> {
-    let words = report.last_message.as_deref().unwrap_or_default();
-    let refused = |cause: &str| RunEnd { outcome: Outcome::Refused, cause: cause.to_owned() };
-    match secret_scan::scan_text("the agent's words", words) {
-        Ok(findings) if findings.is_empty() => {}
-        Ok(_) => return Err(refused("The agent's words are not posted because they seem to hold a secret.")),
-        Err(error) => return Err(refused(&error.to_string())),
+    /// Posts a review that neither approves nor refuses.
+    async fn review(&self, marker: &str, body: &str) -> Result<(), StepError> {
+        let number = PullNumber(self.context.run.subject.number);
+        let (provider, repo) = (&self.forge.provider, &self.forge.repo);
+        if provider.find_review(repo, number, marker).await?.is_some() {
+            return Ok(());
+        }
+        let base = &self.cloned.base_sha;
+        let commit = base.parse().map_err(|_| StepError::fatal("store_corrupt", "the base is no commit"))?;
+        let intent = intend(self.platform, self.context, IntentKind::Review, marker).await?;
+        self.platform.forge.pace(self.forge).await?;
+        let posted = provider.create_review(repo, number, &commit, body).await?;
+        intent.done(Some(posted.id.get())).await
     }
-    Ok(forge_text::agent_words(marker, &context.run.agent, words))
+
+    /// Posts an answer as a comment.
+    async fn answer(&self, marker: &str, body: &str) -> Result<(), StepError> {
+        let number = IssueNumber(self.context.run.subject.number);
+        let (provider, repo) = (&self.forge.provider, &self.forge.repo);
+        let search = CommentSearch { marker, since: Some(self.context.run.created_at), author_is_me: true };
+        if provider.find_comment(repo, number, search).await?.is_some() {
+            return Ok(());
+        }
+        let intent = intend(self.platform, self.context, IntentKind::Comment, marker).await?;
+        self.platform.forge.pace(self.forge).await?;
+        let posted = provider.create_comment(repo, number, body).await?;
+        intent.done(Some(posted.id.get())).await
+    }
 }

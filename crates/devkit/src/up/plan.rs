@@ -131,7 +131,7 @@ impl Plan<'_> {
 
     /// Folders that must be there before anything starts.
     pub(super) fn folders(&self) -> Vec<PathBuf> {
-        ["temporal", "forge", "blobs", "mirrors", "jobs", "ready", "secrets", "scratch"]
+        ["temporal", "forge", "blobs", "mirrors", "jobs", "ready", "secrets"]
             .into_iter()
             .map(|name| self.data(name))
             .collect()
@@ -187,7 +187,6 @@ impl Plan<'_> {
                 list.text("DATABASE_URL", database_url);
                 list.text("WEBHOOK_SECRET", &self.keys.webhook_secret);
                 list.path("GATEWAY_KEY_FILE", self.keys.gateway_key_file.clone());
-                list.text("SEALING_PUBLIC_KEY", &self.keys.sealing_public_key);
                 list.path("BLOB_DIR", self.data("blobs"));
             }
             Role::Worker => {
@@ -196,7 +195,6 @@ impl Plan<'_> {
                 list.path("RUN_TOKEN_KEY_FILE", self.keys.run_token_key_file.clone());
                 list.path("BLOB_DIR", self.data("blobs"));
                 list.path("MIRROR_DIR", self.data("mirrors"));
-                list.path("SCRATCH_DIR", self.data("scratch"));
                 list.path("JOBS_DIR", self.data("jobs"));
                 list.path("CODEX_K8S_CODEX", self.tools.codex.clone());
             }
