@@ -1,10 +1,7 @@
 //! `POST /webhooks/github`: from the raw bytes to a row of the ledger, and to a run if one starts.
 
 mod body;
-mod effects;
 mod headers;
-mod look_up;
-mod record;
 mod secrets;
 mod signature;
 
@@ -18,16 +15,14 @@ use domain::{
     triggers::VerdictKind,
 };
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
+use ingest::{Arrival, record};
 use serde::Serialize;
 
+use self::headers::{WebhookHeaders, wrong_signature};
 pub use self::{
     body::{BodyBudget, BufferedBody, DEFAULT_BUFFER_BYTES, MAX_BODY_BYTES},
     secrets::PlatformSecrets,
     signature::{HookSecret, Signature},
-};
-use self::{
-    headers::{WebhookHeaders, wrong_signature},
-    record::{Arrival, record},
 };
 use crate::{app::AppState, problem::Problem, requests::note};
 
@@ -77,7 +72,7 @@ async fn accept(state: &AppState, headers: &HeaderMap, body: axum::body::Body) -
         body: &body.bytes,
         received_at,
     };
-    let recorded = record(state, &arrival).await?;
+    let recorded = record(state.store(), state.instance(), &arrival).await?;
     note("delivery", recorded.delivery);
     note("verdict", recorded.verdict);
     if let Some(run) = recorded.run {

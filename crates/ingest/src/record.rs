@@ -4,52 +4,63 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use domain::{
     event::Event,
-    ids::{DeliveryId, RepositoryId, RunId},
+    ids::{DeliveryId, Instance, RepositoryId, RunId},
     triggers::{self, Effect, Verdict, VerdictKind},
 };
 use store::{
-    PgConnection, Result, StoreError,
+    PgConnection, Result, Store, StoreError,
     audit::{self, NewFlowEvent},
     deliveries::{self, Inserted, NewDelivery},
     locks,
     repositories::{self, Repository},
 };
 
-use super::{
+use crate::{
     effects::{self, Done, Outcome, Place},
     look_up::{LookedUp, look_up},
 };
-use crate::app::AppState;
 
 /// How often an event is judged anew because somebody else was first. The lock on its subject makes even one rare.
 const JUDGEMENTS: usize = 3;
 
-/// A webhook with a good signature.
+/// An event that is known to be the forge's own.
 #[derive(Debug)]
-pub(super) struct Arrival<'a> {
-    pub(super) hook_key: i64,
-    pub(super) guid: &'a str,
+pub struct Arrival<'a> {
+    /// The hook's id; 0 if the sender named none.
+    pub hook_key: i64,
+    /// What the forge calls the delivery.
+    pub guid: &'a str,
     /// The one repository that its hook may speak for; none if for many.
-    pub(super) spoken_for: Option<RepositoryId>,
-    pub(super) event: &'a Event,
-    pub(super) body: &'a Bytes,
-    pub(super) received_at: DateTime<Utc>,
+    pub spoken_for: Option<RepositoryId>,
+    /// What happened.
+    pub event: &'a Event,
+    /// The event as it came.
+    pub body: &'a Bytes,
+    /// When it came.
+    pub received_at: DateTime<Utc>,
 }
 
 /// What the ledger says about a delivery.
 #[derive(Debug)]
-pub(super) struct Recorded {
-    pub(super) delivery: DeliveryId,
-    pub(super) verdict: VerdictKind,
-    pub(super) reason: String,
-    pub(super) run: Option<RunId>,
+pub struct Recorded {
+    /// The row of the ledger.
+    pub delivery: DeliveryId,
+    /// What was decided.
+    pub verdict: VerdictKind,
+    /// Why, as a sentence.
+    pub reason: String,
+    /// The run it started, told or found.
+    pub run: Option<RunId>,
     /// The workflow that has commands to be delivered now.
-    pub(super) workflow_id: Option<String>,
+    pub workflow_id: Option<String>,
 }
 
-/// Stores and judges a webhook. One that is stored already keeps its verdict and has no second effect.
-pub(super) async fn record(state: &AppState, arrival: &Arrival<'_>) -> Result<Recorded> {
-    let mut tx = state.store().begin().await?;
+/// Stores and judges an event. One that is stored already keeps its verdict and has no second effect.
+///
+/// # Errors
+/// When the database is away, or two events were in each other's way.
+pub async fn record(store: &Store, instance: &Instance, arrival: &Arrival<'_>) -> Result<Recorded> {
+    let mut tx = store.begin().await?;
     let repository = repository(&mut tx, arrival).await?;
     if let (Some(repository), Some(subject)) = (&repository, arrival.event.subject()) {
         locks::subject(&mut tx, repository.forge_repo_id, subject.number).await?;
@@ -69,7 +80,7 @@ pub(super) async fn record(state: &AppState, arrival: &Arrival<'_>) -> Result<Re
     };
     deliveries::store_payload(&mut tx, delivery, arrival.received_at, arrival.body).await?;
     let place = Place {
-        instance: state.instance(),
+        instance,
         repository: repository.as_ref(),
         subject: arrival.event.subject(),
         active: None,

@@ -17,13 +17,13 @@ use store::{
 
 /// The facts about an event, and the rows behind them that its effect may need.
 #[derive(Debug, Default)]
-pub(super) struct LookedUp {
-    pub(super) facts: Facts,
-    pub(super) active: Option<Run>,
+pub(crate) struct LookedUp {
+    pub(crate) facts: Facts,
+    pub(crate) active: Option<Run>,
 }
 
 /// Reads what matters about the event in this repository.
-pub(super) async fn look_up(
+pub(crate) async fn look_up(
     conn: &mut PgConnection,
     event: &Event,
     repository: Option<&Repository>,

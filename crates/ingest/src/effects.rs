@@ -25,18 +25,18 @@ const UNHEARD_LIMIT: TimeDelta = TimeDelta::hours(24);
 
 /// Where and when an effect takes place.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place<'a> {
-    pub(super) instance: &'a Instance,
-    pub(super) repository: Option<&'a Repository>,
-    pub(super) subject: Option<Subject>,
-    pub(super) active: Option<&'a Run>,
-    pub(super) delivery: DeliveryId,
-    pub(super) now: DateTime<Utc>,
+pub(crate) struct Place<'a> {
+    pub(crate) instance: &'a Instance,
+    pub(crate) repository: Option<&'a Repository>,
+    pub(crate) subject: Option<Subject>,
+    pub(crate) active: Option<&'a Run>,
+    pub(crate) delivery: DeliveryId,
+    pub(crate) now: DateTime<Utc>,
 }
 
 /// What came of it.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// It is done.
     Done(Done),
     /// Somebody else was first: what was looked up no longer holds.
@@ -45,16 +45,16 @@ pub(super) enum Outcome {
 
 /// An effect that took place.
 #[derive(Debug, Default)]
-pub(super) struct Done {
+pub(crate) struct Done {
     /// The run it is about.
-    pub(super) run: Option<RunId>,
+    pub(crate) run: Option<RunId>,
     /// The workflow that now has commands to be delivered.
-    pub(super) workflow_id: Option<String>,
+    pub(crate) workflow_id: Option<String>,
     /// A word and the particulars for the audit; none if nothing happened.
-    pub(super) audit: Option<(&'static str, Value)>,
+    pub(crate) audit: Option<(&'static str, Value)>,
 }
 
-pub(super) async fn apply(conn: &mut PgConnection, effect: &Effect, place: Place<'_>) -> Result<Outcome> {
+pub(crate) async fn apply(conn: &mut PgConnection, effect: &Effect, place: Place<'_>) -> Result<Outcome> {
     let Some(repository) = place.repository else { return Ok(Outcome::Done(Done::default())) };
     match effect {
         Effect::None => Ok(Outcome::Done(Done::default())),

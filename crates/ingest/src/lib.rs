@@ -1,0 +1,10 @@
+//! Judges an event and records it with everything that follows, in one transaction.
+//!
+//! How an event came here does not matter: the gateway records what a webhook brought, the worker what it went and found.
+//! Whoever records knows that the event is the forge's own; nothing in here asks again.
+
+mod effects;
+mod look_up;
+mod record;
+
+pub use self::record::{Arrival, Recorded, record};
