@@ -6,7 +6,7 @@ use domain::ids::CredentialId;
 use forge::{Clock, ForgeRepoId, RepoRef, RepositoryProvider, Secret, git::GitAuth, github::GitHub, seal::OpeningKeys};
 use store::{
     Store,
-    pacing::{self, Taken},
+    pacing::{self, Taken, Urgency},
     repositories::Repository,
 };
 use tokio::sync::Mutex;
@@ -95,10 +95,18 @@ impl ForgeAccess {
     /// # Errors
     /// [`StepError::NotBefore`] when the wait is long enough to be worth showing.
     pub async fn pace(&self, to: &ForgeRepo) -> Result<(), StepError> {
+        self.pace_for(to, Urgency::Ordinary).await
+    }
+
+    /// The same for a write that may be more than ordinary.
+    ///
+    /// # Errors
+    /// See [`Self::pace`].
+    pub async fn pace_for(&self, to: &ForgeRepo, urgency: Urgency) -> Result<(), StepError> {
         loop {
             let now = (self.clock)();
             let mut tx = self.store.begin().await?;
-            let taken = pacing::take(&mut tx, to.credential, now).await?;
+            let taken = pacing::take(&mut tx, to.credential, urgency, now).await?;
             tx.commit().await.map_err(store::StoreError::from)?;
             let at = match taken {
                 Taken::Now => return Ok(()),
@@ -108,7 +116,10 @@ impl ForgeAccess {
             if wait > SLEPT_WAIT {
                 return Err(StepError::NotBefore {
                     at,
-                    message: format!("our own limit of writes to the forge: until {at}"),
+                    message: format!(
+                        "Our own limit of writes to the forge is reached until {}.",
+                        at.format("%Y-%m-%d %H:%M:%S UTC")
+                    ),
                 });
             }
             tokio::time::sleep(wait.max(Duration::from_millis(20))).await;

@@ -83,5 +83,6 @@ async fn settle(platform: &Platform, run: &Run, cause: String) -> Result<(), Ste
     let end = RunEnd { outcome: Outcome::Lost, cause };
     run_steps::settle::run(platform, &Settlement { at, end }).await?;
     run_steps::show_state::run(platform, at).await?;
+    run_steps::archive_logs::run(platform, at).await?;
     run_steps::archive_history::run(platform, at).await
 }

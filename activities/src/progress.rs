@@ -8,7 +8,7 @@ use store::{
 };
 use workflows::messages::RunRef;
 
-use crate::{failure::StepError, platform::Platform};
+use crate::{failure::StepError, platform::Platform, run_steps::show_state::show_wait};
 
 /// Tells the row that a step has begun, in a transaction of its own.
 ///
@@ -61,6 +61,11 @@ where
             steps::done(&mut conn, key, &output, platform.now()).await?;
         }
         Err(StepError::Cancelled) => {}
+        Err(StepError::NotBefore { at: until, message }) => {
+            steps::waits(&mut conn, key, message, *until).await?;
+            drop(conn);
+            show_wait(platform, at).await;
+        }
         Err(error) => steps::failed(&mut conn, key, &error.to_string(), platform.now()).await?,
     }
     done

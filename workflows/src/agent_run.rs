@@ -72,6 +72,7 @@ impl AgentRun {
         let at = Self::at(ctx);
         // The last look of the forge must be the final one; a failure here leaves the stored truth as it is.
         let _ = ctx.execute_activity(RunSteps::show_state, at, options::forge(&detached)).await;
+        let _ = ctx.execute_activity(RunSteps::archive_logs, at, options::bulky(&detached)).await;
         let _ = ctx.execute_activity(RunSteps::archive_history, at, options::quick(&detached)).await;
         Ok(end)
     }

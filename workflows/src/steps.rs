@@ -91,6 +91,12 @@ impl RunSteps {
         unimplemented!()
     }
 
+    /// Move the output of the Job from rows into the object store.
+    #[activity(name = "archive_logs")]
+    pub fn archive_logs(_: RunRef) -> Result<(), ActivityError> {
+        unimplemented!()
+    }
+
     /// Keep the engine's history beyond its retention.
     #[activity(name = "archive_history")]
     pub fn archive_history(_: RunRef) -> Result<(), ActivityError> {
@@ -101,7 +107,7 @@ impl RunSteps {
 /// The markers that implementations name.
 pub mod defs {
     pub use super::run_steps::{
-        ArchiveHistory, Authorise, AuthoriseCancel, ClaimSlot, Collect, FindJob, LaunchJob, PrepareWorkspace, Publish,
-        Settle, ShowState, StopJob, WatchJob, WritePrompt,
+        ArchiveHistory, ArchiveLogs, Authorise, AuthoriseCancel, ClaimSlot, Collect, FindJob, LaunchJob,
+        PrepareWorkspace, Publish, Settle, ShowState, StopJob, WatchJob, WritePrompt,
     };
 }

@@ -2,6 +2,7 @@
 #![expect(missing_docs, reason = "the macros of the SDK generate items without documentation")]
 
 pub(crate) mod archive_history;
+pub(crate) mod archive_logs;
 mod authorise;
 mod authorise_cancel;
 mod claim_slot;
@@ -109,6 +110,11 @@ impl RunActivities {
     #[activity(definition = workflows::steps::defs::Settle)]
     pub async fn settle(self: Arc<Self>, ctx: ActivityContext, settlement: Settlement) -> Result<(), ActivityError> {
         beating(&ctx, OnCancel::Finish, settle::run(&self.platform, &settlement)).await
+    }
+
+    #[activity(definition = workflows::steps::defs::ArchiveLogs)]
+    pub async fn archive_logs(self: Arc<Self>, ctx: ActivityContext, at: RunRef) -> Result<(), ActivityError> {
+        beating(&ctx, OnCancel::Finish, archive_logs::run(&self.platform, at)).await
     }
 
     #[activity(definition = workflows::steps::defs::ArchiveHistory)]

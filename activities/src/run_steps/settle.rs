@@ -1,6 +1,8 @@
 //! Store the end, release the slot, wake the next: one transaction, so that there is no moment in between.
+//!
+//! A retry that is refused at its very beginning changes nothing about the run: it keeps the end that it had.
 
-use domain::run::Step;
+use domain::run::{Outcome, Step};
 use serde_json::{Value, json};
 use store::{audit, runs, slots, steps};
 use workflows::messages::Settlement;
@@ -14,7 +16,10 @@ pub(crate) async fn run(platform: &Platform, settlement: &Settlement) -> Result<
     let mut tx = platform.store.begin().await?;
     steps::begin(&mut tx, progress::key(at, Step::Settle), now).await?;
     let finish = runs::End { attempt: at.attempt, outcome: end.outcome, cause: &end.cause, now };
-    let first = runs::finish(&mut tx, at.run, finish).await?;
+    let refused_at_once =
+        end.outcome == Outcome::Refused && runs::get(&mut tx, at.run).await?.step == Some(Step::Authorise);
+    let withdrawn = refused_at_once && runs::withdraw(&mut tx, at.run, finish).await?;
+    let first = withdrawn || runs::finish(&mut tx, at.run, finish).await?;
     let grants = slots::release(&mut tx, at.run, at.attempt, now).await?;
     let woken = slot_grants::signal(platform, &mut tx, grants).await?;
     steps::done(&mut tx, progress::key(at, Step::Settle), &Value::Null, now).await?;
@@ -25,7 +30,7 @@ pub(crate) async fn run(platform: &Platform, settlement: &Settlement) -> Result<
             repository: None,
             delivery: None,
             actor: "worker",
-            kind: "run_finished",
+            kind: if withdrawn { "retry_refused" } else { "run_finished" },
             detail: json!({ "attempt": at.attempt, "outcome": end.outcome, "cause": end.cause }),
         };
         audit::append(&mut tx, event).await?;

@@ -153,6 +153,12 @@ pub fn answer_marker(run: crate::ids::RunId) -> String {
     format!("{MARKER_PREFIX}answer:{run} -->")
 }
 
+/// The hidden marker of the comment that tells somebody that their retry was refused.
+#[must_use]
+pub fn refusal_marker(run: crate::ids::RunId, attempt: crate::ids::Attempt) -> String {
+    format!("{MARKER_PREFIX}refusal:{run}:{attempt} -->")
+}
+
 /// The commit status context on the head of our branch.
 pub const STATUS_CONTEXT: &str = "codex-k8s/run";
 

@@ -115,8 +115,8 @@ async fn begin_again(conn: &mut PgConnection, retry: &RetryRun, place: Place<'_>
             return Ok(Outcome::Overtaken);
         }
     };
-    if let Some((from, earlier)) = retry.from.zip(attempt.earlier()) {
-        steps::copy_outputs(conn, retry.run, earlier, attempt, from).await?;
+    if let Some(from) = retry.from {
+        steps::copy_outputs(conn, retry.run, attempt, from).await?;
     }
     let outbox = Outbox { run: retry.run, attempt, place };
     outbox.start(conn, retry.from).await?;

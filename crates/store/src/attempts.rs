@@ -45,6 +45,8 @@ pub struct AttemptRecord {
     pub started_at: DateTime<Utc>,
     /// When it ended.
     pub finished_at: Option<DateTime<Utc>>,
+    /// Nobody was entitled to it: the run kept the end that it had.
+    pub withdrawn: bool,
 }
 
 struct Row {
@@ -62,6 +64,7 @@ struct Row {
     cause: Option<String>,
     started_at: DateTime<Utc>,
     finished_at: Option<DateTime<Utc>>,
+    withdrawn: bool,
 }
 
 impl TryFrom<Row> for AttemptRecord {
@@ -83,6 +86,7 @@ impl TryFrom<Row> for AttemptRecord {
             cause: row.cause,
             started_at: row.started_at,
             finished_at: row.finished_at,
+            withdrawn: row.withdrawn,
         })
     }
 }
@@ -93,7 +97,7 @@ macro_rules! select_attempts {
         sqlx::query_as!(
             Row,
             "select run_id, attempt, from_step, job_state, job_name, job_heartbeat_at, cancel_requested_at, \
-             workspace_blob, result_blob, prompt, outcome, cause, started_at, finished_at from attempts " + $tail
+             workspace_blob, result_blob, prompt, outcome, cause, started_at, finished_at, withdrawn from attempts " + $tail
             $(, $argument)*
         )
     };

@@ -1,4 +1,4 @@
-//! Big bytes: bundles and histories, in an object store.
+//! Big bytes: bundles, logs and histories, in an object store.
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -38,6 +38,12 @@ impl BlobKey {
     #[must_use]
     pub fn history(run: RunId, attempt: Attempt) -> Self {
         Self::of_attempt(run, attempt, "history.json")
+    }
+
+    /// The output of an attempt: one chunk of JSON a line.
+    #[must_use]
+    pub fn log(run: RunId, attempt: Attempt) -> Self {
+        Self::of_attempt(run, attempt, "log.jsonl")
     }
 
     /// A key as it was stored in a row.

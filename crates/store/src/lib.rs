@@ -28,6 +28,7 @@ pub mod histories;
 pub mod hooks;
 pub mod intents;
 pub mod locks;
+pub mod log_archives;
 pub mod logs;
 pub mod model_calls;
 pub mod pacing;

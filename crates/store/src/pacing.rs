@@ -1,5 +1,5 @@
 //! Pacing of writes to the forge, for each credential: ten at once, then one a second; never more than 80 in any minute nor
-//! 500 in any hour.
+//! 500 in any hour, the last of which are kept back for what must be said.
 //!
 //! Nothing is reserved: who is told a time comes back then and asks again, so that one who dies meanwhile holds up nobody.
 
@@ -16,6 +16,27 @@ const PER_MINUTE: i64 = 80;
 /// Writes in any hour.
 const PER_HOUR: i64 = 500;
 
+/// Writes of the hour that are kept back for what must be said: ends, and waits.
+const KEPT_BACK: i64 = 20;
+
+/// What a write is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// One of many.
+    Ordinary,
+    /// It says how something ended, or until when it waits: it may take what is kept back.
+    Final,
+}
+
+impl Urgency {
+    const fn per_hour(self) -> i64 {
+        match self {
+            Self::Ordinary => PER_HOUR - KEPT_BACK,
+            Self::Final => PER_HOUR,
+        }
+    }
+}
+
 /// Answer to the wish to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
@@ -29,7 +50,12 @@ pub enum Taken {
 ///
 /// # Errors
 /// The credential is not there, or the database fails.
-pub async fn take(conn: &mut PgConnection, credential: CredentialId, now: DateTime<Utc>) -> Result<Taken> {
+pub async fn take(
+    conn: &mut PgConnection,
+    credential: CredentialId,
+    urgency: Urgency,
+    now: DateTime<Utc>,
+) -> Result<Taken> {
     let id = credential.as_uuid();
     sqlx::query!(
         "insert into write_pacing (credential_id, refilled_at) values ($1, $2) on conflict do nothing",
@@ -46,7 +72,7 @@ pub async fn take(conn: &mut PgConnection, credential: CredentialId, now: DateTi
                 (select at from write_takes where credential_id = $1 and n = $3) as hour",
         id,
         head.taken + 1 - PER_MINUTE,
-        head.taken + 1 - PER_HOUR,
+        head.taken + 1 - urgency.per_hour(),
     )
     .fetch_one(&mut *conn)
     .await?;

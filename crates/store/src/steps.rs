@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 
 use crate::{
     Result, StepState, StoreError,
-    convert::{self, attempt_number, clean_json, clean_opt},
+    convert::{self, attempt_number, clean, clean_json, clean_opt},
 };
 
 /// Names a step of an attempt.
@@ -43,6 +43,8 @@ pub struct StepRow {
     pub started_at: DateTime<Utc>,
     /// When it ended.
     pub finished_at: Option<DateTime<Utc>>,
+    /// Until when it waits, because the forge or our own pace said so.
+    pub wait_until: Option<DateTime<Utc>>,
 }
 
 struct Row {
@@ -54,6 +56,7 @@ struct Row {
     error: Option<String>,
     started_at: DateTime<Utc>,
     finished_at: Option<DateTime<Utc>>,
+    wait_until: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<Row> for StepRow {
@@ -69,6 +72,7 @@ impl TryFrom<Row> for StepRow {
             error: row.error,
             started_at: row.started_at,
             finished_at: row.finished_at,
+            wait_until: row.wait_until,
         })
     }
 }
@@ -83,9 +87,9 @@ pub async fn begin(conn: &mut PgConnection, key: StepKey, now: DateTime<Utc>) ->
         Row,
         "insert into steps (run_id, attempt, step, state, started_at) values ($1, $2, $3, 'running', $4) \
          on conflict (run_id, attempt, step) do update set tries = steps.tries + 1, \
-             state = case when steps.state = 'done' then 'done' else 'running' end, \
+             state = case when steps.state = 'done' then 'done' else 'running' end, wait_until = null, \
              finished_at = case when steps.state = 'done' then steps.finished_at end \
-         returning attempt, step, tries, state, output, error, started_at, finished_at",
+         returning attempt, step, tries, state, output, error, started_at, finished_at, wait_until",
         key.run.as_uuid(),
         attempt_number(key.attempt),
         key.step.as_str(),
@@ -105,7 +109,7 @@ pub async fn done(conn: &mut PgConnection, key: StepKey, output: &Value, now: Da
         "insert into steps (run_id, attempt, step, state, output, started_at, finished_at) \
          values ($1, $2, $3, 'done', $4, $5, $5) \
          on conflict (run_id, attempt, step) do update \
-             set state = 'done', output = excluded.output, error = null, finished_at = excluded.finished_at \
+             set state = 'done', output = excluded.output, error = null, finished_at = excluded.finished_at, wait_until = null \
              where steps.state <> 'done'",
         key.run.as_uuid(),
         attempt_number(key.attempt),
@@ -124,6 +128,25 @@ pub async fn done(conn: &mut PgConnection, key: StepKey, output: &Value, now: Da
 /// The database fails.
 pub async fn failed(conn: &mut PgConnection, key: StepKey, error: &str, now: DateTime<Utc>) -> Result<()> {
     end_without_output(conn, key, StepState::Failed, Some(error), now).await
+}
+
+/// Notes that a step waits, for what, and until when; it is begun again then. One that is done stays done.
+///
+/// # Errors
+/// The database fails.
+pub async fn waits(conn: &mut PgConnection, key: StepKey, error: &str, until: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "update steps set error = $4, wait_until = $5 \
+         where run_id = $1 and attempt = $2 and step = $3 and state <> 'done'",
+        key.run.as_uuid(),
+        attempt_number(key.attempt),
+        key.step.as_str(),
+        &clean(error),
+        until,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Notes that a step is not needed. One that is done stays done.
@@ -145,7 +168,7 @@ async fn end_without_output(
         "insert into steps (run_id, attempt, step, state, error, started_at, finished_at) \
          values ($1, $2, $3, $4, $5, $6, $6) \
          on conflict (run_id, attempt, step) do update \
-             set state = excluded.state, error = excluded.error, finished_at = excluded.finished_at \
+             set state = excluded.state, error = excluded.error, finished_at = excluded.finished_at, wait_until = null \
              where steps.state <> 'done'",
         key.run.as_uuid(),
         attempt_number(key.attempt),
@@ -182,7 +205,7 @@ pub async fn output(conn: &mut PgConnection, key: StepKey) -> Result<Option<Valu
 pub async fn list(conn: &mut PgConnection, run: RunId) -> Result<Vec<StepRow>> {
     let rows = sqlx::query_as!(
         Row,
-        "select attempt, step, tries, state, output, error, started_at, finished_at from steps where run_id = $1",
+        "select attempt, step, tries, state, output, error, started_at, finished_at, wait_until from steps where run_id = $1",
         run.as_uuid()
     )
     .fetch_all(conn)
@@ -193,18 +216,20 @@ pub async fn list(conn: &mut PgConnection, run: RunId) -> Result<Vec<StepRow>> {
     Ok(steps)
 }
 
-/// Gives an attempt what an earlier one had done before a step, so that it can begin there: the steps with their outputs,
-/// the packed workspace and the prompt. Returns how many steps were copied.
+/// Gives an attempt what the newest earlier one that was allowed to run had done before a step, so that it can begin there:
+/// the steps with their outputs, the packed workspace and the prompt. Returns how many steps were copied.
 ///
 /// # Errors
 /// The attempt is not there, or the database fails.
-pub async fn copy_outputs(
-    conn: &mut PgConnection,
-    run: RunId,
-    from_attempt: Attempt,
-    to_attempt: Attempt,
-    before_step: Step,
-) -> Result<u64> {
+pub async fn copy_outputs(conn: &mut PgConnection, run: RunId, to_attempt: Attempt, before_step: Step) -> Result<u64> {
+    let from_attempt = sqlx::query_scalar!(
+        "select attempt from attempts where run_id = $1 and attempt < $2 and not withdrawn order by attempt desc limit 1",
+        run.as_uuid(),
+        attempt_number(to_attempt),
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(from_attempt) = from_attempt else { return Ok(0) };
     let names: Vec<String> =
         Step::ALL.iter().filter(|step| **step < before_step).map(|step| step.as_str().to_owned()).collect();
     let copied = sqlx::query!(
@@ -212,7 +237,7 @@ pub async fn copy_outputs(
          select run_id, $3, step, tries, state, output, started_at, finished_at from steps \
          where run_id = $1 and attempt = $2 and state = 'done' and step = any($4) on conflict do nothing",
         run.as_uuid(),
-        attempt_number(from_attempt),
+        from_attempt,
         attempt_number(to_attempt),
         &names,
     )
@@ -226,7 +251,7 @@ pub async fn copy_outputs(
              result_blob = case when $6 then coalesce(t.result_blob, f.result_blob) else t.result_blob end \
          from attempts f where f.run_id = $1 and f.attempt = $2 and t.run_id = $1 and t.attempt = $3",
         run.as_uuid(),
-        attempt_number(from_attempt),
+        from_attempt,
         attempt_number(to_attempt),
         before_step > Step::Clone,
         before_step > Step::Prompt,

@@ -8,11 +8,12 @@ mod refusal;
 use domain::{
     forge_text,
     intent::label_key,
-    run::{Outcome, RunState, STATUS_CONTEXT, StateLabel, Step, comment_marker, state_label},
+    run::{Outcome, RunState, STATUS_CONTEXT, StateLabel, comment_marker, state_label},
 };
 use forge::{CommentId, CommentSearch, ForgeError, IssueNumber, NewStatus, StatusState, labels};
 use store::{
-    IntentKind, locks, model_calls, pacing,
+    IntentKind, locks, model_calls,
+    pacing::{self, Urgency},
     runs::{self, Facts},
     steps,
 };
@@ -44,11 +45,11 @@ pub(crate) async fn run(platform: &Platform, at: RunRef) -> Result<Shown, StepEr
             break; // A later attempt shows itself.
         }
         let forge = context.forge(platform).await?;
-        if (context.run.outcome, context.run.step) == (Some(Outcome::Refused), Some(Step::Authorise)) {
-            refusal::show(platform, &context, &forge).await?;
+        if let Some(refused) = refusal::of(platform, &context).await? {
+            refused.show(platform, &context, &forge).await?;
             break;
         }
-        let show = Show { platform, context: &context, forge: &forge };
+        let show = Show { platform, context: &context, forge: &forge, urgency: urgency(&context) };
         show.label().await?;
         show.comment().await?;
         show.status().await?;
@@ -62,10 +63,32 @@ pub(crate) async fn run(platform: &Platform, at: RunRef) -> Result<Shown, StepEr
     Ok(Shown { pause_secs })
 }
 
+/// The end is always shown: it may take the writes that are kept back for it.
+fn urgency(context: &RunContext) -> Urgency {
+    if context.run.state == RunState::Finished { Urgency::Final } else { Urgency::Ordinary }
+}
+
+/// Shows on the sticky comment that a step waits, if there is a comment and a write to spare. What can't be shown now is
+/// shown with the next change, so nothing fails here.
+pub(crate) async fn show_wait(platform: &Platform, at: RunRef) {
+    let shown = async {
+        let context = RunContext::load(platform, at).await?;
+        if context.run.attempt == at.attempt && context.run.comment_id.is_some() {
+            let forge = context.forge(platform).await?;
+            Show { platform, context: &context, forge: &forge, urgency: Urgency::Final }.comment().await?;
+        }
+        Ok::<_, StepError>(())
+    };
+    if let Err(error) = shown.await {
+        tracing::debug!(run = %at.run, error = %error, "a wait could not be shown on the forge");
+    }
+}
+
 struct Show<'a> {
     platform: &'a Platform,
     context: &'a RunContext,
     forge: &'a ForgeRepo,
+    urgency: Urgency,
 }
 
 impl Show<'_> {
@@ -80,13 +103,13 @@ impl Show<'_> {
         let plan = labels::plan(&provider.labels(&self.forge.repo, self.number()).await?, wanted);
         for &old in &plan.remove {
             let intent = self.intend_label(old, false).await?;
-            self.platform.forge.pace(self.forge).await?;
+            self.platform.forge.pace_for(self.forge, self.urgency).await?;
             provider.remove_label(&self.forge.repo, self.number(), old.as_str()).await?;
             intent.done(None).await?;
         }
         if plan.add {
             let intent = self.intend_label(wanted, true).await?;
-            self.platform.forge.pace(self.forge).await?;
+            self.platform.forge.pace_for(self.forge, self.urgency).await?;
             provider.add_label(&self.forge.repo, self.number(), wanted.as_str(), labels::style(wanted)).await?;
             intent.done(None).await?;
         }
@@ -96,7 +119,7 @@ impl Show<'_> {
     async fn comment(&self) -> Result<(), StepError> {
         let body = self.body().await?;
         if let Some(id) = self.context.run.comment_id {
-            self.platform.forge.pace(self.forge).await?;
+            self.platform.forge.pace_for(self.forge, self.urgency).await?;
             match self.forge.provider.update_comment(&self.forge.repo, CommentId(id), &body).await {
                 Ok(_) => return Ok(()),
                 Err(ForgeError::NotFound | ForgeError::Gone { .. }) => {}
@@ -117,12 +140,12 @@ impl Show<'_> {
         let id = match found {
             Some(comment) if comment.body == body => comment.id,
             Some(comment) => {
-                self.platform.forge.pace(self.forge).await?;
+                self.platform.forge.pace_for(self.forge, self.urgency).await?;
                 self.forge.provider.update_comment(&self.forge.repo, comment.id, body).await?.id
             }
             None => {
                 let intent = self.intend(IntentKind::Comment, &marker).await?;
-                self.platform.forge.pace(self.forge).await?;
+                self.platform.forge.pace_for(self.forge, self.urgency).await?;
                 let comment = self.forge.provider.create_comment(&self.forge.repo, self.number(), body).await?;
                 intent.done(Some(comment.id.get())).await?;
                 comment.id
@@ -152,7 +175,7 @@ impl Show<'_> {
             return Ok(());
         }
         let intent = self.intend(IntentKind::Status, head).await?;
-        self.platform.forge.pace(self.forge).await?;
+        self.platform.forge.pace_for(self.forge, self.urgency).await?;
         let status = NewStatus { state, context: STATUS_CONTEXT, description: &description, target_url: None };
         self.forge.provider.set_status(&self.forge.repo, &sha, &status).await?;
         intent.done(None).await
@@ -168,6 +191,7 @@ impl Show<'_> {
             started_at: row.started_at,
             finished_at: row.finished_at,
             tries: row.tries,
+            wait_until: row.wait_until,
         });
         Ok(forge_text::sticky_comment(&forge_text::StickyComment {
             run: run.id,

@@ -1,6 +1,12 @@
 //! Limits, outages, renames, revoked tokens.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::Duration as Span;
 use devkit::github::{Effect, Fault, Knob};
@@ -31,7 +37,26 @@ async fn a_secondary_limit_says_when_to_go_on() {
         assert_eq!(error, ForgeError::RateLimited { retry_at: now() + Span::seconds(90), secondary: true });
         assert!(error.is_retryable() && !error.may_have_been_stored());
     }
-    assert_eq!(world.github.find_comment(&world.repo, ISSUE, ours()).await, Ok(None));
+    assert!(world.stand_in.comments(REPOSITORY, 1).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn nothing_is_asked_while_the_limit_holds() {
+    let world = World::start().await;
+    let (clock, asked) = (Arc::new(AtomicI64::new(0)), || world.stand_in.exchanges().len());
+    let ticking = {
+        let clock = Arc::clone(&clock);
+        move || now() + Span::seconds(clock.load(Ordering::Relaxed))
+    };
+    let token = Secret::new(world.stand_in.token(BOT).unwrap());
+    let github = GitHub::new(world.stand_in.url(), token, Arc::new(ticking), Timeouts::default()).unwrap();
+    world.stand_in.fail(next_comment(Effect::SecondaryLimit { status: 403, retry_after: 90 }));
+    let error = github.create_comment(&world.repo, ISSUE, MARKER).await.unwrap_err();
+    let before = asked();
+    assert_eq!(github.issue(&world.repo, ISSUE).await.unwrap_err().retry_at(), error.retry_at());
+    assert_eq!(asked(), before, "it was not even sent");
+    clock.store(90, Ordering::Relaxed);
+    assert_eq!(github.issue(&world.repo, ISSUE).await.unwrap().number, ISSUE);
 }
 
 #[tokio::test]

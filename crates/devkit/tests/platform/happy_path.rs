@@ -47,5 +47,13 @@ async fn a_label_becomes_a_pull_request_whose_tests_pass() -> anyhow::Result<()>
     let steps = steps::list(&mut *platform.store().acquire().await?, run.id).await?;
     assert_eq!(steps.len(), 9, "{steps:?}");
     assert!(steps.iter().all(|step| step.tries == 1 && step.error.is_none()), "{steps:?}");
+    platform
+        .await_that("its output and its history are in the object store", async || {
+            let mut conn = platform.store().acquire().await?;
+            let history = store::histories::get(&mut conn, run.id, run.attempt).await?;
+            let rows = store::logs::read(&mut conn, run.id, run.attempt, 0, 1).await?;
+            Ok((history.is_some() && rows.is_empty()).then_some(()))
+        })
+        .await?;
     platform.finish().await
 }

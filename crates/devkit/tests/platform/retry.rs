@@ -46,16 +46,58 @@ async fn a_retry_from_the_agent_keeps_the_pinned_base() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outsider_gets_no_retry_on_somebody_elses_right() -> anyhow::Result<()> {
+async fn an_outsiders_retry_leaves_the_run_as_it_was() -> anyhow::Result<()> {
     let platform = super::platform_with(1).await?;
-    let number = platform.open_issue("no-change")?;
+    let number = platform.open_issue("unauthorised")?;
     platform.label(number, "run:dev")?;
-    platform.await_end(number).await?;
+    let first = platform.await_end(number).await?;
     let calls = platform.model.requests().len();
     platform.forge.comment("outsider", REPOSITORY, number, "/retry")?;
-    let again = |run: &store::runs::Run| run.attempt.0 == 2 && run.outcome.is_some();
-    let run = platform.await_run(number, "tried again", again).await?;
-    assert_eq!((run.outcome, run.step), (Some(Outcome::Refused), Some(Step::Authorise)), "{run:?}");
+    let again = |attempt: u32| move |run: &store::runs::Run| run.attempt.0 == attempt && run.outcome.is_some();
+    let kept = platform.await_run(number, "refused", again(2)).await?;
+    assert_eq!((kept.outcome, &kept.cause, kept.step), (first.outcome, &first.cause, Some(Step::Settle)), "{kept:?}");
+    assert_eq!(kept.finished_at, first.finished_at);
+    let refused = store::attempts::get(&mut *platform.store().acquire().await?, kept.id, kept.attempt).await?;
+    assert_eq!((refused.outcome, refused.withdrawn), (Some(Outcome::Refused), true), "{refused:?}");
+    assert!(refused.cause.as_deref().is_some_and(|cause| cause.contains("outsider")), "{:?}", refused.cause);
     assert_eq!(platform.model.requests().len(), calls);
+
+    // Who may, goes on from the work of the attempt that ran.
+    platform.forge.comment("maintainer", REPOSITORY, number, "/retry from agent")?;
+    let third = platform.await_run(number, "tried again", again(3)).await?;
+    assert_eq!((third.outcome, &third.base_sha), (Some(Outcome::Failed), &first.base_sha), "{third:?}");
+    platform
+        .await_that("the label says so", async || {
+            let labels = platform.forge.labels(REPOSITORY, number)?;
+            Ok(labels.contains(&"codex:failed".to_owned()).then_some(()))
+        })
+        .await?;
+    platform.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_for_the_forge_is_shown_with_its_end() -> anyhow::Result<()> {
+    let platform = super::platform_with(1).await?;
+    let number = platform.open_issue("good-fix")?;
+    platform.forge.fail(Fault {
+        method: Some("POST".into()),
+        path: Some("/repos/*/pulls".into()),
+        times: 1,
+        effect: Effect::SecondaryLimit { status: 403, retry_after: 4 },
+    });
+    platform.label(number, "run:dev")?;
+    let waiting = platform
+        .await_that("publishing waits", async || {
+            let Some(run) = platform.run_of(number).await? else { return Ok(None) };
+            let steps = store::steps::list(&mut *platform.store().acquire().await?, run.id).await?;
+            Ok(steps.into_iter().find(|step| step.step == Step::Publish && step.wait_until.is_some()))
+        })
+        .await?;
+    assert!(waiting.wait_until > Some(waiting.started_at), "{waiting:?}");
+    assert!(waiting.error.as_deref().is_some_and(|error| error.contains("limits our requests")), "{waiting:?}");
+    let run = platform.await_end(number).await?;
+    assert_eq!(run.outcome, Some(Outcome::PullRequestOpen), "{run:?}");
+    let steps = store::steps::list(&mut *platform.store().acquire().await?, run.id).await?;
+    assert!(steps.iter().all(|step| step.wait_until.is_none()), "{steps:?}");
     platform.finish().await
 }

@@ -56,6 +56,8 @@ pub struct StepLine {
     pub finished_at: Option<DateTime<Utc>>,
     /// How often it was begun.
     pub tries: u32,
+    /// Until when it waits, because the forge or our own pace said so.
+    pub wait_until: Option<DateTime<Utc>>,
 }
 
 /// Writes the comment. Its first line is the hidden marker by which it is found again.
@@ -100,7 +102,10 @@ fn table(of: &StickyComment<'_>) -> String {
         let took = match (line.finished_at, of.state) {
             (Some(end), _) => duration(end - line.started_at),
             (None, RunState::Finished) => "did not end".to_owned(),
-            (None, _) => "at it".to_owned(),
+            (None, _) => line.wait_until.map_or_else(
+                || "at it".to_owned(),
+                |until| format!("limits of requests make it wait until {}", until.format("%H:%M:%S")),
+            ),
         };
         let tries = if line.tries > 1 { format!(", {} tries", line.tries) } else { String::new() };
         let begun = line.started_at.format("%Y-%m-%d %H:%M:%S");
@@ -172,7 +177,7 @@ mod tests {
 
     fn line(step: Step, from: i64, to: Option<i64>, tries: u32) -> StepLine {
         let at = |secs| DateTime::from_timestamp(1_790_000_000 + secs, 0).unwrap();
-        StepLine { step, started_at: at(from), finished_at: to.map(at), tries }
+        StepLine { step, started_at: at(from), finished_at: to.map(at), tries, wait_until: None }
     }
 
     #[test]
@@ -190,6 +195,15 @@ mod tests {
              Comment `/cancel` to end the run; taking its label off or closing the issue does the same.\n\n\
              <sub>run `01890a5d-ac96-774b-bcce-b302099a8057` · attempt 1 · asked for by ann</sub>\n"
         );
+    }
+
+    #[test]
+    fn a_wait_shows_its_end() {
+        let agent = "dev".parse().unwrap();
+        let until = DateTime::from_timestamp(1_790_003_600, 0);
+        let steps = [StepLine { wait_until: until, ..line(Step::Publish, 0, None, 2) }];
+        let text = sticky_comment(&StickyComment { steps: &steps, ..comment(&agent, RunState::Working, None) });
+        assert!(text.contains("| limits of requests make it wait until 15:13:20, 2 tries |"), "{text}");
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! Sending a request and reading the whole answer: time limits, size limits, redirects.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
+use chrono::{DateTime, Utc};
 use http::{
     HeaderMap, HeaderValue, Method, Request, StatusCode, Uri,
     header::{ACCEPT, LOCATION, USER_AGENT},
@@ -112,6 +116,8 @@ pub(super) struct Transport {
     token: Secret,
     clock: Clock,
     whole: Duration,
+    /// Asking on before then, whoever asks, can get the credential banned.
+    limited_until: Mutex<Option<DateTime<Utc>>>,
 }
 
 impl Transport {
@@ -151,15 +157,33 @@ impl Transport {
             Ok(client) => client,
             Err(never) => match never {},
         };
-        Ok(Self { client, base, token, clock, whole: timeouts.whole })
+        Ok(Self { client, base, token, clock, whole: timeouts.whole, limited_until: Mutex::default() })
     }
 
     /// Sends it and reads the answer; anything but success is an error.
     pub(super) async fn call(&self, call: Call) -> Result<Reply, ForgeError> {
-        match tokio::time::timeout(self.whole, self.follow(call)).await {
+        self.refuse_while_limited()?;
+        let result = match tokio::time::timeout(self.whole, self.follow(call)).await {
             Ok(result) => result,
             Err(_) => Err(ForgeError::Unavailable { outage: Outage::TimedOut, retry_at: None }),
+        };
+        if let Err(ForgeError::RateLimited { retry_at, .. }) = &result {
+            *self.limit() = Some(*retry_at);
         }
+        result
+    }
+
+    /// What one request was told holds for all of them.
+    fn refuse_while_limited(&self) -> Result<(), ForgeError> {
+        let until = *self.limit();
+        match until.filter(|until| *until > (self.clock)()) {
+            Some(retry_at) => Err(ForgeError::RateLimited { retry_at, secondary: true }),
+            None => Ok(()),
+        }
+    }
+
+    fn limit(&self) -> MutexGuard<'_, Option<DateTime<Utc>>> {
+        self.limited_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// GitHub asks to repeat a redirected request word for word at the new place, whatever its method.

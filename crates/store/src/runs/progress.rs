@@ -114,6 +114,36 @@ pub async fn finish(conn: &mut PgConnection, run: RunId, end: End<'_>) -> Result
     Ok(ended)
 }
 
+/// Ends an attempt that nobody was entitled to, and gives the run back the end that it had before. False, and nothing is
+/// changed, if there is no earlier end: then the run itself was refused.
+///
+/// # Errors
+/// The database fails.
+pub async fn withdraw(conn: &mut PgConnection, run: RunId, end: End<'_>) -> Result<bool> {
+    let withdrawn = sqlx::query_scalar!(
+        "with earlier as ( \
+             select outcome, cause, finished_at from attempts \
+             where run_id = $1 and attempt < $2 and finished_at is not null and not withdrawn \
+             order by attempt desc limit 1), \
+         moved as ( \
+             update runs r set state = 'finished', step = 'settle', outcome = e.outcome, cause = e.cause, \
+                 finished_at = e.finished_at from earlier e \
+             where r.id = $1 and r.attempt = $2 and r.state <> 'finished' returning r.id), \
+         ended as ( \
+             update attempts a set outcome = $3, cause = $4, finished_at = $5, withdrawn = true from moved \
+             where a.run_id = moved.id and a.attempt = $2 and a.finished_at is null) \
+         select exists (select from moved) as \"moved!\"",
+        run.as_uuid(),
+        attempt_number(end.attempt),
+        end.outcome.as_str(),
+        &clean(end.cause),
+        end.now,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(withdrawn)
+}
+
 /// What is found out about a run as it goes on; what is none stays as it is.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {

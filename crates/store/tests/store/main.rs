@@ -7,6 +7,7 @@ mod audit;
 mod blobs;
 mod commands;
 mod deliveries;
+mod log_archives;
 mod memory;
 mod outbox_order;
 mod pacing;

@@ -74,8 +74,8 @@ async fn a_retry_from_a_step_takes_over_what_was_done_before_it() {
     attempts::set_prompt(&mut conn, run, first, "do it").await.unwrap();
     attempts::store_report(&mut conn, run, first, &json!({})).await.unwrap();
 
-    assert_eq!(steps::copy_outputs(&mut conn, run, first, second, Step::Launch).await.unwrap(), 4);
-    assert_eq!(steps::copy_outputs(&mut conn, run, first, second, Step::Launch).await.unwrap(), 0);
+    assert_eq!(steps::copy_outputs(&mut conn, run, second, Step::Launch).await.unwrap(), 4);
+    assert_eq!(steps::copy_outputs(&mut conn, run, second, Step::Launch).await.unwrap(), 0);
     let prompt = StepKey { run, attempt: second, step: Step::Prompt };
     assert_eq!(steps::output(&mut conn, prompt).await.unwrap(), Some(json!({ "of": "prompt" })));
     let launch = StepKey { run, attempt: second, step: Step::Launch };
@@ -83,6 +83,22 @@ async fn a_retry_from_a_step_takes_over_what_was_done_before_it() {
     let attempt = attempts::get(&mut conn, run, second).await.unwrap();
     assert_eq!((attempt.workspace_blob.as_deref(), attempt.prompt.as_deref()), (Some("w"), Some("do it")));
     assert_eq!(attempts::report(&mut conn, run, second).await.unwrap(), None, "the agent works again");
-    steps::copy_outputs(&mut conn, run, first, second, Step::Collect).await.unwrap();
+    steps::copy_outputs(&mut conn, run, second, Step::Collect).await.unwrap();
     assert_eq!(attempts::report(&mut conn, run, second).await.unwrap(), Some(json!({})));
+}
+
+#[tokio::test]
+async fn a_step_that_waits_says_until_when_and_forgets_it_when_it_goes_on() {
+    let world = World::new().await;
+    let key = StepKey { run: world.run(1).await, attempt: Attempt::FIRST, step: Step::Publish };
+    let mut conn = world.conn().await;
+    steps::begin(&mut conn, key, at(0)).await.unwrap();
+    steps::waits(&mut conn, key, "the forge limits our requests", at(90)).await.unwrap();
+    let waiting = &steps::list(&mut conn, key.run).await.unwrap()[0];
+    assert_eq!((waiting.state, waiting.wait_until), (StepState::Running, Some(at(90))));
+    assert_eq!(waiting.error.as_deref(), Some("the forge limits our requests"));
+    assert_eq!(steps::begin(&mut conn, key, at(91)).await.unwrap().wait_until, None);
+    steps::done(&mut conn, key, &json!(null), at(92)).await.unwrap();
+    steps::waits(&mut conn, key, "late", at(200)).await.unwrap();
+    assert_eq!(steps::list(&mut conn, key.run).await.unwrap()[0].wait_until, None);
 }

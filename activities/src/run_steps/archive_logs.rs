@@ -1,0 +1,11 @@
+//! Move the output of an ended attempt from its rows into the object store.
+
+use store::log_archives;
+use workflows::messages::RunRef;
+
+use crate::{failure::StepError, platform::Platform};
+
+pub(crate) async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
+    log_archives::archive(&platform.store, &platform.blobs, at.run, at.attempt, platform.now()).await?;
+    Ok(())
+}
