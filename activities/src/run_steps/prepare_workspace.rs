@@ -5,7 +5,7 @@ use domain::{
     run::Step,
     services_yaml::{FILE_NAME, ServicesYaml},
 };
-use forge::{CommitSha, PullNumber, git::Git};
+use forge::{CommitSha, ItemState, PullNumber, git::Git};
 use store::{
     attempts,
     blobs::BlobKey,
@@ -91,6 +91,12 @@ async fn base(platform: &Platform, context: &RunContext, forge: &ForgeRepo, git:
             if pull.head_is_fork {
                 let message = "The pull request comes from a fork; its code is not run on this platform.";
                 return Err(StepError::fatal("fork", message));
+            }
+            if context.run.trigger.revises() && pull.state == ItemState::Closed {
+                return Err(StepError::fatal(
+                    "pull_closed",
+                    "The pull request was closed before the agent could go on.",
+                ));
             }
             pull.head_ref
         }

@@ -1,14 +1,18 @@
 //! Render the prompt and store the Job's description, from which the runner works.
 
 use domain::{
-    agents::{AgentRole, PromptComment, PromptDocument, PromptInputs, render_prompt},
+    agents::{
+        AgentRole, PromptCheck, PromptComment, PromptDocument, PromptInputs, PromptLineComment, PromptReview, Revision,
+        render_prompt,
+    },
     event::SubjectKind,
     job::{CheckCommand, JobLimits, JobSpec},
     policy::Globs,
-    run::Step,
+    run::{STATUS_CONTEXT, Step},
     services_yaml::CheckConfig,
+    triggers::Trigger,
 };
-use forge::{CommitSha, IssueNumber, PullNumber, git::Git};
+use forge::{CommitSha, CommitStatus, IssueNumber, PullNumber, ReviewComment, ReviewId, StatusState, git::Git};
 use store::blobs::BlobKey;
 use workflows::messages::RunRef;
 
@@ -51,6 +55,7 @@ async fn write(platform: &Platform, context: &RunContext) -> Result<(), StepErro
             forge.provider.pull_diff(&forge.repo, PullNumber(subject.number), DIFF_BYTES).await?.text
         }
     };
+    let revision = revision(context, &forge).await?;
     let repository = forge.repo.to_string();
     let inputs = PromptInputs {
         repository: &repository,
@@ -61,6 +66,7 @@ async fn write(platform: &Platform, context: &RunContext) -> Result<(), StepErro
         comments: &comments,
         instructions: &context.run.instructions,
         documents: &documents,
+        revision: revision.as_ref(),
         diff: &diff,
         checks: &cloned.config.checks,
         learning: cloned.config.learning,
@@ -75,7 +81,7 @@ async fn write(platform: &Platform, context: &RunContext) -> Result<(), StepErro
         model: agent.model.clone(),
         prompt,
         wants_changes: agent.role() == AgentRole::Changes,
-        commit_subject: format!("{} (#{number})", subject_line(&issue.title)),
+        commit_subject: commit_subject(&context.run.trigger, &issue.title, number),
         checks: cloned.config.checks.iter().map(check).collect(),
         limits: JobLimits {
             agent_secs: u64::from(agent.limits.minutes) * 60,
@@ -97,6 +103,60 @@ async fn comments(forge: &ForgeRepo, number: IssueNumber) -> Result<Vec<PromptCo
             body: comment.body,
         })
         .collect())
+}
+
+/// Why the agent goes on with its pull request, as the forge tells it now.
+async fn revision(context: &RunContext, forge: &ForgeRepo) -> Result<Option<Revision>, StepError> {
+    let number = PullNumber(context.run.subject.number);
+    match &context.run.trigger {
+        Trigger::Review { review_id, .. } => {
+            let id = ReviewId(*review_id);
+            let review = forge.provider.review(&forge.repo, number, id).await?;
+            let comments = forge.provider.review_comments(&forge.repo, number).await?;
+            let of_review = comments.into_iter().filter(|comment| comment.review == Some(id));
+            Ok(Some(Revision::Review(PromptReview {
+                author: review.author.map_or_else(|| "a deleted account".to_owned(), |author| author.login),
+                body: review.body,
+                comments: of_review.map(line_comment).collect(),
+            })))
+        }
+        Trigger::Checks { head_sha, name, url, .. } => {
+            let sha = head_sha.parse().map_err(|_| StepError::fatal("store_corrupt", "the head is no commit"))?;
+            let statuses = forge.provider.statuses(&forge.repo, &sha).await?;
+            let failing = |status: &CommitStatus| {
+                matches!(status.state, StatusState::Failure | StatusState::Error) && status.context != STATUS_CONTEXT
+            };
+            let mut checks: Vec<PromptCheck> = statuses.into_iter().filter(failing).map(check_told).collect();
+            if checks.iter().all(|check| check.name != *name) {
+                let url = url.clone().unwrap_or_default();
+                checks.insert(0, PromptCheck { name: name.clone(), description: String::new(), url });
+            }
+            Ok(Some(Revision::Checks(checks)))
+        }
+        Trigger::Label { .. } | Trigger::Command { .. } | Trigger::Manual { .. } => Ok(None),
+    }
+}
+
+fn line_comment(comment: ReviewComment) -> PromptLineComment {
+    PromptLineComment {
+        id: comment.id.get(),
+        path: comment.path,
+        line: comment.line,
+        body: comment.body,
+        hunk: comment.diff_hunk,
+    }
+}
+
+fn check_told(status: CommitStatus) -> PromptCheck {
+    PromptCheck { name: status.context, description: status.description, url: status.target_url.unwrap_or_default() }
+}
+
+fn commit_subject(trigger: &Trigger, title: &str, number: IssueNumber) -> String {
+    match trigger {
+        Trigger::Review { .. } => format!("Follow the review of #{number}"),
+        Trigger::Checks { .. } => format!("Mend the checks of #{number}"),
+        _ => format!("{} (#{number})", subject_line(title)),
+    }
 }
 
 /// The documents that the project names, from the base commit.

@@ -13,9 +13,6 @@ use store::{
     repositories::{self, NewProject, NewRepository, Repository},
 };
 
-/// The events that a platform listens to.
-pub const EVENTS: [&str; 6] = ["issues", "issue_comment", "pull_request", "pull_request_review", "push", "repository"];
-
 /// What to connect.
 #[derive(Debug)]
 pub struct Connection<'a> {
@@ -102,7 +99,7 @@ async fn make_hook(connection: &Connection<'_>) -> anyhow::Result<()> {
     let hook = json!({
         "name": "web",
         "active": true,
-        "events": EVENTS,
+        "events": domain::event::SUBSCRIBED,
         "config": { "url": connection.webhook_url, "content_type": "json", "secret": connection.webhook_secret },
     });
     client.post(&hooks).bearer_auth(token).json(&hook).send().await?.error_for_status()?;

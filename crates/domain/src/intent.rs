@@ -76,6 +76,7 @@ pub fn probes(event: &Event) -> Vec<Probe> {
         EventKind::PullRequest(event) => pull_request_probes(&event.action, &event.pull_request),
         EventKind::IssueClosed(_)
         | EventKind::IssueOther(_)
+        | EventKind::CheckEnded(_)
         | EventKind::Repository(_)
         | EventKind::Ping
         | EventKind::Other { .. } => Vec::new(),

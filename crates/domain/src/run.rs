@@ -153,6 +153,12 @@ pub fn answer_marker(run: crate::ids::RunId) -> String {
     format!("{MARKER_PREFIX}answer:{run} -->")
 }
 
+/// The hidden marker of a run's answer to a comment on a line.
+#[must_use]
+pub fn reply_marker(run: crate::ids::RunId, comment: i64) -> String {
+    format!("{MARKER_PREFIX}reply:{run}:{comment} -->")
+}
+
 /// The hidden marker of the comment that tells somebody that their retry was refused.
 #[must_use]
 pub fn refusal_marker(run: crate::ids::RunId, attempt: crate::ids::Attempt) -> String {

@@ -18,7 +18,7 @@ pub use error::{ForgeError, Outage};
 pub use ids::{AccountId, BranchName, CommentId, CommitSha, ForgeRepoId, IssueId, IssueNumber, PullNumber, ReviewId};
 pub use model::{
     Account, Comment, CommentSearch, CommitStatus, Diff, Issue, ItemState, NewPull, NewStatus, Permission, Pull,
-    PullUpdate, RepoRef, Repository, Review, StatusState,
+    PullUpdate, RepoRef, Repository, Review, ReviewComment, StatusState,
 };
 pub use provider::RepositoryProvider;
 pub use secret::Secret;

@@ -224,6 +224,27 @@ pub struct Review {
     pub url: String,
 }
 
+/// A comment on a line of a pull request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewComment {
+    /// Its id.
+    pub id: CommentId,
+    /// The review it belongs to.
+    pub review: Option<ReviewId>,
+    /// The first comment of its thread, if it is not that itself.
+    pub in_reply_to: Option<CommentId>,
+    /// The file.
+    pub path: String,
+    /// The line; none once the diff has moved on.
+    pub line: Option<u64>,
+    /// The text.
+    pub body: String,
+    /// The lines of the diff that it stands under.
+    pub diff_hunk: String,
+    /// Who wrote it; none for a deleted account.
+    pub author: Option<Account>,
+}
+
 /// State of a commit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -6,11 +6,11 @@ use domain::run::StateLabel;
 
 use crate::{
     error::ForgeError,
-    ids::{CommentId, CommitSha, ForgeRepoId, IssueNumber, PullNumber},
+    ids::{CommentId, CommitSha, ForgeRepoId, IssueNumber, PullNumber, ReviewId},
     labels::{self, LabelPlan, LabelStyle},
     model::{
         Account, Comment, CommentSearch, CommitStatus, Diff, Issue, NewPull, NewStatus, Permission, Pull, PullUpdate,
-        RepoRef, Repository, Review,
+        RepoRef, Repository, Review, ReviewComment,
     },
 };
 
@@ -125,6 +125,21 @@ pub trait RepositoryProvider: Send + Sync {
     /// The oldest review of ours that contains `marker`.
     async fn find_review(&self, repo: &RepoRef, number: PullNumber, marker: &str)
     -> Result<Option<Review>, ForgeError>;
+
+    /// One review.
+    async fn review(&self, repo: &RepoRef, number: PullNumber, id: ReviewId) -> Result<Review, ForgeError>;
+
+    /// Every comment on a line of a pull request, oldest first.
+    async fn review_comments(&self, repo: &RepoRef, number: PullNumber) -> Result<Vec<ReviewComment>, ForgeError>;
+
+    /// Answers in the thread that a comment on a line began.
+    async fn reply_to_review_comment(
+        &self,
+        repo: &RepoRef,
+        number: PullNumber,
+        comment: CommentId,
+        body: &str,
+    ) -> Result<ReviewComment, ForgeError>;
 
     /// Sets a commit status.
     async fn set_status(&self, repo: &RepoRef, sha: &CommitSha, status: &NewStatus<'_>) -> Result<(), ForgeError>;

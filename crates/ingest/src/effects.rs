@@ -86,6 +86,7 @@ async fn start(conn: &mut PgConnection, new: &NewRun, repository: &Repository, p
         requested_by: &new.requested_by,
         instructions: &new.instructions,
         cause_chain: &new.cause_chain,
+        machine_depth: new.machine_depth,
         deadline_at: Some(place.now + UNHEARD_LIMIT),
         now: place.now,
     };

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use domain::{
-    event::Event,
+    event::{Event, Subject},
     ids::{DeliveryId, Instance, RepositoryId, RunId},
     triggers::{self, Effect, Verdict, VerdictKind},
 };
@@ -13,11 +13,12 @@ use store::{
     deliveries::{self, Inserted, NewDelivery},
     locks,
     repositories::{self, Repository},
+    storms::{self, HeldBack},
 };
 
 use crate::{
     effects::{self, Done, Outcome, Place},
-    look_up::{LookedUp, look_up},
+    look_up::{self, LookedUp, look_up},
 };
 
 /// How often an event is judged anew because somebody else was first. The lock on its subject makes even one rare.
@@ -62,11 +63,15 @@ pub struct Recorded {
 pub async fn record(store: &Store, instance: &Instance, arrival: &Arrival<'_>) -> Result<Recorded> {
     let mut tx = store.begin().await?;
     let repository = repository(&mut tx, arrival).await?;
-    if let (Some(repository), Some(subject)) = (&repository, arrival.event.subject()) {
+    let subject = match &repository {
+        Some(repository) => look_up::subject(&mut tx, arrival.event, repository).await?,
+        None => arrival.event.subject(),
+    };
+    if let (Some(repository), Some(subject)) = (&repository, subject) {
         locks::subject(&mut tx, repository.forge_repo_id, subject.number).await?;
     }
-    let (verdict, looked) = judge(&mut tx, arrival, repository.as_ref()).await?;
-    let delivery = match deliveries::insert(&mut tx, row(arrival, repository.as_ref(), &verdict)).await? {
+    let (verdict, looked) = judge(&mut tx, arrival, repository.as_ref(), subject).await?;
+    let delivery = match deliveries::insert(&mut tx, row(arrival, repository.as_ref(), subject, &verdict)).await? {
         Inserted::New(delivery) => delivery,
         Inserted::Duplicate(stored) => {
             return Ok(Recorded {
@@ -79,20 +84,15 @@ pub async fn record(store: &Store, instance: &Instance, arrival: &Arrival<'_>) -
         }
     };
     deliveries::store_payload(&mut tx, delivery, arrival.received_at, arrival.body).await?;
-    let place = Place {
-        instance,
-        repository: repository.as_ref(),
-        subject: arrival.event.subject(),
-        active: None,
-        delivery,
-        now: arrival.received_at,
-    };
+    let place =
+        Place { instance, repository: repository.as_ref(), subject, active: None, delivery, now: arrival.received_at };
     let stored = (verdict.kind, verdict.reason.clone());
     let (verdict, done) = follow(&mut tx, arrival, place, (verdict, looked)).await?;
     let run = done.run.or(verdict.run);
     if run.is_some() || stored != (verdict.kind, verdict.reason.clone()) {
         deliveries::set_verdict(&mut tx, delivery, verdict.kind, &verdict.reason, run).await?;
     }
+    note_storm(&mut tx, place, &verdict).await?;
     audit(&mut tx, arrival, place, run, done.audit).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(Recorded { delivery, verdict: verdict.kind, reason: verdict.reason, run, workflow_id: done.workflow_id })
@@ -109,6 +109,7 @@ async fn judge(
     conn: &mut PgConnection,
     arrival: &Arrival<'_>,
     repository: Option<&Repository>,
+    subject: Option<Subject>,
 ) -> Result<(Verdict, LookedUp)> {
     if let (Some(own), Some(other)) = (arrival.spoken_for, repository)
         && own != other.id
@@ -118,7 +119,7 @@ async fn judge(
         let verdict = Verdict { kind: VerdictKind::RepositoryUnknown, reason, run: None, effect: Effect::None };
         return Ok((verdict, LookedUp::default()));
     }
-    let looked = look_up(conn, arrival.event, repository, arrival.received_at).await?;
+    let looked = look_up(conn, arrival.event, repository, subject, arrival.received_at).await?;
     Ok((triggers::decide(arrival.event, &looked.facts), looked))
 }
 
@@ -134,7 +135,7 @@ async fn follow(
         let place = Place { active: looked.active.as_ref(), ..place };
         match effects::apply(conn, &verdict.effect, place).await? {
             Outcome::Done(done) => return Ok((verdict, done)),
-            Outcome::Overtaken => (verdict, looked) = judge(conn, arrival, place.repository).await?,
+            Outcome::Overtaken => (verdict, looked) = judge(conn, arrival, place.repository, place.subject).await?,
         }
     }
     let reason = "other events about this came in between again and again; ask once more".to_owned();
@@ -142,7 +143,12 @@ async fn follow(
     Ok((verdict, Done::default()))
 }
 
-fn row<'a>(arrival: &'a Arrival<'_>, repository: Option<&Repository>, verdict: &'a Verdict) -> NewDelivery<'a> {
+fn row<'a>(
+    arrival: &'a Arrival<'_>,
+    repository: Option<&Repository>,
+    subject: Option<Subject>,
+    verdict: &'a Verdict,
+) -> NewDelivery<'a> {
     let event = arrival.event;
     NewDelivery {
         hook_key: arrival.hook_key,
@@ -151,13 +157,29 @@ fn row<'a>(arrival: &'a Arrival<'_>, repository: Option<&Repository>, verdict: &
         action: event.action.as_deref(),
         repository: repository.map(|repository| repository.id),
         forge_repo_id: event.repository.as_ref().map(|repository| repository.forge_id),
-        subject_number: event.subject().map(|subject| subject.number),
+        subject_number: subject.map(|subject| subject.number),
         sender_login: event.sender.as_ref().map(|sender| sender.login.as_str()),
         sender_id: event.sender.as_ref().map(|sender| sender.id),
         verdict: verdict.kind,
         reason: &verdict.reason,
         received_at: arrival.received_at,
     }
+}
+
+/// What is held back is remembered where people look for it.
+async fn note_storm(conn: &mut PgConnection, place: Place<'_>, verdict: &Verdict) -> Result<()> {
+    let (VerdictKind::LoopGuard, Some(repository), Some(subject)) = (verdict.kind, place.repository, place.subject)
+    else {
+        return Ok(());
+    };
+    let held = HeldBack {
+        repository: repository.id,
+        subject,
+        reason: &verdict.reason,
+        delivery: place.delivery,
+        at: place.now,
+    };
+    storms::note(conn, held).await
 }
 
 async fn audit(

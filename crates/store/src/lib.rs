@@ -39,6 +39,7 @@ pub mod repository_events;
 pub mod runs;
 pub mod slots;
 pub mod steps;
+pub mod storms;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -12,6 +12,7 @@ use domain::{
     job::JobReport,
     policy,
     run::Outcome,
+    triggers::Trigger,
 };
 use forge::{
     BranchName, CommitSha, NewPull, Pull, PullUpdate,
@@ -25,6 +26,7 @@ use store::{
 };
 use workflows::messages::RunEnd;
 
+use super::replies;
 use crate::{
     failure::StepError,
     forge_access::ForgeRepo,
@@ -85,7 +87,13 @@ impl Change<'_> {
             ..Facts::default()
         };
         runs::set_facts(&mut conn, self.context.at.run, facts).await?;
-        let cause = format!("Pull request #{} is open.", pull.number);
+        drop(conn);
+        replies::post(self, head.as_str()).await?;
+        let cause = if self.context.run.trigger.revises() {
+            format!("Pull request #{} has another commit.", pull.number)
+        } else {
+            format!("Pull request #{} is open.", pull.number)
+        };
         Ok(RunEnd { outcome: Outcome::PullRequestOpen, cause })
     }
 
@@ -144,10 +152,14 @@ impl Change<'_> {
         if findings.is_empty() { Ok(None) } else { refused(told(&findings)) }
     }
 
-    /// The branch that an earlier run or try has taken, else a new one.
+    /// The branch of the pull request that the run goes on with, or that an earlier try has taken; else a new one.
     fn branch(&self) -> Result<BranchName, StepError> {
         let run = &self.context.run;
-        let name = run.branch.clone().unwrap_or_else(|| policy::branch_name(run.subject, &run.subject_title));
+        let name = match &run.branch {
+            Some(taken) => taken.clone(),
+            None if run.trigger.revises() => self.cloned.base_branch.clone(),
+            None => policy::branch_name(run.subject, &run.subject_title),
+        };
         name.parse().map_err(|_| StepError::fatal("branch", format!("`{name}` is no branch name")))
     }
 
@@ -186,12 +198,12 @@ impl Change<'_> {
     }
 
     async fn open_or_update(&self, branch: &BranchName, head: &CommitSha) -> Result<Pull, StepError> {
-        let title = forge_text::pull_request_title(&self.context.run.subject_title, self.context.run.subject.number);
-        let body = self.body(head).await?;
         let intent =
             intend(self.platform, self.context, IntentKind::PullRequest, &pull_request_key(branch.as_str())).await?;
         let provider = &self.forge.provider;
-        let pull = match provider.pull_by_head(&self.forge.repo, branch.as_str()).await? {
+        let there = provider.pull_by_head(&self.forge.repo, branch.as_str()).await?;
+        let body = self.body(head, there.as_ref()).await?;
+        let pull = match there {
             Some(pull) if pull.body == body => pull,
             Some(pull) => {
                 self.platform.forge.pace(self.forge).await?;
@@ -200,6 +212,8 @@ impl Change<'_> {
             }
             None => {
                 self.platform.forge.pace(self.forge).await?;
+                let run = &self.context.run;
+                let title = forge_text::pull_request_title(&run.subject_title, run.subject.number);
                 let base = self.context.repository.default_branch.as_str();
                 let new = NewPull { title: &title, body: &body, head: branch, base, draft: false };
                 provider.create_pull(&self.forge.repo, &new).await?
@@ -209,11 +223,12 @@ impl Change<'_> {
         Ok(pull)
     }
 
-    async fn body(&self, head: &CommitSha) -> Result<String, StepError> {
+    async fn body(&self, head: &CommitSha, there: Option<&Pull>) -> Result<String, StepError> {
         let at = self.context.at;
         let mut conn = self.platform.store.acquire().await?;
         let calls = model_calls::sum_for_attempt(&mut conn, at.run, at.attempt).await?;
-        Ok(forge_text::pull_request_body(&forge_text::PullRequestText {
+        let revised = there.filter(|_| self.context.run.trigger.revises());
+        let text = forge_text::PullRequestText {
             run: at.run,
             subject: self.context.run.subject,
             agent: &self.context.run.agent,
@@ -221,7 +236,15 @@ impl Change<'_> {
             report: self.report,
             head_sha: head.as_str(),
             model_calls: calls.calls,
-        }))
+            after: match self.context.run.trigger {
+                Trigger::Checks { .. } => "failing checks",
+                _ => "review",
+            },
+        };
+        Ok(match revised {
+            Some(pull) => forge_text::revised_body(&pull.body, &text),
+            None => forge_text::pull_request_body(&text),
+        })
     }
 }
 

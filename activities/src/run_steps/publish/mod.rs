@@ -1,6 +1,7 @@
 //! Show the result on the forge: a pull request, a review or an answer.
 
 mod change;
+mod replies;
 mod words;
 
 use domain::{agents::AgentRole, run::Step};

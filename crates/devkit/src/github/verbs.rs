@@ -15,6 +15,7 @@ use super::{
         repos::{self, NewRepo, NewUser},
         review_comments::Anchor,
         reviews::{self, NewReview, NewReviewLine},
+        statuses::{self, NewStatus},
     },
     rest,
     state::{Comment, Delivery, Hook, Issue, Review, ReviewComment, Role, Status, User},
@@ -248,6 +249,23 @@ impl StandIn {
             let labels = ids.iter().filter_map(|id| repo.label_by_id(*id));
             labels.map(|label| label.name.clone()).collect()
         })
+    }
+
+    /// Writes a status on a commit, as a build service does.
+    pub async fn set_status(
+        &self,
+        login: &str,
+        (repository, sha): (&str, &str),
+        (context, state): (&str, &str),
+        description: &str,
+    ) -> Result<Status, ApiError> {
+        let new = NewStatus {
+            state: state.to_owned(),
+            target_url: None,
+            description: Some(description.to_owned()),
+            context: Some(context.to_owned()),
+        };
+        statuses::create(&self.forge, &self.at(login, repository)?, sha, new).await
     }
 
     /// All statuses ever written on a commit, oldest first.

@@ -16,6 +16,8 @@ pub(super) struct Request {
     pub(super) outputs: usize,
     /// The tool outputs, one after the other.
     pub(super) seen: String,
+    /// The number of the first comment on a line that the prompt shows.
+    pub(super) line_comment: Option<String>,
     /// The shell tool that is on offer.
     pub(super) shell: ShellTool,
 }
@@ -60,7 +62,8 @@ impl Request {
             input.iter().filter(|item| is_output(item)).map(|item| item["output"].to_string()).collect();
         let messages: Vec<_> = input.iter().rev().filter(|item| is_from_user(item)).map(text).collect();
         let scenario = messages.iter().find_map(|text| marker(text)).unwrap_or_else(|| default_for(&messages));
-        Self { scenario, outputs: outputs.len(), seen: outputs.join("\n"), shell: offered(body) }
+        let line_comment = messages.iter().find_map(|text| line_comment(text));
+        Self { scenario, outputs: outputs.len(), seen: outputs.join("\n"), line_comment, shell: offered(body) }
     }
 }
 
@@ -93,6 +96,13 @@ fn marker(text: &str) -> Option<String> {
             rest.find(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')).unwrap_or(rest.len());
         let name = rest[..end].trim_end_matches('-');
         (!name.is_empty()).then(|| name.to_owned())
+    })
+}
+
+fn line_comment(text: &str) -> Option<String> {
+    text.split("line comment ").skip(1).find_map(|rest| {
+        let number: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        (!number.is_empty()).then_some(number)
     })
 }
 

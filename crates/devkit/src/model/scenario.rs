@@ -24,6 +24,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("quota-exceeded", include_str!("../../assets/scenarios/quota-exceeded.toml")),
     ("rate-limited", include_str!("../../assets/scenarios/rate-limited.toml")),
     ("review", include_str!("../../assets/scenarios/review.toml")),
+    ("revise", include_str!("../../assets/scenarios/revise.toml")),
     ("server-error", include_str!("../../assets/scenarios/server-error.toml")),
     ("slow", include_str!("../../assets/scenarios/slow.toml")),
     ("stall", include_str!("../../assets/scenarios/stall.toml")),
@@ -66,7 +67,7 @@ pub enum Step {
     },
     /// The final message; it ends the agent's turn.
     Answer {
-        /// The text.
+        /// The text; `{line comment}` stands for the number of the first comment on a line in the prompt.
         text: String,
         /// Wait this long before the answer.
         #[serde(default)]

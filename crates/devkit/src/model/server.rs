@@ -200,7 +200,10 @@ async fn respond(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(bod
         Some(Step::Fix { delay_ms }) => {
             (answer::shell_call(&place, request.shell, &fix::command(&request.seen)), *delay_ms)
         }
-        Some(Step::Answer { text, delay_ms }) => (answer::message(&place, text), *delay_ms),
+        Some(Step::Answer { text, delay_ms }) => {
+            let number = request.line_comment.as_deref().unwrap_or("none");
+            (answer::message(&place, &text.replace("{line comment}", number)), *delay_ms)
+        }
         Some(Step::Fail { status, code, message, retry_after_secs }) => {
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let mut response = shared.refuse(record, status, code, message);

@@ -11,6 +11,7 @@ mod queue;
 mod refusals;
 mod replay;
 mod retry;
+mod revise;
 mod settings;
 
 use std::path::PathBuf;

@@ -2,10 +2,14 @@
 
 pub mod outsider;
 mod prompt;
+mod revision;
 
 use schemars::JsonSchema;
 
-pub use self::prompt::{PromptComment, PromptDocument, PromptInputs, render_prompt};
+pub use self::{
+    prompt::{PromptComment, PromptDocument, PromptInputs, render_prompt},
+    revision::{Answers, PromptCheck, PromptLineComment, PromptReview, Revision, read_answers},
+};
 
 use crate::{
     services_yaml::{AgentName, ServicesYaml},

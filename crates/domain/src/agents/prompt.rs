@@ -3,8 +3,9 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::{
-    Agent, BuiltIn,
+    Agent, BuiltIn, Revision,
     outsider::{fence, shorten, visible, visible_line},
+    revision,
 };
 use crate::{
     event::Subject,
@@ -37,6 +38,8 @@ pub struct PromptInputs<'a> {
     pub instructions: &'a str,
     /// The project's own documents, from the base branch.
     pub documents: &'a [PromptDocument],
+    /// Why the agent goes on with a pull request of its own; none if it begins.
+    pub revision: Option<&'a Revision>,
     /// The change under review, as a diff; empty if there is none.
     pub diff: &'a str,
     /// The project's checks.
@@ -104,6 +107,9 @@ pub fn render_prompt(agent: &Agent, inputs: &PromptInputs<'_>) -> String {
     if !inputs.instructions.trim().is_empty() {
         let words = visible(inputs.instructions);
         parts.push(format!("# What the person asked for who started you\n\n{}\n", words.trim()));
+    }
+    if let Some(revision) = inputs.revision {
+        parts.push(revision::render(revision));
     }
     parts.push(task(inputs));
     parts.join("\n")
@@ -209,6 +215,7 @@ mod tests {
             comments: &[],
             instructions: "",
             documents: &[],
+            revision: None,
             diff: "",
             checks: &[],
             learning: Learning::Off,

@@ -4,6 +4,7 @@
 //! needs is missing, the kind is [`EventKind::Other`] with a sentence that says which.
 
 mod actor;
+mod check;
 mod comment;
 mod issue;
 mod json;
@@ -17,6 +18,7 @@ use serde_json::value::RawValue;
 use self::json::Object;
 pub use self::{
     actor::Sender,
+    check::Check,
     comment::{Comment, CommentCreated},
     issue::{Issue, IssueLabel},
     pull_request::{PullRequest, PullRequestAction, PullRequestEvent},
@@ -24,6 +26,19 @@ pub use self::{
     repository::{Repository, RepositoryAction},
     review::{Review, ReviewState},
 };
+
+/// The events that a hook of ours listens to.
+pub const SUBSCRIBED: [&str; 9] = [
+    "issues",
+    "issue_comment",
+    "pull_request",
+    "pull_request_review",
+    "push",
+    "repository",
+    "check_suite",
+    "workflow_run",
+    "status",
+];
 
 /// One webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +72,8 @@ pub enum EventKind {
     PullRequest(PullRequestEvent),
     /// A review was submitted.
     ReviewSubmitted(Review),
+    /// A check of a commit has ended.
+    CheckEnded(Check),
     /// A branch or tag moved.
     Push(Push),
     /// The repository itself changed.
@@ -137,7 +154,7 @@ impl Event {
         Ok(Self { name, action, repository, sender: Sender::read(&root.object("sender")), kind })
     }
 
-    /// The issue or pull request that the event is about.
+    /// The issue or pull request that the event names. The end of a check names a commit: whose it is, is looked up.
     #[must_use]
     pub fn subject(&self) -> Option<Subject> {
         let issue = |number| Subject { kind: SubjectKind::Issue, number };
@@ -148,7 +165,11 @@ impl Event {
             EventKind::CommentCreated(event) => Some(event.subject),
             EventKind::PullRequest(event) => Some(pull_request(event.pull_request.number)),
             EventKind::ReviewSubmitted(review) => Some(pull_request(review.pull_request.number)),
-            EventKind::Push(_) | EventKind::Repository(_) | EventKind::Ping | EventKind::Other { .. } => None,
+            EventKind::CheckEnded(_)
+            | EventKind::Push(_)
+            | EventKind::Repository(_)
+            | EventKind::Ping
+            | EventKind::Other { .. } => None,
         }
     }
 
@@ -161,7 +182,11 @@ impl Event {
             EventKind::CommentCreated(event) => &event.title,
             EventKind::PullRequest(event) => &event.pull_request.title,
             EventKind::ReviewSubmitted(review) => &review.pull_request.title,
-            EventKind::Push(_) | EventKind::Repository(_) | EventKind::Ping | EventKind::Other { .. } => "",
+            EventKind::CheckEnded(_)
+            | EventKind::Push(_)
+            | EventKind::Repository(_)
+            | EventKind::Ping
+            | EventKind::Other { .. } => "",
         }
     }
 }
@@ -180,6 +205,9 @@ fn read_kind(name: &str, action: Option<&str>, root: &Object<'_>) -> Result<Even
         ("issue_comment", Some("edited" | "deleted")) => Ok(other("only new comments are read")),
         ("pull_request", Some(action)) => pull_request::read(action, root).map(EventKind::PullRequest),
         ("pull_request_review", Some("submitted")) => review::read(root).map(EventKind::ReviewSubmitted),
+        ("check_suite", Some("completed")) => check::read_suite(root).map(EventKind::CheckEnded),
+        ("workflow_run", Some("completed")) => check::read_workflow_run(root).map(EventKind::CheckEnded),
+        ("status", _) => check::read_status(root).map(EventKind::CheckEnded),
         ("push", _) => push::read(root).map(EventKind::Push),
         ("repository", Some(action)) => Ok(EventKind::Repository(RepositoryAction::read(action))),
         ("issues" | "issue_comment" | "pull_request" | "pull_request_review" | "repository", None) => {

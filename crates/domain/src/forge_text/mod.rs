@@ -7,7 +7,7 @@ mod sticky;
 mod words;
 
 pub use self::{
-    pull_request::{PullRequestText, pull_request_body, pull_request_title},
+    pull_request::{PullRequestText, pull_request_body, pull_request_title, revised_body},
     status::status_description,
     sticky::{StepLine, StickyComment, sticky_comment},
     words::{MAX_CHARS, neutral},
@@ -22,6 +22,13 @@ const MAX_AGENT_CHARS: usize = 40_000;
 #[must_use]
 pub fn agent_words(marker: &str, agent: &AgentName, words: &str) -> String {
     format!("{marker}\n{}\n\n<sub>Written by the agent `{agent}` of codex-k8s.</sub>\n", quoted_words(words))
+}
+
+/// The answer to a comment on a line, under a hidden marker.
+#[must_use]
+pub fn reply(marker: &str, words: &str, head_sha: &str) -> String {
+    let short: String = head_sha.chars().take(10).collect();
+    format!("{marker}\n{}\n\n<sub>In {short}.</sub>\n", quoted_words(words))
 }
 
 /// The one polite comment on an issue whose sender may not start an agent.

@@ -10,6 +10,7 @@ use super::{
     words::{cell, code_block, neutral},
 };
 use crate::{
+    agents::read_answers,
     event::{Subject, SubjectKind},
     ids::RunId,
     job::{CheckResult, JobReport},
@@ -42,6 +43,8 @@ pub struct PullRequestText<'a> {
     pub head_sha: &'a str,
     /// Calls of the model, as the model gateway counted them.
     pub model_calls: u32,
+    /// What asked for it, where it goes on with a pull request: `review`, `failing checks`.
+    pub after: &'a str,
 }
 
 /// The title: that of the issue, with its number.
@@ -76,6 +79,29 @@ pub fn pull_request_body(of: &PullRequestText<'_>) -> String {
         files = if report.changed_files == 1 { "1 file".to_owned() } else { format!("{} files", report.changed_files) },
         head = cell(of.head_sha),
     )
+}
+
+/// The body of a pull request after another commit: what stood there, and what was done now. Once more changes nothing.
+#[must_use]
+pub fn revised_body(before: &str, of: &PullRequestText<'_>) -> String {
+    let marker = format!("<!-- codex-k8s:revision:{} -->", of.run);
+    if before.contains(&marker) {
+        return before.to_owned();
+    }
+    let words = of.report.last_message.as_deref().map(|message| read_answers(message).rest).unwrap_or_default();
+    let words = if words.is_empty() { "The agent left no message.".to_owned() } else { quoted_words(&words) };
+    let section = format!(
+        "\n{marker}\n## What was done after the {after}\n\n{words}\n\n{checks}\n<sub>run `{run}` · at `{head}`</sub>\n",
+        after = of.after,
+        checks = checks(&of.report.checks),
+        run = of.run,
+        head = cell(of.head_sha),
+    );
+    // The forge takes no longer body; then the oldest words stay, and the comment on the pull request tells the rest.
+    if before.chars().count() + section.chars().count() > super::MAX_CHARS {
+        return before.to_owned();
+    }
+    format!("{}\n{section}", before.trim_end())
 }
 
 fn checks(checks: &[CheckResult]) -> String {
@@ -171,6 +197,7 @@ mod tests {
             report,
             head_sha: "bbbb",
             model_calls: 4,
+            after: "review",
         })
     }
 

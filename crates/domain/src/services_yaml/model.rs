@@ -200,11 +200,21 @@ pub struct TriggersConfig {
     pub pull_request_labels: Option<BTreeMap<String, AgentName>>,
     /// Whether `/run`, `/retry` and `/cancel` in comments are obeyed.
     pub commands: bool,
+    /// Whether a review that requests changes on a pull request of an agent has the agent go on with it.
+    pub revise_after_review: bool,
+    /// Whether a failing check on the head of such a pull request does.
+    pub revise_after_failed_checks: bool,
 }
 
 impl Default for TriggersConfig {
     fn default() -> Self {
-        Self { labels: None, pull_request_labels: None, commands: true }
+        Self {
+            labels: None,
+            pull_request_labels: None,
+            commands: true,
+            revise_after_review: true,
+            revise_after_failed_checks: true,
+        }
     }
 }
 
@@ -294,9 +304,12 @@ pub struct LimitsConfig {
     /// Most runs that may start about one issue or pull request within an hour.
     #[schemars(range(min = 1, max = 1000))]
     pub runs_per_hour: u32,
-    /// Most runs that may cause one another in a row.
+    /// Most runs in a row that bots or failing checks may cause, with no person in between.
     #[schemars(range(min = 1, max = 20))]
     pub chain_depth: u32,
+    /// How often an agent may go on with one pull request after reviews and failing checks.
+    #[schemars(range(min = 0, max = 100))]
+    pub revisions_per_pull_request: u32,
 }
 
 impl Default for LimitsConfig {
@@ -307,6 +320,7 @@ impl Default for LimitsConfig {
             protected_paths: vec![".github/workflows/**".to_owned()],
             runs_per_hour: 6,
             chain_depth: 3,
+            revisions_per_pull_request: 5,
         }
     }
 }

@@ -42,6 +42,8 @@ impl BusinessKey {
             }
             EventKind::CommentCreated(on) => Some(Self::new(format!("comment:{repository}:{}", on.comment.id))),
             EventKind::ReviewSubmitted(review) => Some(Self::new(format!("review:{repository}:{}", review.id))),
+            // However many checks of a commit fail, it is mended once.
+            EventKind::CheckEnded(check) => Some(Self::new(format!("checks:{repository}:{}", check.head_sha))),
             EventKind::Push(push) => Some(Self::new(format!("push:{repository}:{}:{}", push.git_ref, push.after))),
             EventKind::IssueClosed(_)
             | EventKind::IssueOther(_)

@@ -3,7 +3,7 @@
 use super::{
     Effect, Facts, KnownRepository, Verdict, VerdictKind, cancel,
     reason::{no_rule, plain, quote},
-    start,
+    revise, start,
 };
 use crate::{
     commands::{self, Command},
@@ -49,13 +49,12 @@ fn by_kind(event: &Event, known: &KnownRepository, facts: &Facts) -> Verdict {
         EventKind::CommentCreated(on) => comment_created(event, on, facts),
         EventKind::PullRequest(on) => pull_request(event, on, facts),
         EventKind::ReviewSubmitted(review) => match review.state {
-            ReviewState::ChangesRequested => {
-                no_rule(facts, "a review that asks for changes starts nothing in this project")
-            }
+            ReviewState::ChangesRequested => revise::after_review(event, review, facts),
             ReviewState::Approved | ReviewState::Commented | ReviewState::Other => {
                 no_rule(facts, "only a review that asks for changes could start something")
             }
         },
+        EventKind::CheckEnded(check) => revise::after_check(event, check, facts),
         EventKind::Push(push) => pushed(event, push, known),
         EventKind::Ping => plain(VerdictKind::Ignored, "the forge tries the hook out, and it works"),
         EventKind::Repository(_) => plain(VerdictKind::Ignored, starts_nothing(event)),

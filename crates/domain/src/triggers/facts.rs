@@ -1,6 +1,7 @@
 //! What ingest has looked up before the decision. Each fact is one indexed read.
 
 use crate::{
+    event::Sender,
     ids::{RepositoryId, RunId},
     services_yaml::{AgentName, ServicesYaml},
 };
@@ -28,8 +29,34 @@ pub struct Facts {
     pub runs_last_hour: u32,
     /// Those of them that a bot asked for.
     pub bot_runs_last_hour: u32,
-    /// The runs that led to the event's subject, oldest first: for a pull request of ours its run and that run's chain.
-    pub cause_chain: Vec<RunId>,
+    /// The run that the event may be a consequence of.
+    pub parent: Option<Parent>,
+    /// Set if the event's subject is a pull request that a run of ours opened.
+    pub own_pull: Option<OwnPull>,
+}
+
+/// The run before the event: the one that last wrote where it happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parent {
+    /// The runs that caused one another up to there, oldest first; it is the last one.
+    pub chain: Vec<RunId>,
+    /// How many runs in a row up to there were caused by machines, with no person in between.
+    pub machine_depth: u32,
+}
+
+/// A pull request of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnPull {
+    /// Its number.
+    pub number: i64,
+    /// Its title, near enough: that of what its newest run was about.
+    pub title: String,
+    /// The agent that works on it.
+    pub agent: AgentName,
+    /// Who asked for the newest run of it.
+    pub requested_by: Sender,
+    /// How often it was revised.
+    pub revisions: u32,
 }
 
 /// A connected repository.

@@ -8,13 +8,15 @@ mod cancel;
 mod decide;
 mod facts;
 mod reason;
+mod revise;
 mod start;
+mod storm_guard;
 mod verdict;
 
 pub use self::{
     business_key::BusinessKey,
     decide::decide,
-    facts::{Facts, KnownRepository, KnownRun},
+    facts::{Facts, KnownRepository, KnownRun, OwnPull, Parent},
     verdict::{
         CancelMark, CancelRequest, CancelRun, Effect, NewRun, RetryRun, Trigger, TriggerKind, Verdict, VerdictKind,
     },

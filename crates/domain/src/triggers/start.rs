@@ -3,6 +3,7 @@
 use super::{
     BusinessKey, CancelMark, Effect, Facts, NewRun, RetryRun, Trigger, Verdict, VerdictKind,
     reason::{agent_list, at_work, no_rule, plain, quote},
+    storm_guard,
 };
 use crate::{
     agents::{self, Agent, AgentRole},
@@ -16,9 +17,6 @@ pub const AGENT_LABEL_PREFIX: &str = "run:";
 
 /// The label that asks for a review of a pull request.
 pub const REVIEW_LABEL: &str = "need:reviewer";
-
-/// Runs within an hour about one subject that bots may ask for; people have the project's limit.
-const BOT_RUNS_PER_HOUR: u32 = 2;
 
 /// The agent that a label asks for on an issue or pull request.
 pub(super) fn agent_of_label(config: &ServicesYaml, on: SubjectKind, label: &str) -> Option<AgentName> {
@@ -44,6 +42,8 @@ pub(super) fn issue_labeled(event: &Event, on: &IssueLabel, facts: &Facts) -> Ve
     let wish = Wish {
         event,
         subject,
+        title: event.subject_title(),
+        by: sender_of(event),
         agent: agent.as_str(),
         labels: &on.issue.labels,
         open: on.issue.open,
@@ -62,6 +62,8 @@ pub(super) fn pull_request_labeled(event: &Event, on: &PullRequest, label: &str,
     let wish = Wish {
         event,
         subject,
+        title: event.subject_title(),
+        by: sender_of(event),
         agent: agent.as_str(),
         labels: &on.labels,
         open: on.open,
@@ -79,7 +81,17 @@ pub(super) fn run_command(
     facts: &Facts,
 ) -> Verdict {
     let trigger = Trigger::Command { comment_id: on.comment.id, at: on.comment.created_at };
-    let wish = Wish { event, subject: on.subject, agent, labels: &[], open: on.open, instructions, trigger };
+    let wish = Wish {
+        event,
+        subject: on.subject,
+        title: event.subject_title(),
+        by: sender_of(event),
+        agent,
+        labels: &[],
+        open: on.open,
+        instructions,
+        trigger,
+    };
     judge(wish, facts)
 }
 
@@ -90,20 +102,23 @@ fn no_agent_behind(label: &str, config: &ServicesYaml) -> String {
 }
 
 /// Somebody wants an agent to run.
-struct Wish<'a> {
-    event: &'a Event,
-    subject: Subject,
-    agent: &'a str,
+pub(super) struct Wish<'a> {
+    pub(super) event: &'a Event,
+    pub(super) subject: Subject,
+    pub(super) title: &'a str,
+    pub(super) agent: &'a str,
     /// Labels on the subject, where the wish is one of them.
-    labels: &'a [String],
-    open: bool,
-    instructions: String,
-    trigger: Trigger,
+    pub(super) labels: &'a [String],
+    pub(super) open: bool,
+    pub(super) instructions: String,
+    pub(super) trigger: Trigger,
+    /// Whose right counts.
+    pub(super) by: Option<Sender>,
 }
 
 /// Everything that may stand against a wish, in order; if nothing does, the run starts.
-fn judge(wish: Wish<'_>, facts: &Facts) -> Verdict {
-    let (Some(sender), Some(business_key)) = (sender_of(wish.event), BusinessKey::of(wish.event)) else {
+pub(super) fn judge(wish: Wish<'_>, facts: &Facts) -> Verdict {
+    let (Some(sender), Some(business_key)) = (wish.by.clone(), BusinessKey::of(wish.event)) else {
         return plain(VerdictKind::Ignored, "the event does not say who caused it");
     };
     if let Some(run) = facts.run_by_key {
@@ -120,7 +135,7 @@ fn judge(wish: Wish<'_>, facts: &Facts) -> Verdict {
     if !wish.open {
         return no_rule(facts, &format!("the {what} is closed"));
     }
-    if let Some(reason) = unfit(&agent, wish.subject.kind) {
+    if let Some(reason) = unfit(&agent, wish.subject.kind).filter(|_| !wish.trigger.revises()) {
         return no_rule(facts, &reason);
     }
     if let Some(other) = other_agent_label(&wish, &agent, facts) {
@@ -137,7 +152,8 @@ fn judge(wish: Wish<'_>, facts: &Facts) -> Verdict {
         let reason = format!("@{} {} before this arrived", mark.request.by.login, mark.request.how);
         return plain(VerdictKind::CancelledBeforeStart, reason);
     }
-    if let Some(reason) = loop_guard(&sender, wish.subject, facts) {
+    let cause = storm_guard::Cause::of(&wish.trigger, &sender);
+    if let Some(reason) = storm_guard::holds_back(cause, wish.subject, facts) {
         return plain(VerdictKind::LoopGuard, reason);
     }
     start(wish, agent, sender, business_key, mark, facts)
@@ -151,26 +167,36 @@ fn start(
     mark: Option<&CancelMark>,
     facts: &Facts,
 ) -> Verdict {
-    let asked = match wish.trigger.label() {
-        Some(label) => format!("label {}", quote(label)),
-        None => "`/run`".to_owned(),
-    };
-    let mut reason = format!("{asked} by @{} starts agent `{}` on {}", by.login, agent.name, wish.subject);
+    let asked = asked(&wish.trigger, &by);
+    let mut reason = format!("{asked} starts agent `{}` on {}", agent.name, wish.subject);
     if let Some(mark) = mark {
         reason.push_str(&format!("; the `/cancel` by @{} that came first goes to it", mark.request.by.login));
     }
     let run = NewRun {
         business_key: key,
         subject: wish.subject,
-        subject_title: wish.event.subject_title().to_owned(),
+        subject_title: wish.title.to_owned(),
         agent: agent.name,
         instructions: wish.instructions,
-        trigger: wish.trigger,
+        cause_chain: facts.parent.as_ref().map(|parent| parent.chain.clone()).unwrap_or_default(),
+        machine_depth: storm_guard::depth(storm_guard::Cause::of(&wish.trigger, &by), facts),
         requested_by: by,
-        cause_chain: facts.cause_chain.clone(),
+        trigger: wish.trigger,
         then_cancel: mark.map(|mark| mark.request.clone()),
     };
     Verdict { kind: VerdictKind::Started, reason, run: None, effect: Effect::Start(Box::new(run)) }
+}
+
+/// Who or what asked, as the beginning of a sentence.
+fn asked(trigger: &Trigger, by: &Sender) -> String {
+    let by = &by.login;
+    match trigger {
+        Trigger::Label { label, .. } => format!("label {} by @{by}", quote(label)),
+        Trigger::Command { .. } => format!("`/run` by @{by}"),
+        Trigger::Review { .. } => format!("the review by @{by}"),
+        Trigger::Checks { name, .. } => format!("the failing check {}", quote(name)),
+        Trigger::Manual { .. } => format!("@{by}"),
+    }
 }
 
 /// Why an agent can't work on this kind of subject.
@@ -204,30 +230,6 @@ fn newest_mark<'a>(trigger: &Trigger, facts: &'a Facts) -> Option<&'a CancelMark
         .max_by_key(|mark| (mark.request.trusted, mark.at))
 }
 
-fn loop_guard(sender: &Sender, subject: Subject, facts: &Facts) -> Option<String> {
-    let limits = &facts.config.limits;
-    if facts.cause_chain.len() >= limits.chain_depth as usize {
-        return Some(format!(
-            "{} runs have caused one another up to here; {} is the limit",
-            facts.cause_chain.len(),
-            limits.chain_depth
-        ));
-    }
-    if facts.runs_last_hour >= limits.runs_per_hour {
-        return Some(format!(
-            "{} runs about {subject} have started within the last hour; {} is the limit",
-            facts.runs_last_hour, limits.runs_per_hour
-        ));
-    }
-    if sender.is_bot && facts.bot_runs_last_hour >= BOT_RUNS_PER_HOUR {
-        return Some(format!(
-            "bots have started {} runs about {subject} within the last hour; {BOT_RUNS_PER_HOUR} is the limit",
-            facts.bot_runs_last_hour
-        ));
-    }
-    None
-}
-
 pub(super) fn retry_command(event: &Event, on: &CommentCreated, from: Option<Step>, facts: &Facts) -> Verdict {
     let (Some(sender), Some(business_key)) = (sender_of(event), BusinessKey::of(event)) else {
         return plain(VerdictKind::Ignored, "the event does not say who caused it");
@@ -245,7 +247,7 @@ pub(super) fn retry_command(event: &Event, on: &CommentCreated, from: Option<Ste
     let Some(last) = &facts.last_run else {
         return plain(VerdictKind::NothingToRetry, format!("no run was ever about this {what}"));
     };
-    if let Some(reason) = loop_guard(&sender, on.subject, facts) {
+    if let Some(reason) = storm_guard::holds_back_retry(&sender, on.subject, facts) {
         return plain(VerdictKind::LoopGuard, reason);
     }
     let whence = from.map_or_else(|| "the start".to_owned(), |step| format!("step `{step}`"));

@@ -104,6 +104,8 @@ pub struct NewRun {
     pub requested_by: Sender,
     /// The runs that led to this one, oldest first.
     pub cause_chain: Vec<RunId>,
+    /// How many runs in a row, this one included, were caused by machines with no person in between.
+    pub machine_depth: u32,
     /// A `/cancel` that arrived first: it follows the start at once, and the workflow decides whether its sender may.
     pub then_cancel: Option<CancelRequest>,
 }
@@ -126,6 +128,24 @@ pub enum Trigger {
         /// When it was written.
         at: DateTime<Utc>,
     },
+    /// A review of our pull request that asks for changes.
+    Review {
+        /// The review's id on the forge.
+        review_id: i64,
+        /// When it was submitted.
+        at: DateTime<Utc>,
+    },
+    /// A check that fails on the head of our pull request.
+    Checks {
+        /// The commit.
+        head_sha: String,
+        /// Name of the check that was told first.
+        name: String,
+        /// Where people read more about it.
+        url: Option<String>,
+        /// When it ended.
+        at: DateTime<Utc>,
+    },
     /// A person in the console.
     Manual {
         /// When it was asked for.
@@ -140,6 +160,10 @@ text_enum! {
         Label = "label",
         /// A comment.
         Command = "command",
+        /// A review that asks for changes.
+        Review = "review",
+        /// A check that fails.
+        Checks = "checks",
         /// A person in the console.
         Manual = "manual",
     }
@@ -152,6 +176,8 @@ impl Trigger {
         match self {
             Self::Label { .. } => TriggerKind::Label,
             Self::Command { .. } => TriggerKind::Command,
+            Self::Review { .. } => TriggerKind::Review,
+            Self::Checks { .. } => TriggerKind::Checks,
             Self::Manual { .. } => TriggerKind::Manual,
         }
     }
@@ -160,7 +186,11 @@ impl Trigger {
     #[must_use]
     pub const fn at(&self) -> DateTime<Utc> {
         match self {
-            Self::Label { at, .. } | Self::Command { at, .. } | Self::Manual { at } => *at,
+            Self::Label { at, .. }
+            | Self::Command { at, .. }
+            | Self::Review { at, .. }
+            | Self::Checks { at, .. }
+            | Self::Manual { at } => *at,
         }
     }
 
@@ -169,8 +199,14 @@ impl Trigger {
     pub fn label(&self) -> Option<&str> {
         match self {
             Self::Label { label, .. } => Some(label),
-            Self::Command { .. } | Self::Manual { .. } => None,
+            Self::Command { .. } | Self::Review { .. } | Self::Checks { .. } | Self::Manual { .. } => None,
         }
+    }
+
+    /// Whether it asks for another commit on a pull request of ours.
+    #[must_use]
+    pub const fn revises(&self) -> bool {
+        matches!(self, Self::Review { .. } | Self::Checks { .. })
     }
 }
 

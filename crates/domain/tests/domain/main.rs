@@ -6,6 +6,7 @@ mod cancels;
 mod echoes;
 mod events;
 mod payloads;
+mod revisions;
 mod services_yaml;
 mod starts;
 mod wire;

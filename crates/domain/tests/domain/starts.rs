@@ -3,7 +3,7 @@
 use domain::{
     event::{Event, SubjectKind},
     run::Step,
-    triggers::{BusinessKey, Effect, Facts, NewRun, Trigger, VerdictKind, decide},
+    triggers::{BusinessKey, Effect, Facts, NewRun, Parent, Trigger, VerdictKind, decide},
 };
 use serde_json::{Value, json};
 
@@ -206,18 +206,18 @@ fn loops_end() {
             Some("6 runs about issue #12 have started within the last hour; 6 is the limit"),
         ),
         (Facts { runs_last_hour: 6, ..with_config("version: 1\nlimits: {runs_per_hour: 7}") }, json!({}), None),
-        (Facts { cause_chain: vec![run_id(1), run_id(2)], ..connected() }, json!({}), None),
+        // A person begins a new count, whatever led there; two bots that answer each other stop at three.
+        (after_machines(9), json!({}), None),
+        (Facts { bot_runs_last_hour: 9, ..connected() }, json!({}), None),
+        (connected(), bot.clone(), None),
+        (after_machines(2), bot.clone(), None),
         (
-            Facts { cause_chain: vec![run_id(1), run_id(2), run_id(3)], ..connected() },
-            json!({}),
-            Some("3 runs have caused one another up to here; 3 is the limit"),
-        ),
-        (Facts { bot_runs_last_hour: 2, ..connected() }, json!({}), None),
-        (Facts { bot_runs_last_hour: 1, ..connected() }, bot.clone(), None),
-        (
-            Facts { bot_runs_last_hour: 2, ..connected() },
+            after_machines(3),
             bot,
-            Some("bots have started 2 runs about issue #12 within the last hour; 2 is the limit"),
+            Some(
+                "3 runs in a row were caused by bots or failing checks, with nobody in between; 3 is the limit \
+                 (`limits.chain_depth`)",
+            ),
         ),
     ];
     for (facts, more, guard) in table {
@@ -227,8 +227,15 @@ fn loops_end() {
             None => assert_eq!(verdict.kind, VerdictKind::Started, "{verdict:?}"),
         }
     }
-    let chained = Facts { cause_chain: vec![run_id(1)], ..connected() };
-    assert_eq!(started(&dev(&json!({})), &chained).cause_chain, [run_id(1)]);
+    let by_person = started(&dev(&json!({})), &after_machines(2));
+    assert_eq!((by_person.cause_chain.as_slice(), by_person.machine_depth), ([run_id(1)].as_slice(), 0));
+    let by_bot = started(&dev(&json!({"sender": {"type": "Bot"}})), &after_machines(2));
+    assert_eq!((by_bot.cause_chain.as_slice(), by_bot.machine_depth), ([run_id(1)].as_slice(), 3));
+}
+
+/// The event follows upon run 1, before which so many runs in a row were caused by machines.
+fn after_machines(machine_depth: u32) -> Facts {
+    Facts { parent: Some(Parent { chain: vec![run_id(1)], machine_depth }), ..connected() }
 }
 
 #[test]

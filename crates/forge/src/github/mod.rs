@@ -8,6 +8,7 @@ mod issues;
 mod provider;
 mod pulls;
 mod repos;
+mod reviews;
 mod route;
 mod transport;
 mod wire;

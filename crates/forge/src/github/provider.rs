@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 use super::GitHub;
 use crate::{
     ForgeError, RepositoryProvider,
-    ids::{CommentId, CommitSha, ForgeRepoId, IssueNumber, PullNumber},
+    ids::{CommentId, CommitSha, ForgeRepoId, IssueNumber, PullNumber, ReviewId},
     labels::LabelStyle,
     model::{
         Account, Comment, CommentSearch, CommitStatus, Diff, Issue, NewPull, NewStatus, Permission, Pull, PullUpdate,
-        RepoRef, Repository, Review,
+        RepoRef, Repository, Review, ReviewComment,
     },
 };
 
@@ -127,6 +127,24 @@ impl RepositoryProvider for GitHub {
         marker: &str,
     ) -> Result<Option<Review>, ForgeError> {
         self.search_reviews(repo, number, marker).await
+    }
+
+    async fn review(&self, repo: &RepoRef, number: PullNumber, id: ReviewId) -> Result<Review, ForgeError> {
+        self.read_review(repo, number, id).await
+    }
+
+    async fn review_comments(&self, repo: &RepoRef, number: PullNumber) -> Result<Vec<ReviewComment>, ForgeError> {
+        self.list_line_comments(repo, number).await
+    }
+
+    async fn reply_to_review_comment(
+        &self,
+        repo: &RepoRef,
+        number: PullNumber,
+        comment: CommentId,
+        body: &str,
+    ) -> Result<ReviewComment, ForgeError> {
+        self.post_reply(repo, number, comment, body).await
     }
 
     async fn set_status(&self, repo: &RepoRef, sha: &CommitSha, status: &NewStatus<'_>) -> Result<(), ForgeError> {

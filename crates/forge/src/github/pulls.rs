@@ -1,17 +1,13 @@
-//! Pull requests and reviews.
+//! Pull requests.
 
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{
-    GitHub,
-    transport::Call,
-    wire::{WirePull, WireReview},
-};
+use super::{GitHub, transport::Call, wire::WirePull};
 use crate::{
     ForgeError, RepoRef,
-    ids::{CommitSha, PullNumber},
-    model::{Diff, NewPull, Pull, PullUpdate, Review},
+    ids::PullNumber,
+    model::{Diff, NewPull, Pull, PullUpdate},
 };
 
 impl GitHub {
@@ -72,32 +68,5 @@ impl GitHub {
         let route = self.repo_route(repo, &["pulls", &number.to_string()])?;
         let reply = self.call(repo, Call::get(route).accept("application/vnd.github.diff", max_bytes)).await?;
         Ok(Diff { text: String::from_utf8_lossy(&reply.body).into_owned(), truncated: reply.truncated })
-    }
-
-    pub(super) async fn post_review(
-        &self,
-        repo: &RepoRef,
-        number: PullNumber,
-        commit: &CommitSha,
-        body: &str,
-    ) -> Result<Review, ForgeError> {
-        let route = self.repo_route(repo, &["pulls", &number.to_string(), "reviews"])?;
-        // A machine neither approves nor refuses.
-        let body = json!({ "commit_id": commit.as_str(), "body": body, "event": "COMMENT" });
-        Ok(self.call(repo, Call::new(Method::POST, route).body(body)).await?.json::<WireReview>()?.into())
-    }
-
-    pub(super) async fn search_reviews(
-        &self,
-        repo: &RepoRef,
-        number: PullNumber,
-        marker: &str,
-    ) -> Result<Option<Review>, ForgeError> {
-        let me = self.account().await?.id;
-        let ours = |review: &Review| {
-            review.author.as_ref().map(|author| author.id) == Some(me) && review.body.contains(marker)
-        };
-        let route = self.repo_route(repo, &["pulls", &number.to_string(), "reviews"])?;
-        self.find(repo, route, |wire: WireReview| Some(Review::from(wire)).filter(|review| ours(review))).await
     }
 }

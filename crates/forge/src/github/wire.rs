@@ -6,7 +6,9 @@ use serde::{Deserialize, Deserializer};
 use crate::{
     ForgeError,
     ids::{AccountId, CommentId, CommitSha, ForgeRepoId, IssueId, IssueNumber, PullNumber, ReviewId},
-    model::{Account, Comment, CommitStatus, Issue, ItemState, Pull, RepoRef, Repository, Review, StatusState},
+    model::{
+        Account, Comment, CommitStatus, Issue, ItemState, Pull, RepoRef, Repository, Review, ReviewComment, StatusState,
+    },
 };
 
 /// `null` and missing are both the default.
@@ -228,6 +230,37 @@ impl TryFrom<WirePull> for Pull {
 impl WirePull {
     pub(super) fn head_branch(&self) -> &str {
         &self.head.reference
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct WireReviewComment {
+    id: i64,
+    pull_request_review_id: Option<i64>,
+    in_reply_to_id: Option<i64>,
+    #[serde(default, deserialize_with = "or_default")]
+    path: String,
+    line: Option<u64>,
+    original_line: Option<u64>,
+    #[serde(default, deserialize_with = "or_default")]
+    body: String,
+    #[serde(default, deserialize_with = "or_default")]
+    diff_hunk: String,
+    user: Option<WireAccount>,
+}
+
+impl From<WireReviewComment> for ReviewComment {
+    fn from(wire: WireReviewComment) -> Self {
+        Self {
+            id: CommentId(wire.id),
+            review: wire.pull_request_review_id.map(ReviewId),
+            in_reply_to: wire.in_reply_to_id.map(CommentId),
+            path: wire.path,
+            line: wire.line.or(wire.original_line),
+            body: wire.body,
+            diff_hunk: wire.diff_hunk,
+            author: wire.user.map(Account::from),
+        }
     }
 }
 

@@ -43,6 +43,8 @@ pub struct NewRun<'a> {
     pub instructions: &'a str,
     /// The runs that led to this one, oldest first.
     pub cause_chain: &'a [RunId],
+    /// How many runs in a row, this one included, were caused by machines.
+    pub machine_depth: u32,
     /// When it counts as lost if nothing was heard.
     pub deadline_at: Option<DateTime<Utc>>,
     /// Now.
@@ -90,8 +92,8 @@ async fn try_insert(conn: &mut PgConnection, new: &NewRun<'_>) -> Result<Option<
         "with begun as ( \
              insert into runs (id, repository_id, project_id, subject_kind, subject_number, subject_title, agent, \
                  trigger_kind, trigger_detail, business_key, requested_by_login, requested_by_id, requested_by_bot, \
-                 instructions, cause_chain, deadline_at, created_at) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
+                 instructions, cause_chain, machine_depth, deadline_at, created_at) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
              on conflict do nothing returning id, created_at) \
          insert into attempts (run_id, attempt, started_at) select id, 1, created_at from begun returning run_id",
         Uuid::now_v7(),
@@ -109,6 +111,7 @@ async fn try_insert(conn: &mut PgConnection, new: &NewRun<'_>) -> Result<Option<
         new.requested_by.is_bot,
         &clean(new.instructions),
         Value::Array(cause_chain),
+        i32::try_from(new.machine_depth).unwrap_or(i32::MAX),
         new.deadline_at,
         new.now,
     )

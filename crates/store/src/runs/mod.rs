@@ -4,7 +4,8 @@ pub use begin::{NewAttempt, NewRun, NewRunResult, RetryError, begin_attempt, ins
 pub use progress::{End, Facts, StateUpdate, finish, project_state, set_facts, withdraw};
 pub use read::{
     Cursor, Page, RecentCount, Run, RunFilter, active_for_subject, by_business_key, by_pull_request,
-    count_recent_for_subject, find, get, latest_for_subject, list, unfinished_before,
+    count_recent_for_subject, count_revisions, find, get, latest_for_subject, list, pull_request_with_head,
+    unfinished_before,
 };
 
 mod begin;

@@ -65,6 +65,8 @@ pub struct Run {
     pub comment_id: Option<i64>,
     /// The runs that led to this one, oldest first.
     pub cause_chain: Vec<RunId>,
+    /// How many runs in a row, this one included, were caused by machines.
+    pub machine_depth: u32,
     /// When it was accepted.
     pub created_at: DateTime<Utc>,
     /// When it first worked.
@@ -101,6 +103,7 @@ struct Row {
     pr_number: Option<i64>,
     comment_id: Option<i64>,
     cause_chain: Value,
+    machine_depth: i32,
     created_at: DateTime<Utc>,
     started_at: Option<DateTime<Utc>>,
     finished_at: Option<DateTime<Utc>>,
@@ -139,6 +142,7 @@ impl TryFrom<Row> for Run {
             pr_number: row.pr_number,
             comment_id: row.comment_id,
             cause_chain: convert::json("runs", "cause_chain", row.cause_chain)?,
+            machine_depth: convert::unsigned("runs", "machine_depth", row.machine_depth)?,
             created_at: row.created_at,
             started_at: row.started_at,
             finished_at: row.finished_at,
@@ -158,8 +162,8 @@ macro_rules! select_runs {
              (select count(*) from slot_claims mine join slot_claims w on w.project_id = mine.project_id \
                  and w.granted_at is null and w.released_at is null and w.ticket <= mine.ticket \
                  where mine.run_id = r.id and mine.granted_at is null and mine.released_at is null) as \"slot_place!\", \
-             r.branch, r.base_sha, r.head_sha, r.pr_number, r.comment_id, r.cause_chain, r.created_at, r.started_at, \
-             r.finished_at, r.deadline_at from runs r " + $tail
+             r.branch, r.base_sha, r.head_sha, r.pr_number, r.comment_id, r.cause_chain, r.machine_depth, r.created_at, \
+             r.started_at, r.finished_at, r.deadline_at from runs r " + $tail
             $(, $argument)*
         )
     };
@@ -211,6 +215,45 @@ pub async fn by_pull_request(conn: &mut PgConnection, repository: RepositoryId, 
     .await?
     .map(Run::try_from)
     .transpose()
+}
+
+/// The number of the pull request of ours that has this commit at its head, as far as our own pushes go.
+///
+/// # Errors
+/// The database fails.
+pub async fn pull_request_with_head(
+    conn: &mut PgConnection,
+    repository: RepositoryId,
+    head_sha: &str,
+) -> Result<Option<i64>> {
+    Ok(sqlx::query_scalar!(
+        "select r.pr_number as \"number!\" from runs r \
+         where r.repository_id = $1 and r.head_sha = $2 and r.pr_number is not null \
+             and not exists (select from runs later where later.repository_id = r.repository_id \
+                 and later.pr_number = r.pr_number and later.head_sha is not null \
+                 and (later.created_at, later.id) > (r.created_at, r.id)) \
+         order by r.created_at desc, r.id desc limit 1",
+        repository.as_uuid(),
+        head_sha,
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// How often agents have gone on with a pull request after reviews and failing checks.
+///
+/// # Errors
+/// The database fails.
+pub async fn count_revisions(conn: &mut PgConnection, repository: RepositoryId, number: i64) -> Result<u32> {
+    let count = sqlx::query_scalar!(
+        "select count(*) as \"count!\" from runs where repository_id = $1 and subject_kind = 'pull_request' \
+             and subject_number = $2 and trigger_kind in ('review', 'checks')",
+        repository.as_uuid(),
+        number,
+    )
+    .fetch_one(conn)
+    .await?;
+    convert::unsigned("runs", "count", count)
 }
 
 /// The run at work on an issue or pull request. There is one at most.

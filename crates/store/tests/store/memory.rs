@@ -14,6 +14,7 @@ use store::{
     locks, logs,
     model_calls::{self, Spent},
     refusals::{self, Refusal},
+    storms,
 };
 
 use crate::world::{World, ada, at, issue};
@@ -167,4 +168,37 @@ async fn who_judges_the_same_subject_waits() {
     first.commit().await.unwrap();
     let mut third = world.begin().await;
     locks::subject(&mut third, 1, 5).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_storm_counts_what_was_held_back_and_ends_with_an_hour_of_quiet() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let delivery = |guid: &'static str| deliveries::NewDelivery {
+        hook_key: 0,
+        guid,
+        event: "issues",
+        action: None,
+        repository: Some(world.repository),
+        forge_repo_id: None,
+        subject_number: Some(1),
+        sender_login: None,
+        sender_id: None,
+        verdict: VerdictKind::LoopGuard,
+        reason: "enough",
+        received_at: at(0),
+    };
+    let deliveries::Inserted::New(id) = deliveries::insert(&mut conn, delivery("a")).await.unwrap() else {
+        panic!("it was there")
+    };
+    let held =
+        storms::HeldBack { repository: world.repository, subject: issue(1), reason: "enough", delivery: id, at: at(0) };
+    storms::note(&mut conn, held).await.unwrap();
+    storms::note(&mut conn, storms::HeldBack { at: at(60), ..held }).await.unwrap();
+    let storm = storms::since(&mut conn, at(30)).await.unwrap().remove(0);
+    assert_eq!((storm.subject, storm.first_at, storm.last_at, storm.held_back), (issue(1), at(0), at(60), 2));
+    assert!(storms::since(&mut conn, at(61)).await.unwrap().is_empty());
+    storms::note(&mut conn, storms::HeldBack { at: at(3_661), ..held }).await.unwrap();
+    let storm = storms::since(&mut conn, at(30)).await.unwrap().remove(0);
+    assert_eq!((storm.first_at, storm.held_back), (at(3_661), 1), "a new one");
 }

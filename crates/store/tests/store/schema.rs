@@ -105,6 +105,7 @@ async fn every_column_of_words_takes_exactly_the_words_there_are() {
         ("log_chunks", "stream", streams),
         ("deliveries", "verdict", words!(VerdictKind)),
         ("cancel_marks", "subject_kind", words!(SubjectKind)),
+        ("storms", "subject_kind", words!(SubjectKind)),
         ("write_intents", "kind", words!(IntentKind)),
         ("engine_commands", "kind", words!(CommandKind)),
         ("engine_commands", "state", words!(CommandState)),

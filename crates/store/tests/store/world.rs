@@ -106,6 +106,7 @@ impl Wish {
             requested_by: &self.by,
             instructions: &self.instructions,
             cause_chain: &[],
+            machine_depth: 0,
             deadline_at: Some(self.now + TimeDelta::hours(1)),
             now: self.now,
         }

@@ -1,0 +1,182 @@
+//! What a run is told that goes on with a pull request of its own, and what it says about it in the end.
+
+use std::collections::BTreeMap;
+
+use super::outsider::{fence, shorten, visible, visible_line};
+
+/// Bounds in characters and numbers: a review is read whole as long as it is one that people write.
+const MAX_REVIEW: usize = 30_000;
+const MAX_COMMENT: usize = 8_000;
+const MAX_COMMENTS: usize = 100;
+const MAX_CHECKS: usize = 30;
+
+/// Longest sentence that is passed on as an answer.
+const MAX_ANSWER: usize = 1_000;
+
+/// How a line that answers a comment begins.
+const ANSWERED: &str = "Answered ";
+
+/// Why a pull request of ours needs another commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Revision {
+    /// A review asks for changes.
+    Review(PromptReview),
+    /// Checks fail.
+    Checks(Vec<PromptCheck>),
+}
+
+/// A review.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptReview {
+    /// Login of its author.
+    pub author: String,
+    /// Its text; may be empty.
+    pub body: String,
+    /// Its comments on lines.
+    pub comments: Vec<PromptLineComment>,
+}
+
+/// A comment on a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptLineComment {
+    /// Its id on the forge.
+    pub id: i64,
+    /// The file.
+    pub path: String,
+    /// The line, if it still has one.
+    pub line: Option<u64>,
+    /// Its text.
+    pub body: String,
+    /// The lines of the diff that it stands under.
+    pub hunk: String,
+}
+
+/// A check that fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptCheck {
+    /// Its name.
+    pub name: String,
+    /// What it says; may be empty.
+    pub description: String,
+    /// Where people read more; may be empty.
+    pub url: String,
+}
+
+/// The part of the prompt that says why the agent goes on. The words of reviewers and checks are data.
+#[must_use]
+pub(super) fn render(revision: &Revision) -> String {
+    let what = match revision {
+        Revision::Review(_) => "A reviewer asks for changes; the review stands below.",
+        Revision::Checks(_) => "Checks of its newest commit fail; what is known of them stands below.",
+    };
+    let mut text = include_str!("prompts/revision.v1.md").replace("{{what}}", what);
+    text.push('\n');
+    match revision {
+        Revision::Review(review) => text.push_str(&render_review(review)),
+        Revision::Checks(checks) => text.push_str(&render_checks(checks)),
+    }
+    text
+}
+
+fn render_review(review: &PromptReview) -> String {
+    let body = visible(&review.body);
+    let body = if body.trim().is_empty() { "(no words besides the comments on lines)" } else { &body };
+    let mut text = fence(&format!("review by {}", visible_line(&review.author)), &shorten(body, MAX_REVIEW));
+    for comment in review.comments.iter().take(MAX_COMMENTS) {
+        let place = visible_line(&comment.path);
+        let place = comment.line.map_or_else(|| place.clone(), |line| format!("{place} line {line}"));
+        let words =
+            format!("{}\n\n{}", shorten(&comment.hunk, MAX_COMMENT), shorten(&visible(&comment.body), MAX_COMMENT));
+        text.push_str(&fence(&format!("line comment {} on {place}", comment.id), &words));
+    }
+    text
+}
+
+fn render_checks(checks: &[PromptCheck]) -> String {
+    let lines: Vec<String> = checks
+        .iter()
+        .take(MAX_CHECKS)
+        .map(|check| {
+            let parts = [&check.name, &check.description, &check.url].map(|part| visible_line(part));
+            parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" · ")
+        })
+        .collect();
+    fence("checks that fail", &lines.join("\n"))
+}
+
+/// An agent's final message, taken apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// What was done about each comment on a line, by its id.
+    pub by_comment: BTreeMap<i64, String>,
+    /// The message without those lines.
+    pub rest: String,
+}
+
+/// Reads which comments an agent says that it has answered. Lines of another form stay part of the message.
+#[must_use]
+pub fn read_answers(message: &str) -> Answers {
+    let mut answers = Answers::default();
+    let mut rest = Vec::new();
+    for line in message.lines() {
+        match answer(line) {
+            Some((id, words)) => {
+                answers.by_comment.entry(id).or_insert_with(|| shorten(words, MAX_ANSWER));
+            }
+            None => rest.push(line),
+        }
+    }
+    answers.rest = rest.join("\n").trim().to_owned();
+    answers
+}
+
+fn answer(line: &str) -> Option<(i64, &str)> {
+    let line = line.trim().trim_start_matches(['-', '*']).trim_start();
+    let (id, words) = line.strip_prefix(ANSWERED)?.split_once(':')?;
+    let words = words.trim();
+    (!words.is_empty()).then_some(())?;
+    Some((id.trim().trim_start_matches('#').parse().ok()?, words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_review_is_told_with_its_numbers() {
+        let comment = PromptLineComment {
+            id: 17,
+            path: "src/a.py".into(),
+            line: Some(3),
+            body: "Why not strip?".into(),
+            hunk: "@@ -1 +1 @@\n+x".into(),
+        };
+        let review = PromptReview { author: "ann".into(), body: String::new(), comments: vec![comment] };
+        let text = render(&Revision::Review(review));
+        for part in
+            ["A reviewer asks", "review by ann", "(no words", "line comment 17 on src/a.py line 3", "Why not strip?"]
+        {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("{{"), "{text}");
+    }
+
+    #[test]
+    fn failing_checks_are_a_line_each() {
+        let check =
+            |name: &str, url: &str| PromptCheck { name: name.into(), description: String::new(), url: url.into() };
+        let text = render(&Revision::Checks(vec![check("ci/a", ""), check("ci/b\nx", "https://forge.example/1")]));
+        assert!(text.contains("\nci/a\nci/b x · https://forge.example/1\n"), "{text}");
+    }
+
+    #[test]
+    fn answers_are_read_tolerantly_and_once() {
+        let answers = read_answers(
+            "Done.\n\nAnswered 17: It strips now.\n- Answered #18: Named `name`.\nAnswered 17: twice\n\
+             Answered x: no number\nAnswered 19:\nAnswered nothing\n",
+        );
+        let expected = [(17, "It strips now.".to_owned()), (18, "Named `name`.".to_owned())];
+        assert_eq!(answers.by_comment, BTreeMap::from(expected));
+        assert_eq!(answers.rest, "Done.\n\nAnswered x: no number\nAnswered 19:\nAnswered nothing");
+    }
+}
