@@ -6,6 +6,7 @@ pub mod failure;
 pub mod forge_access;
 pub mod launcher;
 pub mod lost_runs;
+pub mod owed_ends;
 pub mod partitions_ahead;
 pub mod platform;
 pub mod progress;

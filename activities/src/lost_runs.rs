@@ -1,13 +1,17 @@
-//! Settles runs whose workflow is gone: terminated in the engine's own UI, timed out, or forgotten.
+//! Settles runs whose workflow is gone: terminated in the engine's own UI, timed out, or forgotten; and those that nothing was
+//! heard of until their deadline, whatever their workflow does.
 //!
 //! A reconciler: no input, idempotent, no retries of its own. It only asks the engine about runs that the database holds
 //! for unfinished, so a run that settles itself is never touched.
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use dispatch::engine::WorkflowState;
-use domain::{run::Outcome, workflow_id};
+use domain::{
+    run::{Outcome, Step},
+    workflow_id,
+};
 use store::{
     commands,
     runs::{self, Run},
@@ -44,7 +48,7 @@ pub async fn sweep(platform: &Platform) -> Result<usize, StepError> {
     let unfinished = runs::unfinished_before(&mut *platform.store.acquire().await?, now + EVER).await?;
     let mut settled = 0;
     for run in unfinished.iter().filter(|run| now - run.created_at > YOUNG) {
-        if let Some(cause) = cause_of_death(platform, run).await? {
+        if let Some(cause) = cause_of_death(platform, run, now).await? {
             settle(platform, run, cause).await?;
             settled += 1;
         }
@@ -52,8 +56,8 @@ pub async fn sweep(platform: &Platform) -> Result<usize, StepError> {
     Ok(settled)
 }
 
-/// None while the workflow lives, or may still be on its way.
-async fn cause_of_death(platform: &Platform, run: &Run) -> Result<Option<String>, StepError> {
+/// None while the workflow lives and was heard of, or may still be on its way.
+async fn cause_of_death(platform: &Platform, run: &Run, now: DateTime<Utc>) -> Result<Option<String>, StepError> {
     let id = workflow_id::agent_run(platform.dispatcher.instance(), run.id, run.attempt);
     let state = match platform.dispatcher.engine().state(&id).await {
         Ok(state) => state,
@@ -63,7 +67,7 @@ async fn cause_of_death(platform: &Platform, run: &Run) -> Result<Option<String>
         }
     };
     let cause = match state {
-        WorkflowState::Open => return Ok(None),
+        WorkflowState::Open => return unheard_of(platform, run, &id, now).await,
         WorkflowState::Closed { status } => format!("Its workflow was ended in the engine ({status})."),
         WorkflowState::Unknown => "The engine does not know its workflow.".to_owned(),
     };
@@ -74,6 +78,30 @@ async fn cause_of_death(platform: &Platform, run: &Run) -> Result<Option<String>
     }
     let row = runs::get(&mut conn, run.id).await?;
     Ok((row.outcome.is_none() && row.attempt == run.attempt).then_some(cause))
+}
+
+/// A workflow that is open but stuck: its deadline has come, and nothing moved it. It is ended in the engine first, so that
+/// it can't go on for a run that is over.
+async fn unheard_of(
+    platform: &Platform,
+    run: &Run,
+    workflow_id: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<String>, StepError> {
+    let row = runs::get(&mut *platform.store.acquire().await?, run.id).await?;
+    let due = row.outcome.is_none() && row.attempt == run.attempt && row.deadline_at.is_some_and(|at| at <= now);
+    if !due {
+        return Ok(None);
+    }
+    let place = row.step.map_or("before its first step", Step::describe);
+    let cause = format!("Nothing was heard of it until its deadline; it stood at: {place}.");
+    match platform.dispatcher.engine().terminate(workflow_id, &cause).await {
+        Ok(_) => Ok(Some(cause)),
+        Err(error) => {
+            tracing::warn!(workflow_id, error = %error, "a stuck workflow could not be ended");
+            Ok(None)
+        }
+    }
 }
 
 async fn settle(platform: &Platform, run: &Run, cause: String) -> Result<(), StepError> {

@@ -1,6 +1,9 @@
 //! Where a run is, told to its row.
 
-use domain::run::{RunState, Step};
+use domain::{
+    run::{RunState, Step},
+    run_limits::UNHEARD_LIMIT,
+};
 use store::{
     PgConnection,
     runs::{self, StateUpdate},
@@ -21,7 +24,8 @@ pub async fn enter(platform: &Platform, at: RunRef, step: Step) -> Result<(), St
     Ok(())
 }
 
-/// Tells the row where the run is. A late or repeated word changes nothing: steps only go forward within an attempt.
+/// Tells the row where the run is, and that it was heard of. A late or repeated word moves nothing: steps only go forward
+/// within an attempt.
 ///
 /// # Errors
 /// When the database is away.
@@ -32,7 +36,9 @@ pub async fn move_to(
     state: RunState,
     step: Step,
 ) -> Result<(), StepError> {
-    runs::project_state(tx, at.run, at.attempt, StateUpdate::at(state, step), platform.now()).await?;
+    let now = platform.now();
+    runs::project_state(tx, at.run, at.attempt, StateUpdate::at(state, step), now).await?;
+    runs::heard(tx, at.run, at.attempt, now + UNHEARD_LIMIT).await?;
     Ok(())
 }
 

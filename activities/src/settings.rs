@@ -27,6 +27,8 @@ pub struct WorkerSettings {
     pub opening_keys: OpeningKeys,
     /// Makes run tokens.
     pub run_token_key: RunTokenKey,
+    /// Whether writes to the forge keep its pace; always, but for tests on a stand-in that bans nobody.
+    pub paced: bool,
     /// Form of the log.
     pub log_format: LogFormat,
 }
@@ -78,6 +80,7 @@ impl WorkerSettings {
                 },
                 opening_keys: opening_keys?,
                 run_token_key: run_token_key?,
+                paced: true,
                 log_format,
             })
         })();

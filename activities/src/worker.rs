@@ -3,16 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use chrono::TimeDelta;
 use dispatch::{Dispatcher, Engine, EngineSettings};
+use domain::run_limits::START_MAX_AGE;
 use store::{Store, blobs::Blobs};
 use temporalio_client::Client;
 use temporalio_sdk::{Runtime, Worker, WorkerOptions};
 use workflows::AgentRun;
 
 use crate::{
-    config_refresh, forge_access::ForgeAccess, launcher::JobLauncher, lost_runs, partitions_ahead, platform::Platform,
-    run_steps::RunActivities, settings::WorkerSettings,
+    config_refresh, forge_access::ForgeAccess, launcher::JobLauncher, lost_runs, owed_ends, partitions_ahead,
+    platform::Platform, run_steps::RunActivities, settings::WorkerSettings,
 };
 
 /// Connections to Postgres. Activities hold one only for a statement or a short transaction.
@@ -26,9 +26,6 @@ const STICKY: Duration = Duration::from_secs(2);
 
 /// How often heartbeats are passed on, and so how soon a cancel is noticed.
 const HEARTBEAT_THROTTLE: Duration = Duration::from_secs(2);
-
-/// Half of Temporal's shortest useful retention.
-const START_MAX_AGE: TimeDelta = TimeDelta::hours(12);
 
 /// How often a Temporal that is not there yet is tried.
 const ENGINE_RETRY: Duration = Duration::from_secs(1);
@@ -51,7 +48,8 @@ pub async fn serve(
         client = connect(&platform) => client,
         () = &mut stop => return Ok(()),
     };
-    let running = start(client, platform)?;
+    let options = options(&platform)?;
+    let running = start(client, platform, options)?;
     tracing::info!(role = "worker", "ready");
     polls();
     stop.await;
@@ -70,6 +68,7 @@ pub fn build(settings: WorkerSettings, launcher: Arc<dyn JobLauncher>) -> anyhow
     let engine = Engine::new(EngineSettings::at(&settings.temporal_address, settings.instance, "worker")?);
     let dispatcher = Dispatcher::new(store.clone(), engine, Arc::clone(&clock), START_MAX_AGE);
     let forge = ForgeAccess::new(store.clone(), settings.opening_keys, settings.forge_url, Arc::clone(&clock));
+    let forge = if settings.paced { forge } else { forge.unpaced() };
     Ok(Platform {
         blobs: Blobs::local(&settings.blob_dir)?,
         store,
@@ -99,20 +98,27 @@ pub struct Running {
     thread: std::thread::JoinHandle<Result<(), String>>,
 }
 
-/// Starts polling. Workflow code runs on a thread of its own, activities on the current runtime.
+/// What the worker hosts, and how.
 ///
 /// # Errors
-/// When the worker can't be set up.
-pub fn start(client: Client, platform: Arc<Platform>) -> anyhow::Result<Running> {
-    let runtime = Runtime::from_current_tokio(Default::default()).context("no runtime for the worker")?;
-    let options = WorkerOptions::new(platform.dispatcher.instance().task_queue())
-        .register_activities(RunActivities { platform: Arc::clone(&platform) })
+/// When the workflow can't be registered.
+pub fn options(platform: &Arc<Platform>) -> anyhow::Result<WorkerOptions> {
+    Ok(WorkerOptions::new(platform.dispatcher.instance().task_queue())
+        .register_activities(RunActivities { platform: Arc::clone(platform) })
         .register_workflow::<AgentRun>()
         .context("the workflow can't be registered")?
         .graceful_shutdown_period(GRACE)
         .sticky_queue_schedule_to_start_timeout(STICKY)
         .max_heartbeat_throttle_interval(HEARTBEAT_THROTTLE)
-        .build();
+        .build())
+}
+
+/// Starts polling. Workflow code runs on a thread of its own, activities on the current runtime.
+///
+/// # Errors
+/// When the worker can't be set up.
+pub fn start(client: Client, platform: Arc<Platform>, options: WorkerOptions) -> anyhow::Result<Running> {
+    let runtime = Runtime::from_current_tokio(Default::default()).context("no runtime for the worker")?;
     let mut worker = Worker::new(&runtime, client, options).context("the worker can't be set up")?;
     let shut_down = Box::new(worker.shutdown_handle());
     let pool = tokio::runtime::Handle::current();
@@ -123,7 +129,12 @@ pub fn start(client: Client, platform: Arc<Platform>) -> anyhow::Result<Running>
     };
     let thread = std::thread::Builder::new().name("workflows".to_owned()).spawn(run)?;
     let reconciling = tokio::spawn(async move {
-        tokio::join!(config_refresh::keep(&platform), lost_runs::keep(&platform), partitions_ahead::keep(&platform));
+        tokio::join!(
+            config_refresh::keep(&platform),
+            lost_runs::keep(&platform),
+            owed_ends::keep(&platform),
+            partitions_ahead::keep(&platform)
+        );
     });
     Ok(Running { shut_down, reconciling, thread })
 }

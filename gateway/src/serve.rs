@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::{Router, serve::ListenerExt};
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
 use dispatch::{Dispatcher, Engine, EngineSettings};
+use domain::run_limits::START_MAX_AGE;
 use store::{Store, blobs::Blobs};
 use tokio::net::TcpListener;
 
@@ -15,9 +16,6 @@ use crate::{
 };
 
 const DATABASE_CONNECTIONS: u32 = 20;
-
-/// Half of what Temporal keeps closed workflows for, at the least: beyond that it could start a finished run again.
-const START_MAX_AGE: TimeDelta = TimeDelta::hours(12);
 
 /// What requests under way get to finish in, once the role is asked to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);

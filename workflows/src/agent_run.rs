@@ -8,10 +8,11 @@
 use std::time::Duration;
 
 use domain::run::{Outcome, Step};
+use temporalio_common::error::IncomingError;
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_workflow::{
-    ActivityExecutionError, SyncWorkflowContext, WaitConditionOptions, WorkflowCancellationToken, WorkflowContext,
-    WorkflowContextView, WorkflowResult, join, select,
+    ActivityExecutionError, SyncWorkflowContext, TimerOptions, WaitConditionOptions, WorkflowCancellationToken,
+    WorkflowContext, WorkflowContextView, WorkflowResult, join, select,
 };
 
 use crate::{
@@ -23,10 +24,14 @@ use crate::{
 };
 
 /// How often a waiting run asks again for its slot, in case the grant's signal was lost.
-const SLOT_RECHECK: Duration = Duration::from_secs(60);
+pub(crate) const SLOT_RECHECK: Duration = Duration::from_secs(60);
 
-/// How often a launch whose answer was lost is looked up and, if the Job is absent, repeated.
-const LAUNCH_TRIES: u32 = 3;
+/// How often a launch whose answer was lost is looked up and, if the Job is absent, repeated; and the pause before.
+pub(crate) const LAUNCH_TRIES: u32 = 3;
+pub(crate) const LAUNCH_PAUSE: Duration = Duration::from_secs(2);
+
+/// Pause before a settling that failed is repeated.
+pub(crate) const SETTLE_PAUSE: Duration = Duration::from_secs(30);
 
 /// One attempt of a run. See the module's text.
 #[workflow]
@@ -135,8 +140,11 @@ impl AgentRun {
         Self::enter(ctx, Step::Settle);
         let settlement = Settlement { at, end: end.clone() };
         // Settling only writes our own database: it is repeated until it is through, since a held slot blocks others.
-        while ctx.execute_activity(RunSteps::settle, settlement.clone(), options::quick(detached)).await.is_err() {
-            ctx.timer(Duration::from_secs(30)).await;
+        let options = options::step(Step::Settle, detached);
+        while ctx.execute_activity(RunSteps::settle, settlement.clone(), options.clone()).await.is_err() {
+            // Not one of the workflow's own: after a cancel that would not wait at all.
+            let pause = TimerOptions::builder(SETTLE_PAUSE).cancellation_token(detached.clone()).build();
+            ctx.timer(pause).await;
         }
         ctx.state_mut(|s| {
             s.status.end = Some(end.clone());
@@ -148,8 +156,8 @@ impl AgentRun {
     async fn work(ctx: &WorkflowContext<Self>, scope: &WorkflowCancellationToken) -> Result<RunEnd, Stopped> {
         let at = Self::at(ctx);
         Self::enter(ctx, Step::Authorise);
-        let sender =
-            Self::step(Step::Authorise, ctx.execute_activity(RunSteps::authorise, at, options::forge(scope))).await?;
+        let work = ctx.execute_activity(RunSteps::authorise, at, options::step(Step::Authorise, scope));
+        let sender = Self::step(Step::Authorise, work).await?;
         if !sender.allowed {
             return Ok(RunEnd { outcome: Outcome::Refused, cause: sender.reason });
         }
@@ -158,23 +166,23 @@ impl AgentRun {
         // An attempt that begins later than here has the work of the one before.
         if Self::wanted(ctx, Step::Agent) {
             Self::enter(ctx, Step::Clone);
-            let work = ctx.execute_activity(RunSteps::prepare_workspace, at, options::bulky(scope));
+            let work = ctx.execute_activity(RunSteps::prepare_workspace, at, options::step(Step::Clone, scope));
             let workspace = Self::step(Step::Clone, work).await?;
             Self::enter(ctx, Step::Prompt);
-            let work = ctx.execute_activity(RunSteps::write_prompt, at, options::forge(scope));
+            let work = ctx.execute_activity(RunSteps::write_prompt, at, options::step(Step::Prompt, scope));
             Self::step(Step::Prompt, work).await?;
             if let Some(end) = Self::have_the_agent_work(ctx, scope, workspace.job_secs).await? {
                 return Ok(end);
             }
         }
         Self::enter(ctx, Step::Collect);
-        let work = ctx.execute_activity(RunSteps::collect, at, options::quick(scope));
+        let work = ctx.execute_activity(RunSteps::collect, at, options::step(Step::Collect, scope));
         match Self::step(Step::Collect, work).await? {
             Verdict::End(end) => return Ok(end),
             Verdict::Publish => {}
         }
         Self::enter(ctx, Step::Publish);
-        let work = ctx.execute_activity(RunSteps::publish, at, options::forge(scope));
+        let work = ctx.execute_activity(RunSteps::publish, at, options::step(Step::Publish, scope));
         Self::step(Step::Publish, work).await
     }
 
@@ -182,7 +190,7 @@ impl AgentRun {
         let at = Self::at(ctx);
         Self::enter(ctx, Step::Slot);
         loop {
-            let work = ctx.execute_activity(RunSteps::claim_slot, at, options::quick(scope));
+            let work = ctx.execute_activity(RunSteps::claim_slot, at, options::step(Step::Slot, scope));
             let claim = Self::step(Step::Slot, work).await?;
             if claim.granted {
                 ctx.state_mut(|s| s.status.slot_granted = true);
@@ -236,19 +244,20 @@ impl AgentRun {
         }
     }
 
-    /// Starts the Job exactly once: after a lost answer the launcher is asked before anything is started again.
+    /// Starts the Job exactly once: after an answer that was lost, or that does not rule out a start, the launcher is asked
+    /// before anything is started again.
     async fn launch(ctx: &WorkflowContext<Self>, scope: &WorkflowCancellationToken) -> Result<(), Stopped> {
         let at = Self::at(ctx);
         let mut last = None;
         for _ in 0..LAUNCH_TRIES {
-            let work = ctx.execute_activity(RunSteps::launch_job, at, options::once(scope));
+            let work = ctx.execute_activity(RunSteps::launch_job, at, options::step(Step::Launch, scope));
             match Self::step(Step::Launch, work).await {
                 Ok(()) => return Ok(()),
-                Err(Stopped::Failed { step, cause, timed_out: true }) => {
-                    last = Some(Stopped::Failed { step, cause, timed_out: true });
-                }
+                Err(failed @ Stopped::Failed { in_doubt: true, .. }) => last = Some(failed),
                 Err(other) => return Err(other),
             }
+            let pause = TimerOptions::builder(LAUNCH_PAUSE).cancellation_token(scope.clone()).build();
+            ctx.timer(pause).await;
             let look = ctx.execute_activity(RunSteps::find_job, at, options::quick(scope));
             match Self::step(Step::Launch, look).await? {
                 JobPresence::Absent => {}
@@ -317,7 +326,7 @@ impl AgentRun {
     fn classify<T>(step: Step, answer: Result<T, ActivityExecutionError>) -> Result<T, Stopped> {
         answer.map_err(|error| match &error {
             ActivityExecutionError::Cancelled(_) => Stopped::Cancelled,
-            other => Stopped::Failed { step, cause: innermost(other), timed_out: other.as_timeout().is_some() },
+            other => Stopped::Failed { step, cause: innermost(other), in_doubt: in_doubt(other) },
         })
     }
 
@@ -339,7 +348,13 @@ impl AgentRun {
 enum Stopped {
     Cancelled,
     Lost(String),
-    Failed { step: Step, cause: String, timed_out: bool },
+    Failed { step: Step, cause: String, in_doubt: bool },
+}
+
+/// Whether the activity may have done its work all the same: its answer was lost, or it broke off at something passing.
+fn in_doubt(error: &ActivityExecutionError) -> bool {
+    let passing = |error: &IncomingError| matches!(error, IncomingError::Application(app) if !app.is_non_retryable());
+    error.as_timeout().is_some() || error.cause().is_some_and(passing)
 }
 
 /// The words of the failure at the bottom of the chain: the outer ones only say "activity failed".

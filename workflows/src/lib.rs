@@ -7,6 +7,7 @@
 pub mod agent_run;
 pub mod messages;
 pub mod options;
+pub mod ownership;
 pub mod steps;
 
 pub use agent_run::AgentRun;

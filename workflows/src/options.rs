@@ -1,7 +1,9 @@
-//! Time limits and retries of the activities, one function a kind of work.
+//! Time limits and retries of the activities. [`Limits`] has the figures; what a step of a run takes is said by [`limits`]
+//! and nowhere else.
 
 use std::time::Duration;
 
+use domain::run::Step;
 use temporalio_workflow::{
     ActivityCancellationType, ActivityCloseTimeouts, ActivityOptions, RetryPolicy, WorkflowCancellationToken,
 };
@@ -9,55 +11,95 @@ use temporalio_workflow::{
 /// Activities beat well within this; a dead worker is noticed after it.
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// Look-ups and writes in our own database: soon done or soon repeated.
+/// How long an activity may take, and how often it is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// One try.
+    pub start_to_close: Duration,
+    /// All tries together, with the pauses between them.
+    pub schedule_to_close: Duration,
+    /// Tries; 0 means: bounded by `schedule_to_close` alone.
+    pub attempts: u32,
+}
+
+impl Limits {
+    /// Look-ups and writes in our own database: soon done or soon repeated.
+    pub const QUICK: Self = Self::new(30, 15 * 60, 0);
+    /// Git traffic and big files.
+    pub const BULKY: Self = Self::new(10 * 60, 40 * 60, 5);
+    /// Calls to the forge: may be told to come back in an hour.
+    pub const FORGE: Self = Self::new(2 * 60, 3 * 60 * 60, 0);
+    /// The launch: one attempt, since a second one could pay for a turn twice.
+    pub const ONCE: Self = Self::new(60, 2 * 60, 1);
+
+    const fn new(start_to_close: u64, schedule_to_close: u64, attempts: u32) -> Self {
+        let (start_to_close, schedule_to_close) =
+            (Duration::from_secs(start_to_close), Duration::from_secs(schedule_to_close));
+        Self { start_to_close, schedule_to_close, attempts }
+    }
+
+    /// Waiting for a Job that may take `secs`.
+    #[must_use]
+    pub const fn watch(secs: u64) -> Self {
+        let limit = secs.saturating_add(60);
+        Self::new(limit, limit.saturating_add(10 * 60), 0)
+    }
+}
+
+/// What the activity that does a step may take; `job_secs` is what the Job may.
+#[must_use]
+pub const fn limits(step: Step, job_secs: u64) -> Limits {
+    match step {
+        Step::Authorise | Step::Prompt | Step::Publish => Limits::FORGE,
+        Step::Slot | Step::Collect | Step::Settle => Limits::QUICK,
+        Step::Clone => Limits::BULKY,
+        Step::Launch => Limits::ONCE,
+        Step::Agent => Limits::watch(job_secs),
+    }
+}
+
+/// For the activity that does a step other than the agent's.
+#[must_use]
+pub fn step(step: Step, scope: &WorkflowCancellationToken) -> ActivityOptions {
+    build(scope, limits(step, 0))
+}
+
+/// For look-ups and writes in our own database beside the steps.
 #[must_use]
 pub fn quick(scope: &WorkflowCancellationToken) -> ActivityOptions {
-    build(scope, Duration::from_secs(30), Duration::from_secs(15 * 60), 0)
+    build(scope, Limits::QUICK)
 }
 
-/// Git traffic and big files.
+/// For big files beside the steps.
 #[must_use]
 pub fn bulky(scope: &WorkflowCancellationToken) -> ActivityOptions {
-    build(scope, Duration::from_secs(10 * 60), Duration::from_secs(40 * 60), 5)
+    build(scope, Limits::BULKY)
 }
 
-/// Calls to the forge: may be told to come back in an hour.
+/// For calls to the forge beside the steps.
 #[must_use]
 pub fn forge(scope: &WorkflowCancellationToken) -> ActivityOptions {
-    build(scope, Duration::from_secs(2 * 60), Duration::from_secs(3 * 60 * 60), 0)
+    build(scope, Limits::FORGE)
 }
 
-/// The launch: one attempt, since a second one could pay for a turn twice.
-#[must_use]
-pub fn once(scope: &WorkflowCancellationToken) -> ActivityOptions {
-    build(scope, Duration::from_secs(60), Duration::from_secs(2 * 60), 1)
-}
-
-/// Waiting for a Job that may take `secs`.
+/// For waiting for a Job that may take `secs`.
 #[must_use]
 pub fn watch(scope: &WorkflowCancellationToken, secs: u64) -> ActivityOptions {
-    let limit = Duration::from_secs(secs) + Duration::from_secs(60);
-    let mut options = build(scope, limit, limit + Duration::from_secs(10 * 60), 0);
+    let mut options = build(scope, limits(Step::Agent, secs));
     // Nothing of a watcher's end is worth waiting for: it learns of a cancel with its next heartbeat only.
     options.cancellation_type = ActivityCancellationType::TryCancel;
     options
 }
 
-/// `attempts` 0 means: bounded by `schedule_to_close` alone.
-fn build(
-    scope: &WorkflowCancellationToken,
-    start_to_close: Duration,
-    schedule_to_close: Duration,
-    attempts: u32,
-) -> ActivityOptions {
+fn build(scope: &WorkflowCancellationToken, limits: Limits) -> ActivityOptions {
     let retry = RetryPolicy::builder()
         .initial_interval(Duration::from_secs(1))
         .maximum_interval(Duration::from_secs(30))
-        .maximum_attempts(attempts)
+        .maximum_attempts(limits.attempts)
         .build();
     let mut options = ActivityOptions::with_close_timeouts(ActivityCloseTimeouts::ScheduleAndStartToClose {
-        start_to_close,
-        schedule_to_close,
+        start_to_close: limits.start_to_close,
+        schedule_to_close: limits.schedule_to_close,
     })
     .heartbeat_timeout(HEARTBEAT)
     .cancellation_type(ActivityCancellationType::WaitCancellationCompleted)

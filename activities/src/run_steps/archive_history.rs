@@ -11,7 +11,11 @@ use workflows::{AgentRun, messages::RunRef};
 
 use crate::{failure::StepError, platform::Platform};
 
-pub(crate) async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
+/// Copies the engine's history of an attempt to the blob store.
+///
+/// # Errors
+/// See [`StepError`].
+pub async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
     let workflow_id = workflow_id::agent_run(platform.dispatcher.instance(), at.run, at.attempt);
     let client = platform.dispatcher.engine().client().await.map_err(StepError::passing)?;
     let handle = client.get_workflow_handle::<AgentRun>(workflow_id);

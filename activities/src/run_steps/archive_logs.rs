@@ -5,7 +5,11 @@ use workflows::messages::RunRef;
 
 use crate::{failure::StepError, platform::Platform};
 
-pub(crate) async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
+/// Moves the output of an attempt to the blob store.
+///
+/// # Errors
+/// See [`StepError`].
+pub async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
     log_archives::archive(&platform.store, &platform.blobs, at.run, at.attempt, platform.now()).await?;
     Ok(())
 }

@@ -12,7 +12,11 @@ use crate::{
     run_context::RunContext,
 };
 
-pub(super) async fn run(platform: &Platform, at: RunRef) -> Result<Authorised, StepError> {
+/// Asks the forge whether the sender may have this run.
+///
+/// # Errors
+/// See [`StepError`].
+pub async fn run(platform: &Platform, at: RunRef) -> Result<Authorised, StepError> {
     let context = RunContext::load(platform, at).await?;
     let mut tx = platform.store.begin().await?;
     progress::move_to(platform, &mut tx, at, RunState::Queued, Step::Authorise).await?;
@@ -23,7 +27,7 @@ pub(super) async fn run(platform: &Platform, at: RunRef) -> Result<Authorised, S
 }
 
 /// Shared with cancelling: the same right is asked for starting a run and for ending one.
-pub(super) async fn may_write(
+pub(crate) async fn may_write(
     platform: &Platform,
     context: &RunContext,
     who: &Account,

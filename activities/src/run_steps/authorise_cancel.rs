@@ -6,7 +6,11 @@ use workflows::messages::{Authorised, CancelCheck};
 use super::authorise::may_write;
 use crate::{failure::StepError, platform::Platform, run_context::RunContext};
 
-pub(super) async fn run(platform: &Platform, check: &CancelCheck) -> Result<Authorised, StepError> {
+/// Asks whether this person may end the run.
+///
+/// # Errors
+/// See [`StepError`].
+pub async fn run(platform: &Platform, check: &CancelCheck) -> Result<Authorised, StepError> {
     let context = RunContext::load(platform, check.at).await?;
     if context.run.requested_by_id == check.request.by_id {
         let reason = format!("{} asked for this run", check.request.by);

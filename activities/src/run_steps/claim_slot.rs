@@ -9,7 +9,11 @@ use workflows::messages::{RunRef, SlotClaim};
 
 use crate::{failure::StepError, platform::Platform, progress, run_context::RunContext};
 
-pub(super) async fn run(platform: &Platform, at: RunRef) -> Result<SlotClaim, StepError> {
+/// Takes a slot, or a place in the queue.
+///
+/// # Errors
+/// See [`StepError`].
+pub async fn run(platform: &Platform, at: RunRef) -> Result<SlotClaim, StepError> {
     let context = RunContext::load(platform, at).await?;
     let now = platform.now();
     let mut tx = platform.store.begin().await?;

@@ -15,7 +15,11 @@ use crate::{
     run_context::RunContext,
 };
 
-pub(super) async fn run(platform: &Platform, at: RunRef) -> Result<Verdict, StepError> {
+/// Judges the outcome from the evidence.
+///
+/// # Errors
+/// See [`StepError`].
+pub async fn run(platform: &Platform, at: RunRef) -> Result<Verdict, StepError> {
     let context = RunContext::load(platform, at).await?;
     let now = platform.now();
     let mut tx = platform.store.begin().await?;

@@ -5,6 +5,10 @@ use workflows::messages::{JobPresence, RunRef};
 
 use crate::{failure::StepError, platform::Platform};
 
-pub(super) async fn run(platform: &Platform, at: RunRef) -> Result<JobPresence, StepError> {
+/// Asks the launcher about the Job.
+///
+/// # Errors
+/// See [`StepError`].
+pub async fn run(platform: &Platform, at: RunRef) -> Result<JobPresence, StepError> {
     Ok(platform.launcher.presence(&job_name(at.run, at.attempt)).await?)
 }

@@ -13,7 +13,11 @@ use workflows::messages::RunRef;
 
 use crate::{failure::StepError, launcher::JobOrder, platform::Platform, progress, run_token};
 
-pub(super) async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
+/// Starts the Job.
+///
+/// # Errors
+/// See [`StepError`].
+pub async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
     let name = job_name(at.run, at.attempt);
     let token = platform.run_token_key.token(at.run, at.attempt);
     let now = platform.now();

@@ -1,21 +1,21 @@
 //! The activities of a run. This file ties each declaration to the file that does it.
 #![expect(missing_docs, reason = "the macros of the SDK generate items without documentation")]
 
-pub(crate) mod archive_history;
-pub(crate) mod archive_logs;
-mod authorise;
-mod authorise_cancel;
-mod claim_slot;
-mod collect;
-mod find_job;
-mod launch_job;
-mod prepare_workspace;
-mod publish;
-pub(crate) mod settle;
-pub(crate) mod show_state;
-pub(crate) mod stop_job;
-mod watch_job;
-mod write_prompt;
+pub mod archive_history;
+pub mod archive_logs;
+pub mod authorise;
+pub mod authorise_cancel;
+pub mod claim_slot;
+pub mod collect;
+pub mod find_job;
+pub mod launch_job;
+pub mod prepare_workspace;
+pub mod publish;
+pub mod settle;
+pub mod show_state;
+pub mod stop_job;
+pub mod watch_job;
+pub mod write_prompt;
 
 use std::sync::Arc;
 

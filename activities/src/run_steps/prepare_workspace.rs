@@ -3,6 +3,7 @@
 use domain::{
     event::SubjectKind,
     run::Step,
+    run_limits::unheard_limit,
     services_yaml::{FILE_NAME, ServicesYaml},
 };
 use forge::{CommitSha, ItemState, PullNumber, git::Git};
@@ -25,10 +26,16 @@ use crate::{
 /// Seconds for the way there and back, beyond the agent's and the checks' own time.
 const MARGIN_SECS: u64 = 300;
 
-pub(super) async fn run(platform: &Platform, at: RunRef) -> Result<Workspace, StepError> {
+/// Pins the base and packs the workspace.
+///
+/// # Errors
+/// See [`StepError`].
+pub async fn run(platform: &Platform, at: RunRef) -> Result<Workspace, StepError> {
     let context = RunContext::load(platform, at).await?;
     progress::enter(platform, at, Step::Clone).await?;
     let cloned = recorded(platform, at, Step::Clone, clone(platform, &context)).await?;
+    let deadline = platform.now() + unheard_limit(cloned.job_secs);
+    runs::heard(&mut *platform.store.acquire().await?, at.run, at.attempt, deadline).await?;
     Ok(Workspace { base_sha: cloned.base_sha, job_secs: cloned.job_secs })
 }
 

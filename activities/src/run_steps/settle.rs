@@ -9,7 +9,11 @@ use workflows::messages::Settlement;
 
 use crate::{failure::StepError, platform::Platform, progress, slot_grants};
 
-pub(crate) async fn run(platform: &Platform, settlement: &Settlement) -> Result<(), StepError> {
+/// Stores the end and releases the slot.
+///
+/// # Errors
+/// See [`StepError`].
+pub async fn run(platform: &Platform, settlement: &Settlement) -> Result<(), StepError> {
     let at = settlement.at;
     let end = &settlement.end;
     let now = platform.now();

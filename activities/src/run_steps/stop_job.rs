@@ -11,7 +11,11 @@ use crate::{failure::StepError, platform::Platform};
 /// Enough for the runner to end Codex and hand back what there is.
 const GRACE: Duration = Duration::from_secs(15);
 
-pub(crate) async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
+/// Ends the Job.
+///
+/// # Errors
+/// See [`StepError`].
+pub async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
     let mut tx = platform.store.begin().await?;
     attempts::request_cancel(&mut tx, at.run, at.attempt, platform.now()).await?;
     tx.commit().await.map_err(store::StoreError::from)?;

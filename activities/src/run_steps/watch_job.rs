@@ -20,7 +20,11 @@ const SILENCE: TimeDelta = TimeDelta::seconds(90);
 /// After the Job's end its last words may still be on their way.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
-pub(super) async fn run(platform: &Platform, at: RunRef) -> Result<JobEnd, StepError> {
+/// Waits for the Job's report, or its end without one.
+///
+/// # Errors
+/// See [`StepError`].
+pub async fn run(platform: &Platform, at: RunRef) -> Result<JobEnd, StepError> {
     let name = job_name(at.run, at.attempt);
     let begun = platform.now();
     loop {

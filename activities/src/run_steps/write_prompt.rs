@@ -34,7 +34,11 @@ const DOCUMENT_BYTES: u64 = 60_000;
 /// Bytes of the diff that a reviewer is shown.
 const DIFF_BYTES: usize = 200_000;
 
-pub(super) async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
+/// Renders the prompt and stores the Job's description.
+///
+/// # Errors
+/// See [`StepError`].
+pub async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
     let context = RunContext::load(platform, at).await?;
     progress::enter(platform, at, Step::Prompt).await?;
     recorded(platform, at, Step::Prompt, write(platform, &context)).await

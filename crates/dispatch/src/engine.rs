@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use domain::ids::Instance;
 use temporalio_client::{
-    Client, ClientOptions, Connection, ConnectionOptions,
-    tonic::{Code, IntoRequest, Status},
+    Client, ClientOptions, Connection, ConnectionOptions, RetryOptions,
+    request_extensions::RetryConfigForCall,
+    tonic::{Code, Request, Status},
 };
 use temporalio_common::protos::{
     coresdk::AsJsonPayloadExt,
@@ -15,7 +16,7 @@ use temporalio_common::protos::{
         taskqueue::v1::TaskQueue,
         workflowservice::v1::{
             DescribeWorkflowExecutionRequest, RequestCancelWorkflowExecutionRequest, SignalWorkflowExecutionRequest,
-            StartWorkflowExecutionRequest,
+            StartWorkflowExecutionRequest, TerminateWorkflowExecutionRequest,
         },
     },
 };
@@ -139,7 +140,7 @@ impl Engine {
         };
         let client = self.client().await?;
         let mut service = client.connection().workflow_service();
-        match limited(service.start_workflow_execution(request.into_request())).await {
+        match limited(service.start_workflow_execution(single(request))).await {
             Ok(_) => Ok(Applied::Done),
             Err(status) if status.code() == Code::AlreadyExists => Ok(Applied::Done),
             Err(status) => Err(classify(&status)),
@@ -167,7 +168,7 @@ impl Engine {
         };
         let client = self.client().await?;
         let mut service = client.connection().workflow_service();
-        reached(limited(service.signal_workflow_execution(request.into_request())).await.map(drop))
+        reached(limited(service.signal_workflow_execution(single(request))).await.map(drop))
     }
 
     /// Asks a workflow to end.
@@ -185,7 +186,24 @@ impl Engine {
         };
         let client = self.client().await?;
         let mut service = client.connection().workflow_service();
-        reached(limited(service.request_cancel_workflow_execution(request.into_request())).await.map(drop))
+        reached(limited(service.request_cancel_workflow_execution(single(request))).await.map(drop))
+    }
+
+    /// Ends a workflow at once, without a word to it.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn terminate(&self, workflow_id: &str, reason: &str) -> Result<Applied, EngineError> {
+        let request = TerminateWorkflowExecutionRequest {
+            namespace: self.settings.namespace.clone(),
+            workflow_execution: Some(execution(workflow_id)),
+            reason: reason.to_owned(),
+            identity: self.settings.identity.clone(),
+            ..Default::default()
+        };
+        let client = self.client().await?;
+        let mut service = client.connection().workflow_service();
+        reached(limited(service.terminate_workflow_execution(single(request))).await.map(drop))
     }
 
     /// Where a workflow is.
@@ -199,7 +217,7 @@ impl Engine {
         };
         let client = self.client().await?;
         let mut service = client.connection().workflow_service();
-        match limited(service.describe_workflow_execution(request.into_request())).await {
+        match limited(service.describe_workflow_execution(single(request))).await {
             Ok(answer) => {
                 let status = answer.into_inner().workflow_execution_info.map(|info| info.status()).unwrap_or_default();
                 Ok(match status {
@@ -259,6 +277,13 @@ fn payloads(input: &serde_json::Value) -> Result<Payloads, EngineError> {
     Ok(Payloads { payloads: vec![payload] })
 }
 
+/// Without the client's own repeats: the outbox repeats, and of a single call it is known whether it was ever sent.
+fn single<T>(request: T) -> Request<T> {
+    let mut request = Request::new(request);
+    request.extensions_mut().insert(RetryConfigForCall(RetryOptions::no_retries()));
+    request
+}
+
 async fn limited<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
     tokio::time::timeout(CALL_LIMIT, call).await.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")))
 }
@@ -277,8 +302,21 @@ fn classify(status: &Status) -> EngineError {
         Code::InvalidArgument | Code::PermissionDenied | Code::Unauthenticated | Code::Unimplemented => {
             EngineError::Refused(status.message().to_owned())
         }
+        code if never_sent(status) => EngineError::NotConnected(format!("{code:?}: {}", status.message())),
         code => EngineError::Unavailable(format!("{code:?}: {}", status.message())),
     }
+}
+
+/// Whether the call can't have reached anybody: there was nobody to connect to.
+fn never_sent(status: &Status) -> bool {
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        if error.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 #[cfg(test)]
@@ -290,6 +328,16 @@ mod tests {
         assert!(matches!(classify(&Status::invalid_argument("x")), EngineError::Refused(_)));
         for passing in [Status::unavailable("x"), Status::deadline_exceeded("x"), Status::resource_exhausted("x")] {
             assert!(matches!(classify(&passing), EngineError::Unavailable(_)), "{passing:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_refused_connection_proves_that_nothing_was_sent() {
+        for (kind, proof) in
+            [(std::io::ErrorKind::ConnectionRefused, true), (std::io::ErrorKind::ConnectionReset, false)]
+        {
+            let status = Status::from_error(Box::new(std::io::Error::from(kind)));
+            assert_eq!(matches!(classify(&status), EngineError::NotConnected(_)), proof, "{status:?}");
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod intent;
 pub mod job;
 pub mod policy;
 pub mod run;
+pub mod run_limits;
 pub mod services_yaml;
 pub mod text_enum;
 pub mod triggers;

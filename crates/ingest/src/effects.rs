@@ -1,10 +1,11 @@
 //! What follows from a verdict, written in the transaction of its delivery.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use domain::{
     event::{self, Subject},
     ids::{Attempt, DeliveryId, Instance, RunId},
     run::Step,
+    run_limits::UNHEARD_LIMIT,
     triggers::{CancelMark, CancelRequest, CancelRun, Effect, NewRun, RetryRun},
     workflow_id,
 };
@@ -19,9 +20,6 @@ use store::{
     steps,
 };
 use workflows::messages;
-
-/// A run that nothing was heard of for so long is lost, whatever the engine says. Until it begins, the engine may be down.
-const UNHEARD_LIMIT: TimeDelta = TimeDelta::hours(24);
 
 /// Where and when an effect takes place.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +85,7 @@ async fn start(conn: &mut PgConnection, new: &NewRun, repository: &Repository, p
         instructions: &new.instructions,
         cause_chain: &new.cause_chain,
         machine_depth: new.machine_depth,
-        deadline_at: Some(place.now + UNHEARD_LIMIT),
+        deadline_at: place.now + UNHEARD_LIMIT,
         now: place.now,
     };
     let NewRunResult::Started(run) = runs::insert(conn, &row).await? else { return Ok(Outcome::Overtaken) };
@@ -106,7 +104,7 @@ async fn begin_again(conn: &mut PgConnection, retry: &RetryRun, place: Place<'_>
         from_step: retry.from,
         business_key: &retry.business_key,
         requested_by: &retry.requested_by,
-        deadline_at: Some(place.now + UNHEARD_LIMIT),
+        deadline_at: place.now + UNHEARD_LIMIT,
         now: place.now,
     };
     let attempt = match runs::begin_attempt(conn, new).await {

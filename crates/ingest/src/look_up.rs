@@ -166,7 +166,7 @@ async fn is_echo(conn: &mut PgConnection, event: &Event, repository: &Repository
 }
 
 fn known(run: &Run) -> KnownRun {
-    KnownRun { id: run.id, agent: run.agent.clone(), trigger: run.trigger.clone() }
+    KnownRun { id: run.id, agent: run.agent.clone(), trigger: run.trigger.clone(), requested_by: run.requested_by_id }
 }
 
 /// The project's settings. Stored ones were checked when they were read; should that reading have changed since, the

@@ -24,6 +24,7 @@ pub mod cancel_marks;
 pub mod commands;
 pub mod credentials;
 pub mod deliveries;
+pub mod ends;
 pub mod histories;
 pub mod hooks;
 pub mod intents;

@@ -4,7 +4,10 @@
 //! each workflow in the same transaction, since only the caller knows the workflow ids.
 
 use chrono::{DateTime, Utc};
-use domain::ids::{Attempt, ProjectId, RunId};
+use domain::{
+    ids::{Attempt, ProjectId, RunId},
+    run::RunState,
+};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -23,7 +26,7 @@ pub enum SlotAnswer {
         /// Place in the queue, 1 being next.
         place: u32,
     },
-    /// The attempt gave its slot back before, or a later attempt has claimed one: it must not go on.
+    /// The run has ended, the attempt gave its slot back before, or a later attempt has claimed one: it must not go on.
     Over,
 }
 
@@ -62,6 +65,14 @@ pub async fn claim(
     project: ProjectId,
     now: DateTime<Utc>,
 ) -> Result<SlotAnswer> {
+    // Who ends the run takes this lock, too, and before the project's: a late claim finds the end, an early one is found.
+    let state = sqlx::query_scalar!("select state from runs where id = $1 for no key update", run.as_uuid())
+        .fetch_optional(&mut *conn)
+        .await?
+        .ok_or_else(|| StoreError::missing("run", &run))?;
+    if state == RunState::Finished.as_str() {
+        return Ok(SlotAnswer::Over);
+    }
     lock_project(conn, project.as_uuid()).await?;
     // A later attempt takes over what an earlier one may have left, and goes to the end of the queue.
     sqlx::query!(

@@ -15,7 +15,11 @@ use crate::{
     run_context::RunContext,
 };
 
-pub(super) async fn run(platform: &Platform, at: RunRef) -> Result<RunEnd, StepError> {
+/// Shows the result on the forge.
+///
+/// # Errors
+/// See [`StepError`].
+pub async fn run(platform: &Platform, at: RunRef) -> Result<RunEnd, StepError> {
     let context = RunContext::load(platform, at).await?;
     progress::enter(platform, at, Step::Publish).await?;
     recorded(platform, at, Step::Publish, publish(platform, &context)).await

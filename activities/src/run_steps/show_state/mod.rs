@@ -8,11 +8,11 @@ mod refusal;
 use domain::{
     forge_text,
     intent::label_key,
-    run::{Outcome, RunState, STATUS_CONTEXT, StateLabel, comment_marker, state_label},
+    run::{Outcome, RunState, STATUS_CONTEXT, StateLabel, Step, comment_marker, state_label},
 };
-use forge::{CommentId, CommentSearch, ForgeError, IssueNumber, NewStatus, StatusState, labels};
+use forge::{Account, AccountId, CommentId, CommentSearch, ForgeError, IssueNumber, NewStatus, StatusState, labels};
 use store::{
-    IntentKind, locks, model_calls,
+    IntentKind, attempts, ends, locks, model_calls,
     pacing::{self, Urgency},
     runs::{self, Facts},
     steps,
@@ -23,7 +23,9 @@ use crate::{
     failure::StepError,
     forge_access::ForgeRepo,
     platform::Platform,
+    progress,
     run_context::RunContext,
+    run_steps::authorise::may_write,
     write_intent::{Intended, intend},
 };
 
@@ -37,7 +39,11 @@ const SPARING_BELOW: u32 = 100;
 /// The row can move while the forge is slow, but not for ever.
 const ROUNDS: u32 = 4;
 
-pub(crate) async fn run(platform: &Platform, at: RunRef) -> Result<Shown, StepError> {
+/// Shows the stored state on the forge.
+///
+/// # Errors
+/// See [`StepError`].
+pub async fn run(platform: &Platform, at: RunRef) -> Result<Shown, StepError> {
     let mut pause_secs = PAUSE_SECS;
     for _ in 0..ROUNDS {
         let context = RunContext::load(platform, at).await?;
@@ -47,6 +53,11 @@ pub(crate) async fn run(platform: &Platform, at: RunRef) -> Result<Shown, StepEr
         let forge = context.forge(platform).await?;
         if let Some(refused) = refusal::of(platform, &context).await? {
             refused.show(platform, &context, &forge).await?;
+            end_is_shown(platform, &context).await?;
+            break;
+        }
+        if context.run.outcome.is_some() && !may_be_shown(platform, &context).await? {
+            end_is_shown(platform, &context).await?;
             break;
         }
         let show = Show { platform, context: &context, forge: &forge, urgency: urgency(&context) };
@@ -54,6 +65,7 @@ pub(crate) async fn run(platform: &Platform, at: RunRef) -> Result<Shown, StepEr
         show.comment().await?;
         show.status().await?;
         pause_secs = show.pause().await?;
+        end_is_shown(platform, &context).await?;
         let mut conn = platform.store.acquire().await?;
         let now = runs::get(&mut conn, at.run).await?;
         if (now.state, now.step, now.slot_place) == (context.run.state, context.run.step, context.run.slot_place) {
@@ -82,6 +94,28 @@ pub(crate) async fn show_wait(platform: &Platform, at: RunRef) {
     if let Err(error) = shown.await {
         tracing::debug!(run = %at.run, error = %error, "a wait could not be shown on the forge");
     }
+}
+
+/// A run that ended before its sender was looked at: outsiders get no stage.
+async fn may_be_shown(platform: &Platform, context: &RunContext) -> Result<bool, StepError> {
+    let at = context.at;
+    let mut conn = platform.store.acquire().await?;
+    if steps::output(&mut conn, progress::key(at, Step::Authorise)).await?.is_some() {
+        return Ok(true);
+    }
+    let asked = attempts::requester(&mut conn, at.run, at.attempt).await?;
+    drop(conn);
+    let who = Account { login: asked.login, id: AccountId(asked.id) };
+    Ok(may_write(platform, context, &who).await?.allowed)
+}
+
+/// So that no reconciler shows it again. Nothing while the run goes on.
+async fn end_is_shown(platform: &Platform, context: &RunContext) -> Result<(), StepError> {
+    if context.run.outcome.is_none() {
+        return Ok(());
+    }
+    let mut conn = platform.store.acquire().await?;
+    Ok(ends::shown(&mut conn, context.at.run, context.at.attempt, platform.now()).await?)
 }
 
 struct Show<'a> {
@@ -169,9 +203,9 @@ impl Show<'_> {
         };
         let description = forge_text::status_description(run.state, run.step, run.outcome);
         let there = self.forge.provider.statuses(&self.forge.repo, &sha).await?;
-        let same =
-            |s: &forge::CommitStatus| s.context == STATUS_CONTEXT && s.state == state && s.description == description;
-        if there.iter().any(same) {
+        // The newest comes first, and it alone counts: an attempt may end like one before the last.
+        let newest = there.iter().find(|status| status.context == STATUS_CONTEXT);
+        if newest.is_some_and(|status| status.state == state && status.description == description) {
             return Ok(());
         }
         let intent = self.intend(IntentKind::Status, head).await?;

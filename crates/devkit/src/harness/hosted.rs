@@ -110,12 +110,15 @@ impl Hosted {
         format!("http://{}", self.gateway)
     }
 
-    /// Kills without a word and starts again.
+    pub(super) fn temporal_address(&self) -> String {
+        self.temporal.address().to_string()
+    }
+
+    /// Kills without a word.
     pub(super) async fn kill(&mut self, victim: Victim) -> anyhow::Result<()> {
         let place = self.running.iter().position(|(role, _)| *role == victim).context("it does not run")?;
         let (_, mut child) = self.running.swap_remove(place);
-        child.kill().await?;
-        self.bring_up(victim).await
+        Ok(child.kill().await?)
     }
 
     /// Ends them, politely.
@@ -134,9 +137,12 @@ impl Hosted {
         Ok(())
     }
 
-    async fn bring_up(&mut self, role: Victim) -> anyhow::Result<()> {
+    /// Starts what does not run, and waits until it is ready.
+    pub(super) async fn bring_up(&mut self, role: Victim) -> anyhow::Result<()> {
         let ready = self.folder.join("worker-ready");
-        let _ = std::fs::remove_file(&ready);
+        if role == Victim::Worker {
+            let _ = std::fs::remove_file(&ready);
+        }
         let mut child = self.command(role)?.spawn().with_context(|| format!("{role:?} can't be started"))?;
         let address = match role {
             Victim::Gateway => self.gateway,

@@ -2,14 +2,16 @@
 //! own, the stand-in for GitHub and the scripted model. Tests speak as users do: label, comment, await.
 //!
 //! [`Platform::finish`] ends a test and fails it if anything is left: a held slot, a run or Job at work, an undelivered
-//! command.
+//! command; or if row, label, comment and commit status of any run differ.
 
+mod agreement;
 mod hosted;
 mod parts;
+mod tampering;
 mod wait;
 mod webhook;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use activities::launcher::JobLauncher;
 use anyhow::{Context, bail};
@@ -30,7 +32,7 @@ use store::{
 };
 use workflows::messages::JobPresence;
 
-pub use self::{hosted::Victim, wait::until};
+pub use self::{hosted::Victim, tampering::Tamper, wait::until};
 use crate::{
     connect::{Connection, connect},
     github::{self, Seed, StandIn},
@@ -53,12 +55,14 @@ pub struct Options {
     pub slots: u32,
     /// Where the roles run.
     pub hosting: Hosting,
+    /// Trouble with activities; only where the worker is in the test's own process.
+    pub tamper: Option<Tamper>,
 }
 
 /// Where gateway and worker run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hosting {
-    /// In the test's own process, on the suite's Temporal.
+    /// In the test's own process, on the suite's Temporal. Writes to the stand-in keep no pace.
     InProcess,
     /// Each in a process of its own, with a Temporal of their own: for tests that kill.
     Processes,
@@ -111,6 +115,7 @@ impl Platform {
             launcher: Arc::new(launcher.clone()),
             program: &options.program,
             hosting: options.hosting,
+            tamper: options.tamper,
         };
         let running = parts::Running::start(&setting).await?;
         let gateway_url = running.gateway_url.clone();
@@ -129,7 +134,7 @@ impl Platform {
             webhook_secret: parts::WEBHOOK_SECRET,
         };
         let repository = connect(&store, &connection).await?;
-        let engine = parts::engine(&instance, "operator")?;
+        let engine = running.operators_engine()?;
         Ok(Self { forge, model, repository, instance, gateway_url, launcher, engine, running, database, folder })
     }
 
@@ -144,7 +149,30 @@ impl Platform {
     /// # Errors
     /// When the roles are no processes, or the new one does not come up.
     pub async fn kill(&mut self, victim: Victim) -> anyhow::Result<()> {
-        self.running.kill(victim).await
+        self.stop(victim).await?;
+        self.bring_up(victim).await
+    }
+
+    /// Kills a role with SIGKILL and leaves it dead.
+    ///
+    /// # Errors
+    /// When the roles are no processes, or this one does not run.
+    pub async fn stop(&mut self, victim: Victim) -> anyhow::Result<()> {
+        self.running.hosted()?.kill(victim).await
+    }
+
+    /// Starts a role that was stopped.
+    ///
+    /// # Errors
+    /// When the roles are no processes, or it does not come up.
+    pub async fn bring_up(&mut self, victim: Victim) -> anyhow::Result<()> {
+        self.running.hosted()?.bring_up(victim).await
+    }
+
+    /// The activities that have met the trouble of [`Options::tamper`] so far.
+    #[must_use]
+    pub fn tampered_with(&self) -> BTreeSet<String> {
+        self.running.met.names()
     }
 
     /// Starts one more gateway on the same database; gives its address.
@@ -268,11 +296,33 @@ impl Platform {
         until(PATIENCE, look).await?.with_context(|| format!("{what}: not within {PATIENCE:?}"))
     }
 
-    /// Ends the test: everything must have come to rest.
+    /// Waits until row, label, sticky comment and commit status agree about how every run about an issue ended.
     ///
     /// # Errors
-    /// When something is left, or does not stop.
+    /// When they do not within [`PATIENCE`].
+    pub async fn await_agreement(&self, number: u64) -> anyhow::Result<()> {
+        let number = i64::try_from(number)?;
+        self.await_no_difference(|run| run.subject.number == number).await
+    }
+
+    async fn await_no_difference(&self, of: impl Fn(&Run) -> bool) -> anyhow::Result<()> {
+        let seen = std::cell::RefCell::new(None);
+        let agreed = until(PATIENCE, async || {
+            let difference = agreement::difference(self, &of).await?;
+            let agreed = difference.is_none().then_some(());
+            *seen.borrow_mut() = difference;
+            Ok(agreed)
+        })
+        .await?;
+        agreed.with_context(|| format!("row and forge differ: {}", seen.take().unwrap_or_default()))
+    }
+
+    /// Ends the test: everything must have come to rest, and say the same everywhere.
+    ///
+    /// # Errors
+    /// When something is left, differs, or does not stop.
     pub async fn finish(self) -> anyhow::Result<()> {
+        self.await_no_difference(|_| true).await?;
         let mut conn = self.store().acquire().await?;
         let places = slots::places(&mut conn, self.repository.project).await?;
         if !places.is_empty() {

@@ -16,9 +16,8 @@ use activities::{
     worker::{self, Running as RunningWorker},
 };
 use anyhow::Context;
-use chrono::TimeDelta;
 use dispatch::{Dispatcher, Engine, EngineSettings};
-use domain::ids::Instance;
+use domain::{ids::Instance, run_limits::START_MAX_AGE};
 use forge::seal::{OpeningKeys, SealingKeys};
 use gateway::{AppParts, AppState, hook_secrets::GatewayKey, model_gateway::ModelGateway, webhooks};
 use role::{LogFormat, SecretText};
@@ -29,7 +28,8 @@ use url::Url;
 
 use super::{
     Hosting,
-    hosted::{Hosted, Told, Victim},
+    hosted::{Hosted, Told},
+    tampering::{Met, Tamper, Tampering},
 };
 
 /// The key that the scripted model asks for.
@@ -49,6 +49,7 @@ pub(super) struct Setting<'a> {
     pub(super) launcher: Arc<dyn JobLauncher>,
     pub(super) program: &'a Path,
     pub(super) hosting: Hosting,
+    pub(super) tamper: Option<Tamper>,
 }
 
 /// The roles at work.
@@ -61,6 +62,7 @@ pub(super) struct Running {
     worker: Option<RunningWorker>,
     hosted: Option<Hosted>,
     again: Again,
+    pub(super) met: Met,
 }
 
 /// What it takes to start another worker.
@@ -70,6 +72,7 @@ struct Again {
     forge_url: Url,
     folder: PathBuf,
     launcher: Arc<dyn JobLauncher>,
+    tamper: Option<Tamper>,
 }
 
 /// A folder that the users of Jobs can reach.
@@ -106,11 +109,21 @@ impl Running {
             forge_url: setting.forge_url.parse()?,
             folder: setting.folder.to_owned(),
             launcher: Arc::clone(&setting.launcher),
+            tamper: setting.tamper,
         };
         let keys = OpeningKeys::generate(&mut rand::rng());
         let (worker, hosted) = (None, None);
-        let mut running =
-            Self { gateway_url: String::new(), model_gateway_url, keys, stop, tasks, worker, hosted, again };
+        let mut running = Self {
+            gateway_url: String::new(),
+            model_gateway_url,
+            keys,
+            stop,
+            tasks,
+            worker,
+            hosted,
+            again,
+            met: Met::default(),
+        };
         match setting.hosting {
             Hosting::InProcess => running.host_here(setting).await?,
             Hosting::Processes => running.host_apart(setting).await?,
@@ -152,7 +165,7 @@ impl Running {
     fn router(&mut self, store: &Store) -> anyhow::Result<axum::Router> {
         let engine = engine(&self.again.instance, "gateway")?;
         let clock = forge::system_clock();
-        let dispatcher = Dispatcher::new(store.clone(), engine, Arc::clone(&clock), TimeDelta::hours(12));
+        let dispatcher = Dispatcher::new(store.clone(), engine, Arc::clone(&clock), START_MAX_AGE);
         self.tasks.push(tokio::spawn(Arc::clone(&dispatcher).sweep_until(self.stop.clone().cancelled_owned())));
         let secret = webhooks::HookSecret::new(WEBHOOK_SECRET).context("the webhook secret is empty")?;
         let state = AppState::new(AppParts {
@@ -167,8 +180,17 @@ impl Running {
         Ok(gateway::router(state))
     }
 
-    pub(super) async fn kill(&mut self, victim: Victim) -> anyhow::Result<()> {
-        self.hosted.as_mut().context("only a platform of processes has somebody to kill")?.kill(victim).await
+    /// The processes, where the roles are some.
+    pub(super) fn hosted(&mut self) -> anyhow::Result<&mut Hosted> {
+        self.hosted.as_mut().context("only a platform of processes has somebody to kill")
+    }
+
+    /// The engine that the roles use, as an operator reaches it.
+    pub(super) fn operators_engine(&self) -> anyhow::Result<Engine> {
+        match &self.hosted {
+            Some(hosted) => engine_at(&hosted.temporal_address(), &self.again.instance, "operator"),
+            None => engine(&self.again.instance, "operator"),
+        }
     }
 
     pub(super) fn sealing(&self) -> &SealingKeys {
@@ -205,18 +227,26 @@ impl Running {
             },
             opening_keys: self.keys.clone(),
             run_token_key: RunTokenKey::parse(&"5a".repeat(32))?,
+            paced: false,
             log_format: LogFormat::Text,
         };
         let platform = Arc::new(worker::build(settings, Arc::clone(&self.again.launcher))?);
         let client = platform.dispatcher.engine().client().await?;
-        worker::start(client, platform)
+        let mut options = worker::options(&platform)?;
+        if let Some(how) = self.again.tamper {
+            options.activity_inbound_interceptor(Tampering::new(how, self.met.clone(), Arc::clone(&platform)));
+        }
+        worker::start(client, platform, options)
     }
 }
 
 /// The suite's Temporal.
 pub(super) fn engine(instance: &Instance, role: &str) -> anyhow::Result<Engine> {
-    let address = from_environment("CODEX_K8S_TEST_TEMPORAL")?;
-    Ok(Engine::new(EngineSettings::at(&address, instance.clone(), role)?))
+    engine_at(&from_environment("CODEX_K8S_TEST_TEMPORAL")?, instance, role)
+}
+
+fn engine_at(address: &str, instance: &Instance, role: &str) -> anyhow::Result<Engine> {
+    Ok(Engine::new(EngineSettings::at(address, instance.clone(), role)?))
 }
 
 async fn serve(router: axum::Router, stop: &CancellationToken) -> anyhow::Result<(String, JoinHandle<()>)> {

@@ -18,6 +18,8 @@ pub(super) struct Request {
     pub(super) seen: String,
     /// The number of the first comment on a line that the prompt shows.
     pub(super) line_comment: Option<String>,
+    /// What the user said, the newest first.
+    pub(super) said: Vec<String>,
     /// The shell tool that is on offer.
     pub(super) shell: ShellTool,
 }
@@ -63,7 +65,14 @@ impl Request {
         let messages: Vec<_> = input.iter().rev().filter(|item| is_from_user(item)).map(text).collect();
         let scenario = messages.iter().find_map(|text| marker(text)).unwrap_or_else(|| default_for(&messages));
         let line_comment = messages.iter().find_map(|text| line_comment(text));
-        Self { scenario, outputs: outputs.len(), seen: outputs.join("\n"), line_comment, shell: offered(body) }
+        Self {
+            scenario,
+            outputs: outputs.len(),
+            seen: outputs.join("\n"),
+            line_comment,
+            said: messages,
+            shell: offered(body),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("cut-stream", include_str!("../../assets/scenarios/cut-stream.toml")),
     ("endless-loop", include_str!("../../assets/scenarios/endless-loop.toml")),
     ("good-fix", include_str!("../../assets/scenarios/good-fix.toml")),
+    ("held", include_str!("../../assets/scenarios/held.toml")),
     ("huge-output", include_str!("../../assets/scenarios/huge-output.toml")),
     ("injected-push", include_str!("../../assets/scenarios/injected-push.toml")),
     ("leftover-process", include_str!("../../assets/scenarios/leftover-process.toml")),
@@ -58,6 +59,9 @@ pub enum Step {
         /// Wait this long before the answer.
         #[serde(default)]
         delay_ms: u64,
+        /// Wait until [`super::ScriptedModel::let_go`] names something in the conversation.
+        #[serde(default)]
+        held: bool,
     },
     /// Apply the known fix for the repository, if an earlier output names one of its files; else write `FIXED.md`.
     Fix {

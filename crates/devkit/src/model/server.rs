@@ -20,7 +20,7 @@ use bytes::Bytes;
 use domain::job::Usage;
 use futures::StreamExt as _;
 use serde_json::Value;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -89,6 +89,8 @@ struct Shared {
     api_key: String,
     scenarios: Scenarios,
     records: Mutex<VecDeque<RequestRecord>>,
+    /// Words that let a held conversation go.
+    let_go: watch::Sender<Vec<String>>,
     stop: CancellationToken,
 }
 
@@ -106,6 +108,7 @@ impl ScriptedModel {
             api_key: options.api_key,
             scenarios,
             records: Mutex::default(),
+            let_go: watch::Sender::default(),
             stop: CancellationToken::new(),
         });
         let router = Router::new()
@@ -131,6 +134,11 @@ impl ScriptedModel {
     #[must_use]
     pub fn requests(&self) -> Vec<RequestRecord> {
         self.shared.records.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Lets every held conversation go in which somebody said these words, now or later.
+    pub fn let_go(&self, words: &str) {
+        self.shared.let_go.send_modify(|all| all.push(words.to_owned()));
     }
 
     /// Begins to stop: open requests end, no new ones are taken.
@@ -175,6 +183,16 @@ impl Shared {
         (status, Json(answer::refusal(code, message))).into_response()
     }
 
+    /// Waits until the conversation is let go, or the server is stopped.
+    async fn hold(&self, said: &[String]) {
+        let mut words = self.let_go.subscribe();
+        let named = |all: &Vec<String>| all.iter().any(|words| said.iter().any(|text| text.contains(words)));
+        tokio::select! {
+            _ = words.wait_for(named) => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+
     /// Waits, unless the server is stopped in the meantime.
     async fn wait(&self, time: Duration) {
         let _ = tokio::time::timeout(time, self.stop.cancelled()).await;
@@ -196,7 +214,12 @@ async fn respond(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(bod
     record.scenario = Some(name.to_owned());
     let place = Place { scenario: name, step: request.outputs };
     let (item, delay_ms) = match scenario.step(request.outputs) {
-        Some(Step::Run { command, delay_ms }) => (answer::shell_call(&place, request.shell, command), *delay_ms),
+        Some(Step::Run { command, delay_ms, held }) => {
+            if *held {
+                shared.hold(&request.said).await;
+            }
+            (answer::shell_call(&place, request.shell, command), *delay_ms)
+        }
         Some(Step::Fix { delay_ms }) => {
             (answer::shell_call(&place, request.shell, &fix::command(&request.seen)), *delay_ms)
         }

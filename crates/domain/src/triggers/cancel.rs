@@ -45,7 +45,9 @@ pub(super) fn closed(event: &Event, what: &str, at: DateTime<Utc>, facts: &Facts
 
 pub(super) fn command(event: &Event, on: &CommentCreated, facts: &Facts) -> Verdict {
     let Some(sender) = event.sender.as_ref().or(on.comment.author.as_ref()) else { return no_sender() };
-    let request = CancelRequest { by: sender.clone(), how: "wrote `/cancel`".to_owned(), trusted: false };
+    // Who asked for a run may end it. Of others the workflow asks the forge.
+    let own = facts.active_run.as_ref().is_some_and(|run| run.requested_by == sender.id);
+    let request = CancelRequest { by: sender.clone(), how: "wrote `/cancel`".to_owned(), trusted: own };
     let at = on.comment.created_at;
     match &facts.active_run {
         Some(run) => end(run, at, request),

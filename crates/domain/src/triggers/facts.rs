@@ -79,4 +79,6 @@ pub struct KnownRun {
     pub agent: AgentName,
     /// What started it.
     pub trigger: Trigger,
+    /// The forge's number of who asked for it.
+    pub requested_by: i64,
 }

@@ -43,6 +43,17 @@ fn label_close_and_command_end_a_run() {
 }
 
 #[test]
+fn who_asked_for_a_run_may_end_it_without_being_looked_up() {
+    let event = comment("/cancel", &json!({}));
+    let sender = event.sender.as_ref().map(|sender| sender.id).unwrap_or_default();
+    for (requested_by, trusted) in [(sender, true), (sender + 1, false)] {
+        let run = KnownRun { requested_by, ..by_label(1, "run:dev", BEFORE) };
+        let Effect::Cancel(cancel) = decide(&event, &active(run)).effect else { panic!("no cancel") };
+        assert_eq!(cancel.request.trusted, trusted);
+    }
+}
+
+#[test]
 fn only_the_label_of_the_run_ends_it() {
     let by_command =
         KnownRun { trigger: Trigger::Command { comment_id: 1, at: time(BEFORE) }, ..by_label(1, "run:dev", BEFORE) };

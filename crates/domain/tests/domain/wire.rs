@@ -132,5 +132,10 @@ pub(crate) fn with_config(yaml: &str) -> Facts {
 /// A run that a label started.
 pub(crate) fn by_label(n: u8, label: &str, at: &str) -> KnownRun {
     let agent = label.trim_start_matches("run:").parse().unwrap();
-    KnownRun { id: run_id(n), agent, trigger: Trigger::Label { label: label.into(), at: time(at) } }
+    KnownRun {
+        id: run_id(n),
+        agent,
+        trigger: Trigger::Label { label: label.into(), at: time(at) },
+        requested_by: 4_711,
+    }
 }

@@ -46,7 +46,7 @@ pub struct NewRun<'a> {
     /// How many runs in a row, this one included, were caused by machines.
     pub machine_depth: u32,
     /// When it counts as lost if nothing was heard.
-    pub deadline_at: Option<DateTime<Utc>>,
+    pub deadline_at: DateTime<Utc>,
     /// Now.
     pub now: DateTime<Utc>,
 }
@@ -144,7 +144,7 @@ pub struct NewAttempt<'a> {
     /// Who asks.
     pub requested_by: &'a Sender,
     /// When the run counts as lost if nothing was heard.
-    pub deadline_at: Option<DateTime<Utc>>,
+    pub deadline_at: DateTime<Utc>,
     /// Now.
     pub now: DateTime<Utc>,
 }

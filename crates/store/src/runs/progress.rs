@@ -77,6 +77,22 @@ pub async fn project_state(
     Ok(moved)
 }
 
+/// Notes that a run was heard of: it counts as lost only when nothing more is heard until then. Never brings that nearer.
+///
+/// # Errors
+/// The database fails.
+pub async fn heard(conn: &mut PgConnection, run: RunId, attempt: Attempt, until: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "update runs set deadline_at = $3 where id = $1 and attempt = $2 and state <> 'finished' and deadline_at < $3",
+        run.as_uuid(),
+        attempt_number(attempt),
+        until,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug)]
 pub struct End<'a> {

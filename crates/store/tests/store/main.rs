@@ -10,6 +10,7 @@ mod deliveries;
 mod log_archives;
 mod memory;
 mod outbox_order;
+mod owners;
 mod pacing;
 mod plans;
 mod repositories;

@@ -181,7 +181,7 @@ fn retry<'a>(run: RunId, key: &'a BusinessKey, by: &'a Sender) -> NewAttempt<'a>
         from_step: Some(Step::Publish),
         business_key: key,
         requested_by: by,
-        deadline_at: Some(at(9000)),
+        deadline_at: at(9000),
         now: at(200),
     }
 }

@@ -107,7 +107,7 @@ impl Wish {
             instructions: &self.instructions,
             cause_chain: &[],
             machine_depth: 0,
-            deadline_at: Some(self.now + TimeDelta::hours(1)),
+            deadline_at: self.now + TimeDelta::hours(1),
             now: self.now,
         }
     }
