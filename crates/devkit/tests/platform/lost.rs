@@ -5,6 +5,7 @@ use domain::{
     run::{Outcome, Step, comment_marker},
     workflow_id,
 };
+use store::runs::{self, Facts};
 use temporalio_client::tonic::IntoRequest;
 use temporalio_common::protos::temporal::api::{
     common::v1::WorkflowExecution, workflowservice::v1::TerminateWorkflowExecutionRequest,
@@ -55,5 +56,24 @@ async fn a_run_terminated_in_the_engine_is_lost_and_frees_its_slot_and_job() -> 
             Ok((told && labels.contains(&"codex:failed".to_owned())).then_some(()))
         })
         .await?;
+    platform.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_unheard_of_until_its_deadline_is_lost_though_its_workflow_is_open() -> anyhow::Result<()> {
+    let platform = super::platform_with(1).await?;
+    let number = platform.open_issue("endless-loop")?;
+    platform.label(number, "run:dev")?;
+    let run = platform.await_run(number, "at work", |run| run.step == Some(Step::Agent)).await?;
+    let hours = run.deadline_at.map(|deadline| (deadline - chrono::Utc::now()).num_hours());
+    assert!(hours >= Some(24), "a run that moves has a deadline ahead: {run:?}");
+    let past = Facts { deadline_at: Some(run.created_at), ..Facts::default() };
+    runs::set_facts(&mut *platform.store().acquire().await?, run.id, past).await?;
+    let run = platform.await_end(number).await?;
+    assert_eq!(run.outcome, Some(Outcome::Lost), "{run:?}");
+    assert!(run.cause.as_deref().is_some_and(|cause| cause.contains("deadline")), "{:?}", run.cause);
+    let id = workflow_id::agent_run(&platform.instance, run.id, run.attempt);
+    let state = platform.engine().state(&id).await?;
+    assert_eq!(state, dispatch::engine::WorkflowState::Closed { status: "terminated" });
     platform.finish().await
 }

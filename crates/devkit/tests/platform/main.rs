@@ -6,13 +6,19 @@ mod crash;
 mod happy_path;
 mod lost;
 mod ordering;
+mod outage;
 mod outcomes;
+mod plain_client;
 mod queue;
 mod refusals;
+mod repeated;
 mod replay;
 mod retry;
 mod revise;
 mod settings;
+mod slots;
+mod stale_starts;
+mod webhooks;
 
 use std::path::PathBuf;
 
@@ -24,7 +30,17 @@ async fn platform_with(slots: u32) -> anyhow::Result<Platform> {
 }
 
 async fn start(slots: u32, hosting: Hosting) -> anyhow::Result<Platform> {
-    Platform::start(Options { program: PathBuf::from(env!("CARGO_BIN_EXE_dev")), slots, hosting }).await
+    with(Options { slots, hosting, ..defaults() }).await
+}
+
+async fn with(options: Options) -> anyhow::Result<Platform> {
+    Platform::start(options).await
+}
+
+/// One slot, everything in this process, no trouble.
+fn defaults() -> Options {
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_dev"));
+    Options { program, slots: 1, hosting: Hosting::InProcess, tamper: None }
 }
 
 /// Says, past the test runner's capture, that a test did nothing and why.

@@ -1,39 +1,12 @@
 //! A label and its cancel a moment apart, on two gateways: whichever is stored first, no run ignores its cancel.
 
-use devkit::harness::{Platform, REPOSITORY};
+use devkit::harness::Platform;
 use domain::run::Outcome;
-use serde_json::{Value, json};
 
-struct World {
-    repository: Value,
-    sender: Value,
-    at: String,
-}
+use crate::webhooks::Webhooks;
 
-impl World {
-    fn labeled(&self, number: u64) -> Value {
-        let label = json!({ "name": "run:dev" });
-        let issue = json!({
-            "id": number, "number": number, "title": "Do it", "body": "", "state": "open",
-            "labels": [label], "user": self.sender, "created_at": self.at, "updated_at": self.at,
-        });
-        json!({ "action": "labeled", "issue": issue, "label": label, "repository": self.repository, "sender": self.sender })
-    }
-
-    fn cancel_command(&self, number: u64) -> Value {
-        let issue = json!({
-            "id": number, "number": number, "title": "Do it", "body": "", "state": "open", "labels": [],
-            "user": self.sender, "created_at": self.at, "updated_at": self.at,
-        });
-        let comment = json!({
-            "id": 1_000_000 + number, "body": "/cancel", "user": self.sender, "created_at": self.at, "updated_at": self.at,
-        });
-        json!({ "action": "created", "issue": issue, "comment": comment, "repository": self.repository, "sender": self.sender })
-    }
-}
-
-async fn race(platform: &Platform, gateways: [&str; 2], world: &World, number: u64) -> anyhow::Result<()> {
-    let (labeled, cancel) = (world.labeled(number), world.cancel_command(number));
+async fn race(platform: &Platform, gateways: [&str; 2], webhooks: &Webhooks, number: u64) -> anyhow::Result<()> {
+    let (labeled, cancel) = (webhooks.labeled(number), webhooks.cancel_command(number));
     let turn = usize::from(number.is_multiple_of(2));
     let label = platform.deliver(gateways[turn], "issues", &labeled);
     let cancel = async {
@@ -50,18 +23,13 @@ async fn no_run_ignores_a_cancel_that_comes_a_millisecond_after_its_label() -> a
     let rounds: u64 = if std::env::var_os("CODEX_K8S_TEST_FULL").is_some() { 500 } else { 40 };
     let mut platform = super::platform_with(1).await?;
     let second = platform.add_gateway().await?;
-    let maintainer = platform.forge.user("maintainer")?;
-    let world = World {
-        repository: platform.forge.repository_json(REPOSITORY)?,
-        sender: json!({ "id": maintainer.id, "login": "maintainer", "type": "User" }),
-        at: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
-    };
+    let webhooks = Webhooks::of(&platform)?;
     let mut numbers = Vec::new();
     for _ in 0..rounds {
         numbers.push(platform.open_issue("endless-loop")?);
     }
     for batch in numbers.chunks(8) {
-        let races = batch.iter().map(|number| race(&platform, [&platform.gateway_url, &second], &world, *number));
+        let races = batch.iter().map(|number| race(&platform, [&platform.gateway_url, &second], &webhooks, *number));
         futures::future::try_join_all(races).await?;
     }
     for number in numbers {
