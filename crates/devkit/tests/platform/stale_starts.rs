@@ -42,6 +42,7 @@ async fn store_start(platform: &Platform, at: DateTime<Utc>, known: bool) -> any
         requested_by: &Sender { id: i64::try_from(maintainer.id)?, login: maintainer.login, is_bot: false },
         instructions: "",
         cause_chain: &[],
+        machine_depth: 0,
         deadline_at: at + UNHEARD_LIMIT,
         now: at,
     };
