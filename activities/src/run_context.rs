@@ -36,6 +36,9 @@ pub struct Cloned {
     pub config: ServicesYaml,
     /// Seconds the Job may take in all.
     pub job_secs: u64,
+    /// Key of what set-up leaves behind, where the project wants it kept.
+    #[serde(default)]
+    pub setup_key: Option<String>,
 }
 
 impl RunContext {

@@ -12,6 +12,7 @@ pub mod launch_job;
 pub mod prepare_workspace;
 pub mod publish;
 pub mod settle;
+mod setup_cache;
 pub mod show_state;
 pub mod stop_job;
 pub mod watch_job;

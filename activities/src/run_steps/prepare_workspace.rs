@@ -15,6 +15,7 @@ use store::{
 };
 use workflows::messages::{RunRef, Workspace};
 
+use super::setup_cache;
 use crate::{
     failure::StepError,
     forge_access::ForgeRepo,
@@ -23,7 +24,7 @@ use crate::{
     run_context::{Cloned, RunContext},
 };
 
-/// Seconds for the way there and back, beyond the agent's and the checks' own time.
+/// Seconds for the way there and back, beyond the time of set-up, agent and checks.
 const MARGIN_SECS: u64 = 300;
 
 /// Pins the base and packs the workspace.
@@ -52,8 +53,10 @@ async fn clone(platform: &Platform, context: &RunContext) -> Result<Cloned, Step
     let base = base(platform, context, &forge, &git).await?;
     let config = settings(&git, &mirror, &base.sha).await?;
     let agent = context.agent(&config)?;
-    let checks: u64 = config.checks.iter().map(|check| check.timeout.as_secs()).sum();
-    let job_secs = u64::from(agent.limits.minutes) * 60 + checks + MARGIN_SECS;
+    let setup_key = setup_cache::key(&git, &mirror, &base.sha, &config).await?;
+    let commands: u64 = config.setup.iter().chain(&config.checks).map(|command| command.timeout.as_secs()).sum();
+    let caching = setup_key.as_ref().map_or(0, |_| domain::job::SETUP_CACHE_SECS);
+    let job_secs = u64::from(agent.limits.minutes) * 60 + commands + caching + MARGIN_SECS;
 
     std::fs::create_dir_all(&platform.places.scratch)?;
     let bundle = tempfile::Builder::new().prefix("workspace-").tempdir_in(&platform.places.scratch)?;
@@ -68,7 +71,7 @@ async fn clone(platform: &Platform, context: &RunContext) -> Result<Cloned, Step
     let facts = Facts { base_sha: Some(base.sha.to_string()), ..Facts::default() };
     runs::set_facts(&mut tx, context.at.run, facts).await?;
     tx.commit().await.map_err(store::StoreError::from)?;
-    Ok(Cloned { base_sha: base.sha.to_string(), base_branch: base.branch, config, job_secs })
+    Ok(Cloned { base_sha: base.sha.to_string(), base_branch: base.branch, config, job_secs, setup_key })
 }
 
 async fn earlier(platform: &Platform, context: &RunContext) -> Result<Option<Cloned>, StepError> {

@@ -6,7 +6,7 @@ use domain::{
         render_prompt,
     },
     event::SubjectKind,
-    job::{CheckCommand, JobLimits, JobSpec},
+    job::{CheckCommand, JobLimits, JobSpec, SetupCache, SetupSpec},
     policy::Globs,
     run::{STATUS_CONTEXT, Step},
     services_yaml::CheckConfig,
@@ -86,7 +86,8 @@ async fn write(platform: &Platform, context: &RunContext) -> Result<(), StepErro
         prompt,
         wants_changes: agent.role() == AgentRole::Changes,
         commit_subject: commit_subject(&context.run.trigger, &issue.title, number),
-        checks: cloned.config.checks.iter().map(check).collect(),
+        setup: setup(context, &cloned),
+        checks: cloned.config.checks.iter().map(command).collect(),
         limits: JobLimits {
             agent_secs: u64::from(agent.limits.minutes) * 60,
             log_bytes: u64::from(agent.limits.log_mb) << 20,
@@ -191,7 +192,17 @@ async fn documents(
     Ok(documents)
 }
 
-fn check(config: &CheckConfig) -> CheckCommand {
+fn setup(context: &RunContext, cloned: &Cloned) -> SetupSpec {
+    let cache = cloned.setup_key.clone().zip(cloned.config.cache.as_ref()).map(|(key, cache)| SetupCache {
+        key,
+        paths: cache.paths.clone(),
+        // What a branch that somebody proposes leaves behind must not reach the runs of others.
+        may_store: cloned.base_branch == context.repository.default_branch,
+    });
+    SetupSpec { commands: cloned.config.setup.iter().map(command).collect(), cache }
+}
+
+fn command(config: &CheckConfig) -> CheckCommand {
     CheckCommand { name: config.name.clone(), run: config.run.clone(), timeout_secs: config.timeout.as_secs() }
 }
 

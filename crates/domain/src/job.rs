@@ -27,6 +27,9 @@ pub struct JobSpec {
     pub wants_changes: bool,
     /// Subject line of the commit that the runner makes of uncommitted work.
     pub commit_subject: String,
+    /// What gets the work tree ready before the agent.
+    #[serde(default)]
+    pub setup: SetupSpec,
     /// The project's own checks, run by the runner after the agent.
     #[serde(default)]
     pub checks: Vec<CheckCommand>,
@@ -43,6 +46,32 @@ pub struct CheckCommand {
     pub run: String,
     /// Seconds until it counts as failed.
     pub timeout_secs: u64,
+}
+
+/// What gets the work tree ready before the agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetupSpec {
+    /// Run in this order; the first that fails ends the Job before the agent is started.
+    #[serde(default)]
+    pub commands: Vec<CheckCommand>,
+    /// What may be taken from an earlier run instead; none: nothing.
+    #[serde(default)]
+    pub cache: Option<SetupCache>,
+}
+
+/// Seconds that fetching and storing what set-up leaves behind may take together; beyond, set-up does without.
+pub const SETUP_CACHE_SECS: u64 = 240;
+
+/// What set-up leaves behind, kept between runs of one repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetupCache {
+    /// Made of the commands and the key files at the base, 64 hexadecimal digits. The gateway reads it here, too: a runner
+    /// can't ask for another one.
+    pub key: String,
+    /// What is kept: relative to the work tree, or to the home folder where it begins with `~/`.
+    pub paths: Vec<String>,
+    /// Whether this Job may store it: only one that begins at a commit of the default branch.
+    pub may_store: bool,
 }
 
 /// Bounds of a Job.
@@ -75,6 +104,8 @@ pub enum LogStream {
     Codex,
     /// Codex's standard error.
     CodexStderr,
+    /// Output of a set-up command.
+    Setup,
     /// Output of a check.
     Check,
     /// The runner's own words.
@@ -82,12 +113,16 @@ pub enum LogStream {
 }
 
 impl LogStream {
+    /// Every one, in the order in which a Job comes to them.
+    pub const ALL: &'static [Self] = &[Self::Setup, Self::Codex, Self::CodexStderr, Self::Check, Self::Runner];
+
     /// The stable text form.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Codex => "codex",
             Self::CodexStderr => "codex_stderr",
+            Self::Setup => "setup",
             Self::Check => "check",
             Self::Runner => "runner",
         }
@@ -150,6 +185,15 @@ pub enum AgentEnd {
     DeadlineExceeded,
     /// A person ended it.
     Cancelled,
+    /// A set-up command of the project failed, so the agent was not started.
+    SetupFailed {
+        /// The command.
+        command: String,
+        /// Its exit code; none if a signal or the time limit ended it.
+        exit_code: Option<i32>,
+        /// The last part of its output.
+        output_tail: String,
+    },
     /// The runner could not prepare or start the agent.
     NotStarted {
         /// Why.

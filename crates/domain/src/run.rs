@@ -54,6 +54,8 @@ text_enum! {
         NoChange = "no_change",
         /// The project's own checks fail on the change.
         ChecksFailed = "checks_failed",
+        /// A set-up command of the project failed before the agent was started.
+        SetupFailed = "setup_failed",
         /// The sender or a policy did not allow it.
         Refused = "refused",
         /// A limit of time, calls or money was reached.
@@ -99,6 +101,7 @@ impl Outcome {
             Self::AnswerPosted => "an answer was posted",
             Self::NoChange => "the agent found nothing to change",
             Self::ChecksFailed => "the project's checks fail on the change",
+            Self::SetupFailed => "the project's set-up failed",
             Self::Refused => "refused",
             Self::BudgetSpent => "a limit was reached",
             Self::Cancelled => "cancelled",

@@ -28,6 +28,12 @@ pub(crate) struct Folders {
     pub(crate) codex_home: PathBuf,
     /// The repository that takes in the result; the agent never worked in it.
     pub(crate) repository: PathBuf,
+    /// The repository that knows what set-up left behind; the agent never worked in it.
+    pub(crate) before: PathBuf,
+    /// An archive of what set-up leaves behind.
+    pub(crate) setup_archive: PathBuf,
+    /// Where such an archive is unpacked.
+    pub(crate) setup_aside: PathBuf,
     /// The bundle to begin with.
     pub(crate) workspace_bundle: PathBuf,
     /// The bundle to hand back.
@@ -48,6 +54,9 @@ impl Folders {
             temporary: root.join("tmp"),
             codex_home: root.join("codex-home"),
             repository: root.join("result.git"),
+            before: root.join("before.git"),
+            setup_archive: root.join("setup.tar.gz"),
+            setup_aside: root.join("setup"),
             workspace_bundle: root.join("workspace.bundle"),
             result_bundle: root.join("result.bundle"),
             last_message: root.join("last-message.txt"),

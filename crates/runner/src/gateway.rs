@@ -117,13 +117,23 @@ impl Gateway {
     /// Writes the workspace bundle to a file.
     pub(crate) async fn workspace(&self, path: &Path) -> Result<(), GatewayError> {
         let call = "runner/v1/workspace";
-        let unusable = |source| GatewayError::File { path: path.to_owned(), source };
-        let mut body = send(call, self.call(Method::GET, call)).await?.bytes_stream();
-        let mut file = tokio::fs::File::create(path).await.map_err(unusable)?;
-        while let Some(part) = body.try_next().await.map_err(|source| GatewayError::NoAnswer { call, source })? {
-            file.write_all(&part).await.map_err(unusable)?;
+        let answer = send(call, self.call(Method::GET, call)).await?;
+        save(call, answer, path, u64::MAX).await
+    }
+
+    /// Writes what an earlier run's set-up left behind to a file, if it is there.
+    pub(crate) async fn setup_cache(&self, path: &Path, most: u64) -> Result<bool, GatewayError> {
+        let call = "runner/v1/setup-cache";
+        let answer = send(call, self.call(Method::GET, call)).await?;
+        if answer.status() == StatusCode::NO_CONTENT {
+            return Ok(false);
         }
-        file.flush().await.map_err(unusable)
+        save(call, answer, path, most).await.map(|()| true)
+    }
+
+    /// Has the gateway keep what set-up left behind.
+    pub(crate) async fn keep_setup_cache(&self, path: &Path) -> Result<(), GatewayError> {
+        self.put_file("runner/v1/setup-cache", path).await
     }
 
     pub(crate) async fn logs(&self, batch: &LogBatch) -> Result<LogAck, GatewayError> {
@@ -134,7 +144,10 @@ impl Gateway {
 
     /// Hands over the result bundle.
     pub(crate) async fn result(&self, path: &Path) -> Result<(), GatewayError> {
-        let call = "runner/v1/result";
+        self.put_file("runner/v1/result", path).await
+    }
+
+    async fn put_file(&self, call: &'static str, path: &Path) -> Result<(), GatewayError> {
         let unusable = |source| GatewayError::File { path: path.to_owned(), source };
         let file = tokio::fs::File::open(path).await.map_err(unusable)?;
         let length = file.metadata().await.map_err(unusable)?.len();
@@ -189,6 +202,19 @@ impl Pause {
         tokio::time::sleep(self.0).await;
         self.0 = (self.0 * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// Writes an answer's body to a file, at most so many bytes.
+async fn save(call: &'static str, answer: Response, path: &Path, most: u64) -> Result<(), GatewayError> {
+    let unusable = |source| GatewayError::File { path: path.to_owned(), source };
+    let mut body = answer.bytes_stream();
+    let mut file = tokio::fs::File::create(path).await.map_err(unusable)?;
+    let mut left = most;
+    while let Some(part) = body.try_next().await.map_err(|source| GatewayError::NoAnswer { call, source })? {
+        left = left.checked_sub(part.len() as u64).ok_or_else(|| unusable(std::io::Error::other("it is too large")))?;
+        file.write_all(&part).await.map_err(unusable)?;
+    }
+    file.flush().await.map_err(unusable)
 }
 
 async fn send(call: &'static str, request: RequestBuilder) -> Result<Response, GatewayError> {

@@ -5,7 +5,10 @@
 
 use std::{ffi::OsStr, io, path::Path, process::Stdio, time::Duration};
 
-use tokio::process::Command;
+use tokio::{
+    io::AsyncWriteExt as _,
+    process::{ChildStdin, Command},
+};
 
 use crate::{environment::Folders, text};
 
@@ -86,7 +89,6 @@ impl Git {
             .env("GIT_CEILING_DIRECTORIES", folders.tree.parent().unwrap_or(&folders.tree))
             .envs([("GIT_AUTHOR_NAME", AUTHOR), ("GIT_COMMITTER_NAME", AUTHOR)])
             .envs([("GIT_AUTHOR_EMAIL", EMAIL), ("GIT_COMMITTER_EMAIL", EMAIL)])
-            .stdin(Stdio::null())
             .process_group(0)
             .kill_on_drop(true);
         for (name, value) in SETTINGS {
@@ -95,21 +97,38 @@ impl Git {
         Self { command, call: String::new() }
     }
 
-    /// A call in our own repository, over the agent's files and with the agent's objects at hand.
-    pub(crate) fn over_tree(folders: &Folders) -> Self {
+    /// A call in a repository of our own, over the agent's files and with the objects of the others at hand.
+    pub(crate) fn over_tree(folders: &Folders, repository: &Path) -> Self {
         let mut git = Self::in_tree(folders);
+        let mut others = folders.tree.join(".git/objects").into_os_string();
+        if repository != folders.before {
+            others.push(":");
+            others.push(folders.before.join("objects"));
+        }
         git.command
-            .env("GIT_DIR", &folders.repository)
+            .env("GIT_DIR", repository)
             .env("GIT_WORK_TREE", &folders.tree)
-            .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", folders.tree.join(".git/objects"));
+            .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", others);
         git
+    }
+
+    /// The same with an index of that name.
+    pub(crate) fn index(mut self, path: &Path) -> Self {
+        self.command.env("GIT_INDEX_FILE", path);
+        self
     }
 
     /// Runs it; gives back its standard output without the line end.
     pub(crate) async fn run<A: AsRef<OsStr>>(self, arguments: &[A]) -> Result<String, GitError> {
-        let (call, output) = self.output(arguments).await?;
+        let output = self.feed(arguments, b"").await?;
+        Ok(String::from_utf8_lossy(&output).trim_end_matches('\n').to_owned())
+    }
+
+    /// Runs it with this input; gives back its standard output as it is.
+    pub(crate) async fn feed<A: AsRef<OsStr>>(self, arguments: &[A], input: &[u8]) -> Result<Vec<u8>, GitError> {
+        let (call, output) = self.output(arguments, input).await?;
         if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned());
+            return Ok(output.stdout);
         }
         let words = String::from_utf8_lossy(&output.stderr);
         Err(GitError::Failed { call, words: text::end(words.trim(), WORDS_BYTES).to_owned() })
@@ -117,18 +136,36 @@ impl Git {
 
     /// Runs it; says whether it exited 0.
     pub(crate) async fn succeeds<A: AsRef<OsStr>>(self, arguments: &[A]) -> Result<bool, GitError> {
-        Ok(self.output(arguments).await?.1.status.success())
+        Ok(self.output(arguments, b"").await?.1.status.success())
     }
 
-    async fn output<A: AsRef<OsStr>>(mut self, arguments: &[A]) -> Result<(String, std::process::Output), GitError> {
+    async fn output<A: AsRef<OsStr>>(
+        mut self,
+        arguments: &[A],
+        input: &[u8],
+    ) -> Result<(String, std::process::Output), GitError> {
         if let Some(first) = arguments.first() {
             self.call = first.as_ref().to_string_lossy().into_owned();
         }
         let call = self.call;
-        match tokio::time::timeout(BOUND, self.command.args(arguments).output()).await {
+        self.command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let run = async {
+            let mut child = self.command.spawn()?;
+            let stdin = child.stdin.take();
+            let (_, output) = tokio::join!(feed(stdin, input), child.wait_with_output());
+            output
+        };
+        match tokio::time::timeout(BOUND, run).await {
             Ok(Ok(output)) => Ok((call, output)),
             Ok(Err(error)) => Err(GitError::Start(error)),
             Err(_) => Err(GitError::TooLong { call }),
         }
+    }
+}
+
+/// What git does not read of its input shows in how it ends.
+async fn feed(stdin: Option<ChildStdin>, input: &[u8]) {
+    if let Some(mut stdin) = stdin {
+        let _ = stdin.write_all(input).await;
     }
 }

@@ -7,12 +7,15 @@ use domain::job::{AgentEnd, AgentFailure, CheckResult, JobReport, JobSpec, Usage
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    agent, checks, descendants,
+    agent,
+    commands::{self, Purpose},
+    descendants,
     environment::Folders,
     gateway::{Gateway, GatewayError, persist},
     output::Output,
-    repository,
+    repository::{self, Before},
     settings::Settings,
+    setup::SetUp,
     shipper, signals,
 };
 
@@ -113,6 +116,10 @@ impl Job<'_> {
             Ok(Err(message)) => return self.not_started(message),
             Err(_) => return Evidence::without_turn(AgentEnd::Cancelled),
         };
+        let before = match self.set_up(&folders).await {
+            Ok(before) => before,
+            Err(evidence) => return evidence,
+        };
         let turn = agent::take_turn(self.settings, &folders, &self.spec, &self.output, &self.cancel).await;
         let turn = match turn {
             Ok(turn) => turn,
@@ -128,7 +135,7 @@ impl Job<'_> {
             changes: None,
         };
         if self.spec.wants_changes && evidence.end == AgentEnd::Completed {
-            match self.hand_over(&folders, &mut evidence).await {
+            match self.hand_over(&folders, &before, &mut evidence).await {
                 Ok(changes) => evidence.changes = changes,
                 Err(NotHandedOver::Cancelled) => evidence.end = AgentEnd::Cancelled,
                 Err(NotHandedOver::Failed(message)) => {
@@ -151,15 +158,37 @@ impl Job<'_> {
         Ok(folders)
     }
 
+    /// Has the project get the work tree ready, then looks at it: what is there now is no change of the agent's.
+    async fn set_up(&self, folders: &Folders) -> Result<Before, Evidence> {
+        let set_up = SetUp {
+            gateway: self.gateway,
+            folders,
+            spec: &self.spec.setup,
+            output: &self.output,
+            cancel: &self.cancel,
+        };
+        match set_up.run().await {
+            Ok(None) => {}
+            Ok(Some(end)) => return Err(Evidence::without_turn(end)),
+            Err(error) => return Err(self.not_started(format!("set-up cannot be run: {}", chain(&error)))),
+        }
+        match self.unless_cancelled(repository::before(folders, &self.spec.base_sha)).await {
+            Ok(Ok(before)) => Ok(before),
+            Ok(Err(error)) => Err(self.not_started(format!("the work tree cannot be read: {}", chain(&error)))),
+            Err(_) => Err(Evidence::without_turn(AgentEnd::Cancelled)),
+        }
+    }
+
     /// Takes the commits, then runs the checks: what they produce belongs to nobody's change.
     async fn hand_over(
         &self,
         folders: &Folders,
+        before: &Before,
         evidence: &mut Evidence,
     ) -> Result<Option<repository::Changes>, NotHandedOver> {
         let failed = |what: &str, error: &dyn Error| NotHandedOver::Failed(format!("{what}: {}", chain(error)));
         let changes = self
-            .unless_cancelled(repository::collect(folders, &self.spec))
+            .unless_cancelled(repository::collect(folders, &self.spec, before))
             .await?
             .map_err(|error| failed("the changes cannot be collected", &error))?;
         let Some(changes) = changes else {
@@ -169,7 +198,7 @@ impl Job<'_> {
         self.output.say(&format!("changed files: {}, head {}", changes.files, changes.head));
         for check in &self.spec.checks {
             // It ends its processes itself when the job is cancelled.
-            let result = checks::run(folders, check, &self.output, &self.cancel)
+            let result = commands::run(folders, Purpose::Check, check, &self.output, &self.cancel)
                 .await
                 .map_err(|error| failed(&format!("check `{}` cannot be run", check.name), &error))?;
             evidence.checks.push(result.ok_or(NotHandedOver::Cancelled)?);
@@ -224,6 +253,7 @@ fn in_words(end: &AgentEnd) -> String {
         AgentEnd::Failed { message, .. } => format!("failed: {message}"),
         AgentEnd::DeadlineExceeded => "its time was over".to_owned(),
         AgentEnd::Cancelled => "cancelled".to_owned(),
+        AgentEnd::SetupFailed { .. } => "not started: set-up failed".to_owned(),
         AgentEnd::NotStarted { message } => format!("not started: {message}"),
     }
 }

@@ -1,4 +1,4 @@
-//! The program inside the Job: workspace, Codex, checks, evidence.
+//! The program inside the Job: workspace, set-up, Codex, checks, evidence.
 //!
 //! It fetches what to do and the repository from the gateway, lets Codex work in a folder of its own, runs the project's
 //! checks, and hands back the commits and a report. It holds one token, which is worthless outside its run. All its state
@@ -6,8 +6,9 @@
 //! own**, because at the end it kills whatever descends from it.
 
 mod agent;
-mod checks;
+mod archive;
 mod codex_config;
+mod commands;
 mod descendants;
 mod environment;
 mod events;
@@ -20,6 +21,7 @@ mod output;
 mod program;
 mod repository;
 mod settings;
+mod setup;
 mod shipper;
 mod signals;
 mod tail;

@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use bytes::Bytes;
-use domain::ids::{Attempt, RunId};
+use domain::ids::{Attempt, RepositoryId, RunId};
 use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
     MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem, path::Path as ObjectPath,
@@ -11,7 +11,8 @@ use object_store::{
 
 use crate::{Result, StoreError};
 
-/// Names a blob. Every attempt has its own, so that none is ever overwritten by another's.
+/// Names a blob. Every attempt has its own, so that none is ever overwritten by another's; what set-up leaves behind belongs
+/// to a repository.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BlobKey(String);
 
@@ -44,6 +45,12 @@ impl BlobKey {
     #[must_use]
     pub fn log(run: RunId, attempt: Attempt) -> Self {
         Self::of_attempt(run, attempt, "log.jsonl")
+    }
+
+    /// What set-up left behind in a repository, under a key that is made of what it depends on: a compressed archive.
+    #[must_use]
+    pub fn setup_cache(repository: RepositoryId, key: &str) -> Self {
+        Self(format!("setup-caches/{repository}/{key}.tar.gz"))
     }
 
     /// A key as it was stored in a row.

@@ -74,12 +74,9 @@ pub async fn read(
 }
 
 fn stream(text: &str) -> Result<LogStream> {
-    [LogStream::Codex, LogStream::CodexStderr, LogStream::Check, LogStream::Runner]
-        .into_iter()
-        .find(|stream| stream.as_str() == text)
-        .ok_or_else(|| StoreError::Corrupt {
-            table: "log_chunks",
-            column: "stream",
-            detail: format!("`{text}` is no stream"),
-        })
+    LogStream::ALL.iter().copied().find(|stream| stream.as_str() == text).ok_or_else(|| StoreError::Corrupt {
+        table: "log_chunks",
+        column: "stream",
+        detail: format!("`{text}` is no stream"),
+    })
 }

@@ -5,6 +5,8 @@ mod job;
 mod logs;
 mod report;
 mod result;
+mod setup_cache;
+mod upload;
 mod workspace;
 
 use axum::{
@@ -26,6 +28,10 @@ pub(crate) fn router() -> Router<AppState> {
     Router::new()
         .route("/runner/v1/job", get(job::get))
         .route("/runner/v1/workspace", get(workspace::get))
+        .route(
+            "/runner/v1/setup-cache",
+            get(setup_cache::get).put(setup_cache::put).layer(DefaultBodyLimit::disable()),
+        )
         .route("/runner/v1/logs", post(logs::post).layer(DefaultBodyLimit::max(MAX_LOG_BODY)))
         .route("/runner/v1/result", put(result::put).layer(DefaultBodyLimit::disable()))
         .route("/runner/v1/report", post(report::post).layer(DefaultBodyLimit::max(MAX_REPORT_BODY)))

@@ -1,13 +1,13 @@
 //! `PUT /runner/v1/result`: the commits that the agent made, as a git bundle, streamed to where the worker finds them.
 
 use axum::{body::Body, extract::State};
-use http::{HeaderMap, StatusCode, header::CONTENT_LENGTH};
-use store::{
-    attempts,
-    blobs::{BlobKey, PutError},
-};
+use http::{HeaderMap, StatusCode};
+use store::{attempts, blobs::BlobKey};
 
-use super::RunnerAuth;
+use super::{
+    RunnerAuth,
+    upload::{announced, refused},
+};
 use crate::{app::AppState, problem::Problem};
 
 /// A bundle holds what differs from the base, and that is meant to be reviewed by people.
@@ -19,8 +19,7 @@ pub(super) async fn put(
     headers: HeaderMap,
     body: Body,
 ) -> Result<StatusCode, Problem> {
-    let announced: Option<u64> = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length| length > MAX_RESULT) {
+    if announced(&headers).is_some_and(|length| length > MAX_RESULT) {
         return Err(too_large());
     }
     let reported = attempts::report(&mut *state.store().acquire().await?, run, attempt).await?;
@@ -33,11 +32,11 @@ pub(super) async fn put(
         ));
     }
     let key = BlobKey::result(run, attempt);
-    state.blobs().put_stream(&key, body.into_data_stream(), MAX_RESULT).await.map_err(|error| match error {
-        PutError::TooLarge(_) => too_large(),
-        PutError::Source(_) => Problem::bad_request("body_incomplete", "the body ended before its announced length"),
-        PutError::Store(error) => error.into(),
-    })?;
+    state
+        .blobs()
+        .put_stream(&key, body.into_data_stream(), MAX_RESULT)
+        .await
+        .map_err(|error| refused(error, too_large))?;
     attempts::set_result_blob(&mut *state.store().acquire().await?, run, attempt, key.as_str()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -9,6 +9,7 @@ mod limits;
 mod model;
 mod outage;
 mod runner;
+mod setup_cache;
 mod storm;
 mod verdicts;
 mod webhooks;

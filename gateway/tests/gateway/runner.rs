@@ -66,6 +66,8 @@ async fn only_the_token_of_an_open_attempt_opens() {
     let addresses = [
         (Method::GET, "/runner/v1/job"),
         (Method::GET, "/runner/v1/workspace"),
+        (Method::GET, "/runner/v1/setup-cache"),
+        (Method::PUT, "/runner/v1/setup-cache"),
         (Method::POST, "/runner/v1/logs"),
         (Method::PUT, "/runner/v1/result"),
         (Method::POST, "/runner/v1/report"),

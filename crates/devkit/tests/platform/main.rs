@@ -15,6 +15,7 @@ mod repeated;
 mod replay;
 mod retry;
 mod revise;
+mod set_up;
 mod settings;
 mod slots;
 mod stale_starts;

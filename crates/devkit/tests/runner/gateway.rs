@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Told {
     pub(crate) chunks: BTreeMap<u64, LogChunk>,
     pub(crate) result: Option<Vec<u8>>,
+    /// What set-up left behind, here or in an earlier run.
+    pub(crate) kept_setup: Option<Vec<u8>>,
     pub(crate) report: Option<JobReport>,
     /// The answer to the next heartbeat.
     pub(crate) cancel: bool,
@@ -77,6 +79,10 @@ impl Gateway {
         wait.await.expect("the runner says it in time").unwrap().clone()
     }
 
+    pub(crate) fn keep_setup(&self, archive: Option<Vec<u8>>) {
+        self.shared.told.send_modify(|told| told.kept_setup = archive);
+    }
+
     pub(crate) fn cancel(&self) {
         self.shared.told.send_modify(|told| told.cancel = true);
     }
@@ -104,6 +110,7 @@ fn serve(listener: TcpListener, shared: &Arc<Shared>) -> JoinHandle<()> {
     let router = Router::new()
         .route("/runner/v1/job", get(async |State(shared): State<Arc<Shared>>| Json(shared.spec.clone())))
         .route("/runner/v1/workspace", get(async |State(shared): State<Arc<Shared>>| shared.workspace.clone()))
+        .route("/runner/v1/setup-cache", get(kept_setup).put(keep_setup))
         .route("/runner/v1/logs", post(logs))
         .route("/runner/v1/result", put(result))
         .route("/runner/v1/report", post(report))
@@ -133,6 +140,18 @@ async fn logs(State(shared): State<Arc<Shared>>, Json(batch): Json<LogBatch>) ->
         }
     });
     Json(LogAck { cancel: shared.told.borrow().cancel })
+}
+
+async fn kept_setup(State(shared): State<Arc<Shared>>) -> Response {
+    match shared.told.borrow().kept_setup.clone() {
+        Some(archive) => archive.into_response(),
+        None => StatusCode::NO_CONTENT.into_response(),
+    }
+}
+
+async fn keep_setup(State(shared): State<Arc<Shared>>, body: Bytes) -> StatusCode {
+    shared.told.send_modify(|told| told.kept_setup = Some(body.to_vec()));
+    StatusCode::NO_CONTENT
 }
 
 async fn result(State(shared): State<Arc<Shared>>, body: Bytes) -> StatusCode {

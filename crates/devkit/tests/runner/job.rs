@@ -12,7 +12,7 @@ use std::{
 use devkit::model::{Options, ScriptedModel};
 use domain::{
     ids::{Attempt, RunId},
-    job::{CheckCommand, JobLimits, JobReport, JobSpec},
+    job::{CheckCommand, JobLimits, JobReport, JobSpec, SetupCache, SetupSpec},
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -36,6 +36,7 @@ pub(crate) struct Setup {
     pub(crate) repository: Repository,
     pub(crate) spec: JobSpec,
     pub(crate) codex: PathBuf,
+    kept_setup: Option<Vec<u8>>,
     scenarios: tempfile::TempDir,
 }
 
@@ -71,10 +72,11 @@ impl Setup {
             prompt: format!("Fix the issue. [scenario:{scenario}]"),
             wants_changes: true,
             commit_subject: "Fix the issue".to_owned(),
+            setup: SetupSpec::default(),
             checks: Vec::new(),
             limits: JobLimits { agent_secs: 60, log_bytes: 4 << 20 },
         };
-        Self { repository, spec, codex: real_codex(), scenarios: tempfile::tempdir().unwrap() }
+        Self { repository, spec, codex: real_codex(), kept_setup: None, scenarios: tempfile::tempdir().unwrap() }
     }
 
     /// A job on a repository with nothing but a README.
@@ -84,6 +86,19 @@ impl Setup {
 
     pub(crate) fn check(mut self, name: &str, run: &str) -> Self {
         self.spec.checks.push(CheckCommand { name: name.to_owned(), run: run.to_owned(), timeout_secs: 30 });
+        self
+    }
+
+    pub(crate) fn setup(mut self, name: &str, run: &str) -> Self {
+        let command = CheckCommand { name: name.to_owned(), run: run.to_owned(), timeout_secs: 30 };
+        self.spec.setup.commands.push(command);
+        self
+    }
+
+    /// What set-up leaves behind at these paths is kept.
+    pub(crate) fn cached(mut self, paths: &[&str]) -> Self {
+        let paths = paths.iter().map(|&path| path.to_owned()).collect();
+        self.spec.setup.cache = Some(SetupCache { key: "a".repeat(64), paths, may_store: true });
         self
     }
 
@@ -97,11 +112,18 @@ impl Setup {
         setup
     }
 
+    /// An earlier run has left this behind.
+    pub(crate) fn with_kept_setup(mut self, archive: Vec<u8>) -> Self {
+        self.kept_setup = Some(archive);
+        self
+    }
+
     pub(crate) async fn start(self) -> Job {
         let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let scenario_dir = Some(self.scenarios.path().to_owned());
         let model = ScriptedModel::start(Options { bind, api_key: TOKEN.to_owned(), scenario_dir }).await.unwrap();
         let gateway = Gateway::start(self.spec, self.repository.bundle(), TOKEN).await;
+        gateway.keep_setup(self.kept_setup);
         // Not in the system's temporary folder: Codex keeps some of its helpers away from there.
         let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         fs::write(work.path().join("token"), TOKEN).unwrap();

@@ -16,4 +16,5 @@ mod isolation;
 mod job;
 mod output;
 mod scripted_model;
+mod set_up;
 mod workspace;

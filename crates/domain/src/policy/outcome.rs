@@ -8,6 +8,8 @@ use crate::{
 
 /// Longest foreign message repeated in a cause.
 const MAX_MESSAGE_CHARS: usize = 300;
+/// Longest command repeated in a cause.
+const MAX_COMMAND_CHARS: usize = 80;
 
 /// What a report is worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,10 +28,28 @@ pub fn judge(report: &JobReport, role: AgentRole) -> Judgement {
         AgentEnd::Failed { class, message } => failed(*class, message),
         AgentEnd::DeadlineExceeded => is(Outcome::BudgetSpent, "the agent's time was up before it had finished"),
         AgentEnd::Cancelled => is(Outcome::Cancelled, "the run was cancelled"),
+        AgentEnd::SetupFailed { command, exit_code, output_tail } => {
+            is(Outcome::SetupFailed, setup_failed(command, *exit_code, output_tail))
+        }
         AgentEnd::NotStarted { message } => {
             is(Outcome::Failed, format!("the agent could not be started: {}", shorten(message)))
         }
     }
+}
+
+fn setup_failed(command: &str, exit_code: Option<i32>, output_tail: &str) -> String {
+    let command: String = command.lines().next().unwrap_or_default().chars().take(MAX_COMMAND_CHARS).collect();
+    let how = exit_code.map_or_else(|| "did not end by itself".to_owned(), |code| format!("failed with exit {code}"));
+    let sentence = format!("set-up command `{}` {how}", command.trim().replace('`', "'"));
+    let last = last_lines(output_tail);
+    if last.is_empty() { sentence } else { format!("{sentence}: {last}") }
+}
+
+/// The end of an output, on one line.
+fn last_lines(output: &str) -> String {
+    let line = output.split_whitespace().collect::<Vec<_>>().join(" ");
+    let over = line.chars().count().saturating_sub(MAX_MESSAGE_CHARS);
+    if over == 0 { line } else { ['…'].into_iter().chain(line.chars().skip(over)).collect() }
 }
 
 fn completed(report: &JobReport, role: AgentRole) -> Judgement {
@@ -183,6 +203,24 @@ mod tests {
             let judged = judge(&report(end.clone(), files, checks), AgentRole::Changes);
             assert_eq!((judged.outcome, judged.cause.as_str()), (outcome, cause), "{end:?} {files} {checks:?}");
         }
+    }
+
+    #[test]
+    fn a_failed_set_up_is_told_by_its_command_and_its_last_lines() {
+        let failed = |exit_code, output: &str| {
+            let end = AgentEnd::SetupFailed {
+                command: "npm ci\nnpm test".into(),
+                exit_code,
+                output_tail: output.into(),
+            };
+            let judged = judge(&report(end, 0, &[]), AgentRole::Answer);
+            assert_eq!(judged.outcome, Outcome::SetupFailed);
+            judged.cause
+        };
+        assert_eq!(failed(Some(1), "npm ERR!\n  no lock\n"), "set-up command `npm ci` failed with exit 1: npm ERR! no lock");
+        assert_eq!(failed(None, ""), "set-up command `npm ci` did not end by itself");
+        let long = failed(Some(7), &"x ".repeat(5_000));
+        assert!(long.chars().count() < 400 && long.contains(": …"), "{long}");
     }
 
     #[test]

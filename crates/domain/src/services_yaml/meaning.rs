@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    AgentName, ServicesYaml,
+    AgentName, CheckConfig, ServicesYaml,
     problem::{Path, nearest},
     schema::Checked,
 };
@@ -24,7 +24,9 @@ pub(super) fn check(config: &ServicesYaml, checked: &mut Checked) {
     labels(config, config.triggers.labels.as_ref(), SubjectKind::Issue, &triggers.key("labels"), checked);
     let on_pull_requests = config.triggers.pull_request_labels.as_ref();
     labels(config, on_pull_requests, SubjectKind::PullRequest, &triggers.key("pull_request_labels"), checked);
-    checks(config, checked);
+    unique_names(&config.setup, "setup", "set-up commands", checked);
+    cache(config, checked);
+    unique_names(&config.checks, "checks", "checks", checked);
     globs(&config.documents, &root.key("documents"), checked);
     globs(&config.limits.protected_paths, &root.key("limits").key("protected_paths"), checked);
     services(config, checked);
@@ -82,14 +84,39 @@ fn labels(
     }
 }
 
-fn checks(config: &ServicesYaml, checked: &mut Checked) {
+fn unique_names(commands: &[CheckConfig], key: &str, what: &str, checked: &mut Checked) {
     let mut seen = BTreeSet::new();
-    for (index, check) in config.checks.iter().enumerate() {
-        if !seen.insert(&check.name) {
-            let at = Path::default().key("checks").index(index).key("name");
-            checked.add(&at, format!("there are two checks of the name `{}`", check.name), None);
+    for (index, command) in commands.iter().enumerate() {
+        if !seen.insert(&command.name) {
+            let at = Path::default().key(key).index(index).key("name");
+            checked.add(&at, format!("there are two {what} of the name `{}`", command.name), None);
         }
     }
+}
+
+fn cache(config: &ServicesYaml, checked: &mut Checked) {
+    let Some(cache) = &config.cache else { return };
+    let at = Path::default().key("cache");
+    if config.setup.is_empty() {
+        let hint = "write the commands that make it under `setup`";
+        checked.add(&at, "there is no set-up whose result could be kept".to_owned(), Some(hint.to_owned()));
+    }
+    for (index, file) in cache.key_files.iter().enumerate() {
+        inside(file, &at.key("key_files").index(index), checked);
+    }
+    for (index, path) in cache.paths.iter().enumerate() {
+        if !may_be_kept(path) {
+            let hint = "name a folder or file in the repository, without `..`, or one in the home folder, as in `~/.npm`";
+            let at = at.key("paths").index(index);
+            checked.add(&at, format!("`{path}` can't be kept"), Some(hint.to_owned()));
+        }
+    }
+}
+
+/// Below the root of the repository or of the home folder, and nothing of git's own.
+fn may_be_kept(path: &str) -> bool {
+    let below = path.strip_prefix("~/").unwrap_or(path);
+    is_inside(below) && below.split('/').all(|part| !matches!(part, "" | "." | "~" | ".git"))
 }
 
 fn globs(patterns: &[String], at: &Path, checked: &mut Checked) {

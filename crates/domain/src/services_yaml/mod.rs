@@ -13,7 +13,7 @@ mod schema;
 pub use self::{
     duration::{HumanDuration, InvalidDuration},
     model::{
-        AgentConfig, AgentLimitsConfig, AgentName, BuildConfig, CheckConfig, EnvironmentConfig, InvalidAgentName,
+        AgentConfig, AgentLimitsConfig, AgentName, BuildConfig, CacheConfig, CheckConfig, EnvironmentConfig, InvalidAgentName,
         Learning, LimitsConfig, ServiceConfig, ServicesYaml, TriggersConfig, Version,
     },
     problem::{FILE_NAME, Problem, Problems},

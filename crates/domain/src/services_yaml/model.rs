@@ -21,6 +21,12 @@ pub struct ServicesYaml {
     /// What starts an agent.
     #[serde(default)]
     pub triggers: TriggersConfig,
+    /// Commands that get the work tree ready before the agent starts, for instance `npm ci`, run in this order.
+    #[serde(default)]
+    pub setup: Vec<CheckConfig>,
+    /// What set-up leaves behind and later runs need not make again; absent: set-up runs every time.
+    #[serde(default)]
+    pub cache: Option<CacheConfig>,
     /// Commands that must succeed on a change before it counts as good, run in this order.
     #[serde(default)]
     pub checks: Vec<CheckConfig>,
@@ -51,6 +57,8 @@ impl Default for ServicesYaml {
             version: Version,
             agents: BTreeMap::new(),
             triggers: TriggersConfig::default(),
+            setup: Vec::new(),
+            cache: None,
             checks: Vec::new(),
             documents: Vec::new(),
             services: BTreeMap::new(),
@@ -231,6 +239,20 @@ pub struct CheckConfig {
     /// How long it may take; 10 minutes if absent.
     #[serde(default = "default_check_timeout")]
     pub timeout: HumanDuration,
+}
+
+/// What set-up leaves behind, kept for later runs of the same repository. A kept one is used as long as the key files and
+/// the set-up commands are the same, and then the commands are not run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CacheConfig {
+    /// Files in the repository whose content decides whether a kept one still fits: the lock files, for instance
+    /// `package-lock.json`.
+    #[schemars(length(min = 1, max = 20))]
+    pub key_files: Vec<String>,
+    /// Folders and files to keep: in the repository, such as `node_modules`, or in the home folder, such as `~/.npm`.
+    #[schemars(length(min = 1, max = 20))]
+    pub paths: Vec<String>,
 }
 
 const fn default_check_timeout() -> HumanDuration {

@@ -72,6 +72,7 @@ impl Walk {
             Node::Null if path == &Path::default() => self.map(node, &[], &schema, path),
             Node::List(items) if expected.contains(&"array") => {
                 let item_schema = schema.get("items").cloned().unwrap_or(Value::Bool(true));
+                self.count(items.len() as u64, &schema, path);
                 for (index, item) in items.iter().enumerate() {
                     self.value(item, &item_schema, &path.index(index));
                 }
@@ -170,6 +171,15 @@ impl Walk {
         } else if !schema.get("pattern").and_then(Value::as_str).is_none_or(|pattern| matches(pattern, text)) {
             let hint = "a lower-case letter, then at most 39 lower-case letters, digits and dashes";
             self.checked.add(path, format!("`{text}` can't be a name here"), Some(hint.to_owned()));
+        }
+    }
+
+    fn count(&mut self, given: u64, schema: &Value, path: &Path) {
+        let bound = |name: &str| schema.get(name).and_then(Value::as_u64);
+        if bound("minItems").is_some_and(|least| given < least) {
+            self.checked.add(path, "the list is empty".to_owned(), None);
+        } else if let Some(most) = bound("maxItems").filter(|&most| given > most) {
+            self.checked.add(path, format!("the list has {given} entries; {most} is the limit"), None);
         }
     }
 

@@ -20,6 +20,15 @@ triggers:
   pull_request_labels:
     need:reviewer: reviewer
   commands: no
+setup:
+  - name: install
+    run: npm ci
+  - name: build
+    run: npm run build
+    timeout: 5m
+cache:
+  key_files: [package-lock.json]
+  paths: [node_modules, ~/.npm]
 checks:
   - name: test
     run: cargo test
@@ -51,6 +60,8 @@ fn a_full_file_is_read() {
     let dev = domain::agents::find(&config, "dev").unwrap();
     assert_eq!((dev.model.as_str(), dev.limits.minutes), ("4.1", 30));
     assert_eq!(dev.prompt_addition, "Use tabs.\n");
+    assert_eq!(config.setup.iter().map(|command| command.timeout.as_secs()).collect::<Vec<_>>(), [600, 300]);
+    assert_eq!(config.cache.as_ref().unwrap().paths, ["node_modules", "~/.npm"]);
     assert_eq!(config.checks[0].timeout.as_secs(), 5400);
     assert_eq!(config.checks[1].timeout.as_secs(), 600);
     assert_eq!(config.services["web"].build.as_ref().unwrap().dockerfile, "Dockerfile");
@@ -79,8 +90,8 @@ fn what_is_wrong_is_told_with_its_place() {
             "version: 1\nagent: {}\ncolour: red\nslots: 0",
             &[
                 "2:1: agent: field `agent` is not known; did you mean `agents`?",
-                "3:1: colour: field `colour` is not known; known are `agents`, `checks`, `documents`, `environments`, \
-                 `learning`, `limits`, `services`, `slots`, `triggers`, `version`",
+                "3:1: colour: field `colour` is not known; known are `agents`, `cache`, `checks`, `documents`, \
+                 `environments`, `learning`, `limits`, `services`, `setup`, `slots`, `triggers`, `version`",
                 "4:8: slots: 0 is not a whole number from 1 to 50",
             ],
         ),
@@ -150,6 +161,33 @@ fn what_is_wrong_is_told_with_its_place() {
                 "5:34: services.c.build.context: `../x` must be relative to the root of the repository, without `..`",
                 "7:12: environments.s.url: `ftp://x` is not an address; begin it with `https://`",
             ],
+        ),
+        (
+            "version: 1\nsetup:\n  - {name: a, run: x}\n  - {name: a, run: y, timeout: 0s}\ncache: {paths: []}",
+            &[
+                "4:31: setup[1].timeout: `0s` is not a duration: write it like `90s`, `10m` or `1h30m`, from a second to a \
+                 week",
+                "5:8: cache: field `key_files` is missing",
+                "5:16: cache.paths: the list is empty",
+            ],
+        ),
+        (
+            "version: 1\nsetup:\n  - {name: a, run: x}\n  - {name: a, run: y}\ncache:\n  key_files: [../lock]\n  \
+             paths: [ok, ~/ok, .git/x, ~, a/../b]",
+            &[
+                "4:12: setup[1].name: there are two set-up commands of the name `a`",
+                "6:15: cache.key_files[0]: `../lock` must be relative to the root of the repository, without `..`",
+                "7:21: cache.paths[2]: `.git/x` can't be kept; name a folder or file in the repository, without `..`, or one \
+                 in the home folder, as in `~/.npm`",
+                "7:29: cache.paths[3]: `~` can't be kept; name a folder or file in the repository, without `..`, or one in \
+                 the home folder, as in `~/.npm`",
+                "7:32: cache.paths[4]: `a/../b` can't be kept; name a folder or file in the repository, without `..`, or one \
+                 in the home folder, as in `~/.npm`",
+            ],
+        ),
+        (
+            "version: 1\ncache: {key_files: [a], paths: [b]}",
+            &["2:8: cache: there is no set-up whose result could be kept; write the commands that make it under `setup`"],
         ),
         ("version: 1\nlearning: ful", &["2:11: learning: `ful` is not allowed here; did you mean `full`?"]),
         (

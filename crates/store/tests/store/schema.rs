@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use domain::{
     intent::IntentKind,
+    job::LogStream,
     run::{Outcome, RunState, Step},
     triggers::{TriggerKind, VerdictKind},
 };
@@ -90,7 +91,7 @@ macro_rules! words {
 #[tokio::test]
 async fn every_column_of_words_takes_exactly_the_words_there_are() {
     let database = TestDatabase::create().await;
-    let streams = ["codex", "codex_stderr", "check", "runner"].map(str::to_owned).into();
+    let streams = words!(LogStream);
     let expected: Vec<(&str, &str, BTreeSet<String>)> = vec![
         ("runs", "state", words!(RunState)),
         ("runs", "step", words!(Step)),

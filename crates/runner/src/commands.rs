@@ -1,4 +1,4 @@
-//! The project's own checks, run by us and not by the agent.
+//! The project's own commands, set-up and checks, run by us and not by the agent.
 
 use std::{io, path::Path, time::Duration};
 
@@ -14,33 +14,60 @@ use crate::{
     text::{self, Decoder},
 };
 
-/// What a report carries of a check's output.
+/// What a report carries of a command's output.
 const TAIL_BYTES: usize = 4 << 10;
 /// Control characters are removed from the tail, so a longer one is read.
 const RAW_TAIL_BYTES: usize = 16 << 10;
 
-/// Runs one check in the work tree; none if it was cancelled.
+/// What a command is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Gets the work tree ready.
+    SetUp,
+    /// Judges the change.
+    Check,
+}
+
+impl Purpose {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::SetUp => "set-up",
+            Self::Check => "check",
+        }
+    }
+
+    const fn stream(self) -> LogStream {
+        match self {
+            Self::SetUp => LogStream::Setup,
+            Self::Check => LogStream::Check,
+        }
+    }
+}
+
+/// Runs one command in the work tree; none if it was cancelled.
 pub(crate) async fn run(
     folders: &Folders,
-    check: &CheckCommand,
+    purpose: Purpose,
+    command: &CheckCommand,
     output: &Output,
     cancel: &CancellationToken,
 ) -> io::Result<Option<CheckResult>> {
-    output.say(&format!("check `{}`: {}", check.name, check.run));
+    let called = format!("{} `{}`", purpose.name(), command.name);
+    output.say(&format!("{called}: {}", command.run));
     let began = Instant::now();
-    let mut command = folders.command(Path::new("sh"));
-    command.arg("-c").arg(&check.run).env("CI", "true");
+    let mut shell = folders.command(Path::new("sh"));
+    shell.arg("-c").arg(&command.run).env("CI", "true");
 
     // Both streams go to the same place, in the order in which they are read.
     let tail = std::cell::RefCell::new(Tail::new(RAW_TAIL_BYTES));
     let write = |words: &str| {
         tail.borrow_mut().push(words);
-        output.write(LogStream::Check, words);
+        output.write(purpose.stream(), words);
     };
     let (mut out, mut err) = (Decoder::default(), Decoder::default());
-    let bounds = Bounds { time: Duration::from_secs(check.timeout_secs), cancel };
+    let bounds = Bounds { time: Duration::from_secs(command.timeout_secs), cancel };
     let ended =
-        program::run(&mut command, "", bounds, |bytes| write(&out.push(bytes)), |bytes| write(&err.push(bytes)))
+        program::run(&mut shell, "", bounds, |bytes| write(&out.push(bytes)), |bytes| write(&err.push(bytes)))
             .await?;
     write(&out.finish());
     write(&err.finish());
@@ -54,11 +81,11 @@ pub(crate) async fn run(
     let words = match ended {
         Ended::Itself(status) if status.success() => format!("passed after {seconds:.1} s"),
         Ended::Itself(status) => format!("failed after {seconds:.1} s ({status})"),
-        Ended::TooLate | Ended::Cancelled => format!("failed: it did not end within {} s", check.timeout_secs),
+        Ended::TooLate | Ended::Cancelled => format!("failed: it did not end within {} s", command.timeout_secs),
     };
-    output.say(&format!("check `{}` {words}", check.name));
+    output.say(&format!("{called} {words}"));
     Ok(Some(CheckResult {
-        name: check.name.clone(),
+        name: command.name.clone(),
         passed: exit_code == Some(0),
         exit_code,
         output_tail: text::end(&text::plain(&tail.borrow().text()), TAIL_BYTES).to_owned(),
