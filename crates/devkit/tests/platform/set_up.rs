@@ -1,10 +1,7 @@
 //! The project's set-up: before the agent, kept for the next run, and an end of its own when it fails.
 
 use devkit::harness::{Platform, REPOSITORY};
-use domain::{
-    job::LogStream,
-    run::{Outcome, Step},
-};
+use domain::{job::LogStream, run::Outcome};
 use store::{logs, runs::Run};
 
 async fn set_up_by(platform: &Platform, yaml: &str) -> anyhow::Result<()> {
@@ -52,7 +49,7 @@ async fn a_failed_set_up_ends_the_run_without_an_agent() -> anyhow::Result<()> {
     let yaml = "version: 1\nsetup:\n  - {name: modules, run: \"echo no such lock file; exit 3\"}\n";
     set_up_by(&platform, yaml).await?;
     let run = run_of(&platform, "good-fix").await?;
-    assert_eq!((run.outcome, run.step), (Some(Outcome::SetupFailed), Some(Step::Settle)), "{run:?}");
+    assert_eq!(run.outcome, Some(Outcome::SetupFailed), "{run:?}");
     let cause = run.cause.unwrap_or_default();
     assert!(cause.contains("failed with exit 3: no such lock file"), "{cause}");
     assert!(platform.model.requests().is_empty(), "nothing is paid");

@@ -165,7 +165,7 @@ fn what_is_wrong_is_told_with_its_place() {
         (
             "version: 1\nsetup:\n  - {name: a, run: x}\n  - {name: a, run: y, timeout: 0s}\ncache: {paths: []}",
             &[
-                "4:31: setup[1].timeout: `0s` is not a duration: write it like `90s`, `10m` or `1h30m`, from a second to a \
+                "4:32: setup[1].timeout: `0s` is not a duration: write it like `90s`, `10m` or `1h30m`, from a second to a \
                  week",
                 "5:8: cache: field `key_files` is missing",
                 "5:16: cache.paths: the list is empty",
@@ -173,7 +173,7 @@ fn what_is_wrong_is_told_with_its_place() {
         ),
         (
             "version: 1\nsetup:\n  - {name: a, run: x}\n  - {name: a, run: y}\ncache:\n  key_files: [../lock]\n  \
-             paths: [ok, ~/ok, .git/x, ~, a/../b]",
+             paths: [ok, ~/ok, .git/x, '~', a/../b]",
             &[
                 "4:12: setup[1].name: there are two set-up commands of the name `a`",
                 "6:15: cache.key_files[0]: `../lock` must be relative to the root of the repository, without `..`",
@@ -181,7 +181,7 @@ fn what_is_wrong_is_told_with_its_place() {
                  in the home folder, as in `~/.npm`",
                 "7:29: cache.paths[3]: `~` can't be kept; name a folder or file in the repository, without `..`, or one in \
                  the home folder, as in `~/.npm`",
-                "7:32: cache.paths[4]: `a/../b` can't be kept; name a folder or file in the repository, without `..`, or one \
+                "7:34: cache.paths[4]: `a/../b` can't be kept; name a folder or file in the repository, without `..`, or one \
                  in the home folder, as in `~/.npm`",
             ],
         ),
