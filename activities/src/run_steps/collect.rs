@@ -1,11 +1,13 @@
 //! Judge the outcome from the evidence.
 
+use chrono::{DateTime, Utc};
 use domain::{
-    job::JobReport,
+    job::{JobReport, Resumed},
     policy::judge,
     run::{Outcome, RunState, Step},
 };
-use store::{attempts, steps};
+use serde_json::json;
+use store::{PgConnection, attempts, audit, steps};
 use workflows::messages::{RunEnd, RunRef, Verdict};
 
 use crate::{
@@ -22,8 +24,12 @@ use crate::{
 pub async fn run(platform: &Platform, at: RunRef) -> Result<Verdict, StepError> {
     let context = RunContext::load(platform, at).await?;
     let now = platform.now();
+    let resumed = report(platform, at).await?.resumed;
     let mut tx = platform.store.begin().await?;
-    steps::done(&mut tx, progress::key(at, Step::Agent), &serde_json::Value::Null, now).await?;
+    steps::done(&mut tx, progress::key(at, Step::Agent), &json!({ "resumed": resumed }), now).await?;
+    if let Some(resumed) = resumed {
+        note(&mut tx, &context, resumed, now).await?;
+    }
     progress::move_to(platform, &mut tx, at, RunState::Working, Step::Collect).await?;
     tx.commit().await.map_err(store::StoreError::from)?;
     recorded(platform, at, Step::Collect, weigh(platform, &context)).await
@@ -39,6 +45,25 @@ async fn weigh(platform: &Platform, context: &RunContext) -> Result<Verdict, Ste
     } else {
         Verdict::End(RunEnd { outcome: judgement.outcome, cause: judgement.cause })
     })
+}
+
+/// Has the run's history say what the agent went on from.
+async fn note(
+    conn: &mut PgConnection,
+    context: &RunContext,
+    resumed: Resumed,
+    now: DateTime<Utc>,
+) -> Result<(), StepError> {
+    let event = audit::NewFlowEvent {
+        at: now,
+        run: Some(context.at.run),
+        repository: Some(context.repository.id),
+        delivery: None,
+        actor: "runner",
+        kind: "agent_resumed",
+        detail: json!({ "attempt": context.at.attempt, "from": resumed }),
+    };
+    Ok(audit::append(conn, event).await?)
 }
 
 /// Whether the outcome is reached by showing something on the forge.

@@ -3,17 +3,18 @@
 use domain::{
     agents::{
         AgentRole, PromptCheck, PromptComment, PromptDocument, PromptInputs, PromptLineComment, PromptReview, Revision,
-        render_prompt,
+        render_prompt, resumed_prompt, taken_over_prompt,
     },
     event::SubjectKind,
-    job::{CheckCommand, JobLimits, JobSpec, SetupCache, SetupSpec},
+    job::{CHECKPOINT_SECS, CheckCommand, JobLimits, JobSpec, Resume, SetupCache, SetupSpec},
     policy::Globs,
     run::{STATUS_CONTEXT, Step},
     services_yaml::CheckConfig,
     triggers::Trigger,
 };
 use forge::{CommitSha, CommitStatus, IssueNumber, PullNumber, ReviewComment, ReviewId, StatusState, git::Git};
-use store::blobs::BlobKey;
+use serde::{Deserialize, Serialize};
+use store::{PgConnection, StoreError, attempts, blobs::BlobKey, checkpoints, steps};
 use workflows::messages::RunRef;
 
 use crate::{
@@ -41,10 +42,61 @@ const DIFF_BYTES: usize = 200_000;
 pub async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
     let context = RunContext::load(platform, at).await?;
     progress::enter(platform, at, Step::Prompt).await?;
-    recorded(platform, at, Step::Prompt, write(platform, &context)).await
+    recorded(platform, at, Step::Prompt, describe(platform, &context)).await?;
+    Ok(())
 }
 
-async fn write(platform: &Platform, context: &RunContext) -> Result<(), StepError> {
+/// What the step gave; kept for later attempts, which get the same description where they begin after this step.
+#[derive(Serialize, Deserialize)]
+struct Described {
+    /// Blob of the Job's description.
+    job: String,
+}
+
+/// Stores the Job's description: that of an earlier try or attempt where there is one, else a new one.
+async fn describe(platform: &Platform, context: &RunContext) -> Result<Described, StepError> {
+    let RunRef { run, attempt } = context.at;
+    let spec = match earlier(platform, context).await? {
+        Some(earlier) => JobSpec { attempt, ..earlier },
+        None => write(platform, context).await?,
+    };
+    let mut conn = platform.store.acquire().await?;
+    attempts::set_prompt(&mut conn, run, attempt, &spec.prompt).await?;
+    let resume = resume(&mut conn, context.at, &spec.prompt).await?;
+    drop(conn);
+    let spec = JobSpec { resume, ..spec };
+    let text = serde_json::to_vec(&spec).map_err(|error| StepError::fatal("output", error.to_string()))?;
+    let key = BlobKey::job(run, attempt);
+    platform.blobs.put(&key, text.into()).await?;
+    Ok(Described { job: key.as_str().to_owned() })
+}
+
+/// What an agent is told that goes on from kept work.
+async fn resume(conn: &mut PgConnection, at: RunRef, prompt: &str) -> Result<Option<Resume>, StepError> {
+    let Some(earlier) = attempts::get(conn, at.run, at.attempt).await?.continues else { return Ok(None) };
+    let Some(kept) = checkpoints::of(conn, at.run, earlier).await? else { return Ok(None) };
+    Ok(Some(Resume {
+        thread_id: kept.thread.map(|thread| thread.id),
+        prompt: resumed_prompt(kept.at),
+        fresh_prompt: taken_over_prompt(prompt, kept.at),
+    }))
+}
+
+async fn earlier(platform: &Platform, context: &RunContext) -> Result<Option<JobSpec>, StepError> {
+    let mut conn = platform.store.acquire().await?;
+    let output = steps::output(&mut conn, progress::key(context.at, Step::Prompt)).await?;
+    drop(conn);
+    let Some(described) = output.and_then(|output| serde_json::from_value::<Described>(output).ok()) else {
+        return Ok(None);
+    };
+    match platform.blobs.get(&BlobKey::stored(&described.job)).await {
+        Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+        Err(StoreError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn write(platform: &Platform, context: &RunContext) -> Result<JobSpec, StepError> {
     let cloned = context.cloned(platform).await?;
     let agent = context.agent(&cloned.config)?;
     let forge = context.forge(platform).await?;
@@ -76,7 +128,7 @@ async fn write(platform: &Platform, context: &RunContext) -> Result<(), StepErro
         learning: cloned.config.learning,
     };
     let prompt = render_prompt(&agent, &inputs);
-    let spec = JobSpec {
+    Ok(JobSpec {
         run: context.at.run,
         attempt: context.at.attempt,
         repository: repository.clone(),
@@ -88,14 +140,13 @@ async fn write(platform: &Platform, context: &RunContext) -> Result<(), StepErro
         commit_subject: commit_subject(&context.run.trigger, &issue.title, number),
         setup: setup(context, &cloned),
         checks: cloned.config.checks.iter().map(command).collect(),
+        resume: None,
         limits: JobLimits {
             agent_secs: u64::from(agent.limits.minutes) * 60,
             log_bytes: u64::from(agent.limits.log_mb) << 20,
+            checkpoint_secs: CHECKPOINT_SECS,
         },
-    };
-    let text = serde_json::to_vec(&spec).map_err(|error| StepError::fatal("output", error.to_string()))?;
-    platform.blobs.put(&BlobKey::job(context.at.run, context.at.attempt), text.into()).await?;
-    Ok(())
+    })
 }
 
 async fn comments(forge: &ForgeRepo, number: IssueNumber) -> Result<Vec<PromptComment>, StepError> {

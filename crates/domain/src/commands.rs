@@ -12,13 +12,24 @@ pub enum Command {
         /// The rest of the comment.
         instructions: String,
     },
-    /// `/retry [from STEP]`
+    /// `/retry`, `/retry from STEP`, `/retry continue`
     Retry {
-        /// Where to begin; none: from the start.
-        from: Option<Step>,
+        /// Where to begin.
+        from: RetryFrom,
     },
     /// `/cancel`
     Cancel,
+}
+
+/// Where a retry begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryFrom {
+    /// At the start.
+    Start,
+    /// At a step, with what was done before it.
+    Step(Step),
+    /// Where the agent's work was last kept: it goes on from there.
+    KeptWork,
 }
 
 /// A command that we know, written in a way that we can't read.
@@ -27,8 +38,8 @@ pub enum CommandError {
     /// `/run` alone.
     #[error("`/run` needs the name of an agent")]
     RunWithoutAgent,
-    /// `/retry` followed by something else than `from STEP`.
-    #[error("`/retry` is followed by `{0}`; write `/retry` or `/retry from STEP`")]
+    /// `/retry` followed by something else than `from STEP` or `continue`.
+    #[error("`/retry` is followed by `{0}`; write `/retry`, `/retry from STEP` or `/retry continue`")]
     RetryTail(String),
     /// `/retry from` something that is no step.
     #[error("`{0}` is not a step; the steps are {steps}", steps = step_names())]
@@ -93,15 +104,18 @@ fn run(tail: &str, rest: &str) -> Result<Command, CommandError> {
 
 fn retry(tail: &str) -> Result<Command, CommandError> {
     if tail.is_empty() {
-        return Ok(Command::Retry { from: None });
+        return Ok(Command::Retry { from: RetryFrom::Start });
     }
     let (from, step) = split_word(tail);
+    if from.eq_ignore_ascii_case("continue") && step.is_empty() {
+        return Ok(Command::Retry { from: RetryFrom::KeptWork });
+    }
     if !from.eq_ignore_ascii_case("from") || step.is_empty() {
         return Err(CommandError::RetryTail(shorten(tail)));
     }
     let name = split_word(step).0.to_ascii_lowercase();
     let from = name.parse().map_err(|_| CommandError::UnknownStep(shorten(&name)))?;
-    Ok(Command::Retry { from: Some(from) })
+    Ok(Command::Retry { from: RetryFrom::Step(from) })
 }
 
 fn shorten(text: &str) -> String {
@@ -136,12 +150,15 @@ mod tests {
             ("/cancel", cancel.clone()),
             ("/cancel please\nit is wrong", cancel.clone()),
             ("/Cancel", cancel),
-            ("/retry", retry(None)),
-            ("/retry from publish", retry(Some(Step::Publish))),
-            ("/retry FROM Agent\r\nthanks", retry(Some(Step::Agent))),
+            ("/retry", retry(RetryFrom::Start)),
+            ("/retry from publish", retry(RetryFrom::Step(Step::Publish))),
+            ("/retry FROM Agent\r\nthanks", retry(RetryFrom::Step(Step::Agent))),
+            ("/retry continue", retry(RetryFrom::KeptWork)),
+            ("/Retry Continue \nplease", retry(RetryFrom::KeptWork)),
             ("/run", Err(CommandError::RunWithoutAgent)),
             ("/run :", Err(CommandError::RunWithoutAgent)),
             ("/run\n dev", Err(CommandError::RunWithoutAgent)),
+            ("/retry continue now", Err(CommandError::RetryTail("continue now".into()))),
             ("/retry now", Err(CommandError::RetryTail("now".into()))),
             ("/retry from", Err(CommandError::RetryTail("from".into()))),
             ("/retry from nowhere", Err(CommandError::UnknownStep("nowhere".into()))),

@@ -33,8 +33,22 @@ pub struct JobSpec {
     /// The project's own checks, run by the runner after the agent.
     #[serde(default)]
     pub checks: Vec<CheckCommand>,
+    /// The kept work that the agent goes on from; none: it begins.
+    #[serde(default)]
+    pub resume: Option<Resume>,
     /// Bounds.
     pub limits: JobLimits,
+}
+
+/// What an agent is told that goes on from kept work. The work itself is fetched apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resume {
+    /// Codex's thread; none if there is none to go on in.
+    pub thread_id: Option<String>,
+    /// Said in that thread.
+    pub prompt: String,
+    /// The whole prompt for an agent without that thread.
+    pub fresh_prompt: String,
 }
 
 /// One check of the project: a shell command that must exit 0.
@@ -81,6 +95,16 @@ pub struct JobLimits {
     pub agent_secs: u64,
     /// Bytes of output kept; what is beyond is counted and dropped.
     pub log_bytes: u64,
+    /// Seconds between two checkpoints of the agent's work.
+    #[serde(default = "default_checkpoint_secs")]
+    pub checkpoint_secs: u64,
+}
+
+/// Seconds between two checkpoints, unless a Job is told otherwise.
+pub const CHECKPOINT_SECS: u64 = 120;
+
+const fn default_checkpoint_secs() -> u64 {
+    CHECKPOINT_SECS
 }
 
 /// A part of the output on its way to the platform.
@@ -162,10 +186,25 @@ pub struct JobReport {
     pub changed_files: u32,
     /// Bytes of output that were over the limit and dropped.
     pub dropped_log_bytes: u64,
+    /// What the agent went on from, where it was to go on from kept work.
+    #[serde(default)]
+    pub resumed: Option<Resumed>,
     /// When the Job began.
     pub started_at: DateTime<Utc>,
     /// When it ended.
     pub finished_at: DateTime<Utc>,
+}
+
+/// What an agent went on from that was to go on from kept work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resumed {
+    /// Its work and its thread.
+    Thread,
+    /// Its work; the thread could not be used, and another one was begun.
+    Work,
+    /// Nothing: the work could not be used either, and the agent began anew.
+    Nothing,
 }
 
 /// How the agent's turn ended.

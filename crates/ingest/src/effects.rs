@@ -6,7 +6,7 @@ use domain::{
     ids::{Attempt, DeliveryId, Instance, RunId},
     run::Step,
     run_limits::UNHEARD_LIMIT,
-    triggers::{CancelMark, CancelRequest, CancelRun, Effect, NewRun, RetryRun},
+    triggers::{CancelMark, CancelRequest, CancelRun, EarlierWork, Effect, NewRun, RetryRun},
     workflow_id,
 };
 use serde_json::{Value, json};
@@ -102,6 +102,7 @@ async fn begin_again(conn: &mut PgConnection, retry: &RetryRun, place: Place<'_>
     let new = NewAttempt {
         run: retry.run,
         from_step: retry.from,
+        earlier_work: retry.earlier_work,
         business_key: &retry.business_key,
         requested_by: &retry.requested_by,
         deadline_at: place.now + UNHEARD_LIMIT,
@@ -115,11 +116,23 @@ async fn begin_again(conn: &mut PgConnection, retry: &RetryRun, place: Place<'_>
         }
     };
     if let Some(from) = retry.from {
-        steps::copy_outputs(conn, retry.run, attempt, from).await?;
+        match retry.earlier_work {
+            // Kept work builds on the base that its own attempt had pinned.
+            EarlierWork::Kept(earlier) => steps::copy_outputs_of(conn, retry.run, earlier, attempt, from).await?,
+            EarlierWork::NotAsked | EarlierWork::NoneKept => {
+                steps::copy_outputs(conn, retry.run, attempt, from).await?
+            }
+        };
     }
     let outbox = Outbox { run: retry.run, attempt, place };
     outbox.start(conn, retry.from).await?;
-    Ok(Outcome::Done(outbox.done("retry_requested", json!({ "attempt": attempt, "from": retry.from }))))
+    let continues = match retry.earlier_work {
+        EarlierWork::NotAsked => Value::Null,
+        EarlierWork::NoneKept => json!("nothing"),
+        EarlierWork::Kept(earlier) => json!(earlier),
+    };
+    let detail = json!({ "attempt": attempt, "from": retry.from, "continues": continues });
+    Ok(Outcome::Done(outbox.done("retry_requested", detail)))
 }
 
 async fn cancel_run(conn: &mut PgConnection, cancel: &CancelRun, place: Place<'_>) -> Result<Outcome> {

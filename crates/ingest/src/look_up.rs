@@ -2,14 +2,14 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    commands,
+    commands::{self, Command, RetryFrom},
     event::{Event, EventKind, PullRequestAction, ReviewState, Sender, Subject, SubjectKind},
     intent,
     services_yaml::ServicesYaml,
-    triggers::{BusinessKey, Facts, KnownRepository, KnownRun, OwnPull, Parent},
+    triggers::{BusinessKey, Facts, KeptWork, KnownRepository, KnownRun, OwnPull, Parent},
 };
 use store::{
-    PgConnection, Result, cancel_marks, intents,
+    PgConnection, Result, cancel_marks, checkpoints, intents,
     repositories::Repository,
     runs::{self, Run},
 };
@@ -47,7 +47,7 @@ pub(crate) async fn look_up(
     if let Some((key, at)) = wish(event) {
         let by_machine =
             matches!(event.kind, EventKind::CheckEnded(_)) || event.sender.as_ref().is_some_and(|sender| sender.is_bot);
-        let wish = Wish { key, at, subject, by_machine, now };
+        let wish = Wish { key, at, subject, by_machine, continues: continues(event), now };
         look_up_wish(conn, repository, &wish, &mut looked).await?;
     }
     Ok(looked)
@@ -71,6 +71,8 @@ struct Wish {
     subject: Subject,
     /// Whether a bot or a check wants it.
     by_machine: bool,
+    /// It is for going on from kept work.
+    continues: bool,
     now: DateTime<Utc>,
 }
 
@@ -95,6 +97,11 @@ fn wish(event: &Event) -> Option<(BusinessKey, DateTime<Utc>)> {
     Some((BusinessKey::of(event)?, at))
 }
 
+fn continues(event: &Event) -> bool {
+    let EventKind::CommentCreated(on) = &event.kind else { return false };
+    matches!(commands::parse(&on.comment.body), Ok(Some(Command::Retry { from: RetryFrom::KeptWork })))
+}
+
 async fn look_up_wish(
     conn: &mut PgConnection,
     repository: &Repository,
@@ -107,6 +114,10 @@ async fn look_up_wish(
     if looked.active.is_none() {
         // Nothing is at work, so the newest run is the newest finished one.
         facts.last_run = latest.as_ref().map(known);
+    }
+    if let Some(last) = facts.last_run.as_ref().filter(|_| wish.continues) {
+        let newest = checkpoints::newest(conn, last.id).await?;
+        facts.kept_work = newest.map(|kept| KeptWork { attempt: kept.attempt, at: kept.at });
     }
     let since_last = facts.last_run.as_ref().map_or(wish.at, |last| last.trigger.at().min(wish.at));
     facts.cancel_marks = cancel_marks::find_after(conn, repository.id, wish.subject, since_last).await?;

@@ -3,14 +3,18 @@
 use std::{io, time::Duration};
 
 use domain::job::{AgentEnd, AgentFailure, JobSpec, LogStream};
+use tokio::{process::Command, sync::watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
+    checkpoint::Progress,
     codex_config::{self, TOKEN_VARIABLE},
     environment::Folders,
     events::{Turn, TurnReader},
     failure::classify,
     output::Output,
     program::{self, Bounds, Ended},
+    resume::{self, Beginning, Thread},
     settings::Settings,
     tail::Tail,
     text::{self, Decoder},
@@ -43,57 +47,96 @@ pub(crate) struct AgentTurn {
     pub(crate) turn: Turn,
     /// The final message.
     pub(crate) last_message: Option<String>,
+    /// The end of its standard error.
+    pub(crate) stderr: String,
 }
 
-/// Lets Codex work until its turn ends, the time is over or the job is cancelled.
-pub(crate) async fn take_turn(
-    settings: &Settings,
-    folders: &Folders,
-    spec: &JobSpec,
-    output: &Output,
-    cancel: &tokio_util::sync::CancellationToken,
-) -> Result<AgentTurn, AgentError> {
-    let config = codex_config::config(settings, &spec.model)?;
-    tokio::fs::write(folders.codex_home.join("config.toml"), config).await.map_err(AgentError::Store)?;
-
-    let mut command = folders.command(&settings.codex);
-    command
-        .env("CODEX_HOME", &folders.codex_home)
-        .env(TOKEN_VARIABLE, settings.token.expose())
-        .args(["exec", "--json", "--strict-config", "--sandbox", "danger-full-access", "--cd"])
-        .arg(&folders.tree)
-        .arg("--output-last-message")
-        .arg(&folders.last_message)
-        .arg("-");
-
-    let (mut reader, mut tail) = (TurnReader::default(), Tail::new(MESSAGE_BYTES));
-    let (mut out, mut err) = (Decoder::default(), Decoder::default());
-    let bounds = Bounds { time: Duration::from_secs(spec.limits.agent_secs), cancel };
-    let ended = program::run(
-        &mut command,
-        &spec.prompt,
-        bounds,
-        |bytes| {
-            reader.push(bytes);
-            output.write(LogStream::Codex, &out.push(bytes));
-        },
-        |bytes| {
-            let words = err.push(bytes);
-            tail.push(&words);
-            output.write(LogStream::CodexStderr, &words);
-        },
-    )
-    .await
-    .map_err(AgentError::Run)?;
-    output.write(LogStream::Codex, &out.finish());
-    output.write(LogStream::CodexStderr, &err.finish());
-
-    let turn = reader.finish();
-    let last_message = last_message(folders, &turn).await;
-    Ok(AgentTurn { end: judge(&ended, &turn, &tail), turn, last_message })
+/// Codex with what it needs for a turn.
+pub(crate) struct Agent<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) folders: &'a Folders,
+    pub(crate) spec: &'a JobSpec,
+    pub(crate) output: &'a Output,
+    pub(crate) cancel: &'a CancellationToken,
 }
 
-fn judge(ended: &Ended, turn: &Turn, stderr: &Tail) -> AgentEnd {
+impl Agent<'_> {
+    /// Lets Codex work until its turn ends, the time is over or the job is cancelled. Tells on the way how far it is.
+    pub(crate) async fn take_turn(
+        &self,
+        beginning: &Beginning<'_>,
+        progress: &watch::Sender<Progress>,
+    ) -> Result<AgentTurn, AgentError> {
+        let config = codex_config::config(self.settings, &self.spec.model)?;
+        tokio::fs::write(self.folders.codex_home.join("config.toml"), config).await.map_err(AgentError::Store)?;
+
+        let (mut reader, mut tail) = (TurnReader::default(), Tail::new(MESSAGE_BYTES));
+        let (mut out, mut err) = (Decoder::default(), Decoder::default());
+        let bounds = Bounds { time: Duration::from_secs(self.spec.limits.agent_secs), cancel: self.cancel };
+        let ended = program::run(
+            &mut self.command(beginning.thread.as_ref()),
+            beginning.prompt,
+            bounds,
+            |bytes| {
+                reader.push(bytes);
+                tell(progress, reader.so_far());
+                self.output.write(LogStream::Codex, &out.push(bytes));
+            },
+            |bytes| {
+                let words = err.push(bytes);
+                tail.push(&words);
+                self.output.write(LogStream::CodexStderr, &words);
+            },
+        )
+        .await
+        .map_err(AgentError::Run)?;
+        self.output.write(LogStream::Codex, &out.finish());
+        self.output.write(LogStream::CodexStderr, &err.finish());
+
+        let mut turn = reader.finish();
+        if let Some(thread) = &beginning.thread {
+            turn.usage = resume::since(turn.usage, thread.usage);
+        }
+        let last_message = last_message(self.folders, &turn).await;
+        let stderr = text::plain(&tail.text());
+        Ok(AgentTurn { end: judge(&ended, &turn, &stderr), turn, last_message, stderr })
+    }
+
+    fn command(&self, thread: Option<&Thread<'_>>) -> Command {
+        let mut command = self.folders.command(&self.settings.codex);
+        command
+            .env("CODEX_HOME", &self.folders.codex_home)
+            .env(TOKEN_VARIABLE, self.settings.token.expose())
+            .args(["exec", "--json", "--strict-config", "--sandbox", "danger-full-access", "--cd"])
+            .arg(&self.folders.tree)
+            .arg("--output-last-message")
+            .arg(&self.folders.last_message);
+        if let Some(thread) = thread {
+            command.args(["resume", thread.id]);
+        }
+        command.arg("-");
+        command
+    }
+}
+
+impl AgentTurn {
+    /// Whether Codex ended before it began anything: then nothing was asked of the model either.
+    pub(crate) fn never_began(&self) -> bool {
+        matches!(self.end, AgentEnd::Failed { .. }) && self.turn.thread_id.is_none()
+    }
+}
+
+fn tell(progress: &watch::Sender<Progress>, turn: &Turn) {
+    progress.send_if_modified(|told| {
+        let news = told.items != turn.items || told.thread_id != turn.thread_id;
+        if news {
+            *told = Progress { thread_id: turn.thread_id.clone(), items: turn.items };
+        }
+        news
+    });
+}
+
+fn judge(ended: &Ended, turn: &Turn, stderr: &str) -> AgentEnd {
     let status = match ended {
         Ended::Cancelled => return AgentEnd::Cancelled,
         Ended::TooLate => return AgentEnd::DeadlineExceeded,
@@ -105,8 +148,7 @@ fn judge(ended: &Ended, turn: &Turn, stderr: &Tail) -> AgentEnd {
     if let Some(words) = turn.failure.as_ref().or(turn.last_error.as_ref()) {
         return AgentEnd::Failed { class: classify(words), message: text::head(words, MESSAGE_BYTES).to_owned() };
     }
-    let words = text::plain(&stderr.text());
-    let message = format!("Codex ended without the end of its turn ({status}). {}", words.trim());
+    let message = format!("Codex ended without the end of its turn ({status}). {}", stderr.trim());
     AgentEnd::Failed { class: AgentFailure::Other, message: message.trim_end().to_owned() }
 }
 

@@ -70,13 +70,7 @@ pub(crate) fn pack(roots: &Roots, paths: &[String], to: &Path, limits: Limits) -
 }
 
 /// Unpacks an archive into an empty folder aside, then moves what the job names to its place; says how many that were.
-pub(crate) fn unpack(
-    from: &Path,
-    aside: &Path,
-    roots: &Roots,
-    paths: &[String],
-    until: Instant,
-) -> io::Result<usize> {
+pub(crate) fn unpack(from: &Path, aside: &Path, roots: &Roots, paths: &[String], until: Instant) -> io::Result<usize> {
     let plain = GzDecoder::new(io::BufReader::new(File::open(from)?));
     let bounded = Bounded { inner: plain, left: UNPACKED_BYTES, until };
     tar::Archive::new(bounded).unpack(aside)?;

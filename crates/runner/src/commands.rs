@@ -67,8 +67,7 @@ pub(crate) async fn run(
     let (mut out, mut err) = (Decoder::default(), Decoder::default());
     let bounds = Bounds { time: Duration::from_secs(command.timeout_secs), cancel };
     let ended =
-        program::run(&mut shell, "", bounds, |bytes| write(&out.push(bytes)), |bytes| write(&err.push(bytes)))
-            .await?;
+        program::run(&mut shell, "", bounds, |bytes| write(&out.push(bytes)), |bytes| write(&err.push(bytes))).await?;
     write(&out.finish());
     write(&err.finish());
 

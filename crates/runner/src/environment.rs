@@ -38,6 +38,8 @@ pub(crate) struct Folders {
     pub(crate) workspace_bundle: PathBuf,
     /// The bundle to hand back.
     pub(crate) result_bundle: PathBuf,
+    /// A bundle of the work so far.
+    pub(crate) checkpoint_bundle: PathBuf,
     /// Where Codex writes its final message.
     pub(crate) last_message: PathBuf,
 }
@@ -59,6 +61,7 @@ impl Folders {
             setup_aside: root.join("setup"),
             workspace_bundle: root.join("workspace.bundle"),
             result_bundle: root.join("result.bundle"),
+            checkpoint_bundle: root.join("checkpoint.bundle"),
             last_message: root.join("last-message.txt"),
         };
         for folder in [&folders.tree, &folders.home, &folders.temporary, &folders.codex_home] {
@@ -66,6 +69,16 @@ impl Folders {
         }
         fs::write(folders.home.join(".gitconfig"), GIT_IDENTITY)?;
         Ok(folders)
+    }
+
+    /// Where Codex keeps its threads.
+    pub(crate) fn sessions(&self) -> PathBuf {
+        self.codex_home.join("sessions")
+    }
+
+    /// Where Codex looks for a thread; any day will do.
+    pub(crate) fn thread_file(&self, id: &str) -> PathBuf {
+        self.sessions().join("2000/01/01").join(format!("rollout-2000-01-01T00-00-00-{id}.jsonl"))
     }
 
     /// A command in the work tree that sees nothing of the runner's own environment but `PATH`.

@@ -25,6 +25,8 @@ pub(crate) struct Turn {
     pub(crate) message: Option<String>,
     /// Tokens of the turn.
     pub(crate) usage: Usage,
+    /// Things done: commands, changes of files, messages.
+    pub(crate) items: u64,
 }
 
 /// Cuts a byte stream into lines and reads them.
@@ -65,6 +67,8 @@ enum Item {
         #[serde(default)]
         text: String,
     },
+    /// Often a mere warning.
+    Error,
     #[serde(other)]
     Other,
 }
@@ -83,6 +87,11 @@ impl TurnReader {
             bytes = &bytes[end + 1..];
         }
         self.extend(bytes);
+    }
+
+    /// What was read so far.
+    pub(crate) fn so_far(&self) -> &Turn {
+        &self.turn
     }
 
     pub(crate) fn finish(mut self) -> Turn {
@@ -114,7 +123,11 @@ impl Turn {
         let Ok(event) = serde_json::from_slice(line) else { return };
         match event {
             Event::ThreadStarted { thread_id } => self.thread_id = Some(thread_id),
-            Event::ItemCompleted { item: Item::AgentMessage { text } } => self.message = Some(text),
+            Event::ItemCompleted { item: Item::AgentMessage { text } } => {
+                self.message = Some(text);
+                self.items += 1;
+            }
+            Event::ItemCompleted { item: Item::Other } => self.items += 1,
             Event::TurnCompleted { usage } => {
                 self.completed = true;
                 // Usage counts from the beginning of the thread: the newest one holds all others.
@@ -122,7 +135,7 @@ impl Turn {
             }
             Event::TurnFailed { error } => self.failure = Some(error.message),
             Event::Error(error) => self.last_error = Some(error.message),
-            Event::ItemCompleted { item: Item::Other } | Event::Other => {}
+            Event::ItemCompleted { item: Item::Error } | Event::Other => {}
         }
     }
 }
@@ -164,6 +177,7 @@ mod tests {
             completed: true,
             message: Some("last".to_owned()),
             usage,
+            items: 2,
             ..Turn::default()
         };
         assert_eq!(turn, expected);
@@ -194,7 +208,7 @@ mod tests {
             r#"{"type":"item.completed","item":{"type":"agent_message","text":5}}"#,
             "\n",
         ));
-        assert_eq!(turn, Turn::default());
+        assert_eq!(turn, Turn { items: 1, ..Turn::default() }, "an unknown item counts, a broken line does not");
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use domain::job::{JobReport, JobSpec, LogAck, LogBatch};
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use tokio::{io::AsyncWriteExt as _, time::Instant};
@@ -90,6 +91,16 @@ struct Problem {
     detail: String,
 }
 
+/// The work so far, on its way.
+pub(crate) struct CheckpointUpload<'a> {
+    /// Counts up from 1.
+    pub(crate) seq: u64,
+    /// Codex's thread and its file.
+    pub(crate) thread: Option<(&'a str, Vec<u8>)>,
+    /// The work tree.
+    pub(crate) bundle: &'a Path,
+}
+
 /// Calls the runner endpoint.
 #[derive(Clone, Debug)]
 pub(crate) struct Gateway {
@@ -134,6 +145,39 @@ impl Gateway {
     /// Has the gateway keep what set-up left behind.
     pub(crate) async fn keep_setup_cache(&self, path: &Path) -> Result<(), GatewayError> {
         self.put_file("runner/v1/setup-cache", path).await
+    }
+
+    /// Has the gateway keep the work so far.
+    pub(crate) async fn keep_checkpoint(&self, upload: CheckpointUpload<'_>) -> Result<(), GatewayError> {
+        let call = "runner/v1/checkpoint";
+        let unusable = |source| GatewayError::File { path: upload.bundle.to_owned(), source };
+        let file = tokio::fs::File::open(upload.bundle).await.map_err(unusable)?;
+        let work = file.metadata().await.map_err(unusable)?.len();
+        let mut query = vec![("seq", upload.seq.to_string())];
+        let mut thread = Bytes::new();
+        if let Some((id, bytes)) = upload.thread {
+            query.extend([("thread_id", id.to_owned()), ("thread_bytes", bytes.len().to_string())]);
+            thread = bytes.into();
+        }
+        let length = thread.len() as u64 + work;
+        let body = stream::iter([Ok(thread)]).chain(ReaderStream::new(file));
+        let request = self
+            .call(Method::PUT, call)
+            .query(&query)
+            .header("content-type", "application/octet-stream")
+            .header("content-length", length)
+            .body(reqwest::Body::wrap_stream(body));
+        send(call, request).await.map(drop)
+    }
+
+    /// Writes a part of the kept work, `work` or `thread`, to a file, if it is there.
+    pub(crate) async fn checkpoint(&self, part: &'static str, path: &Path, most: u64) -> Result<bool, GatewayError> {
+        let call = "runner/v1/checkpoint";
+        let answer = send(call, self.call(Method::GET, &format!("{call}/{part}"))).await?;
+        if answer.status() == StatusCode::NO_CONTENT {
+            return Ok(false);
+        }
+        save(call, answer, path, most).await.map(|()| true)
     }
 
     pub(crate) async fn logs(&self, batch: &LogBatch) -> Result<LogAck, GatewayError> {

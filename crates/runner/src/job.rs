@@ -3,17 +3,20 @@
 use std::{error::Error, io, time::Duration};
 
 use chrono::{DateTime, Utc};
-use domain::job::{AgentEnd, AgentFailure, CheckResult, JobReport, JobSpec, Usage};
+use domain::job::{AgentEnd, AgentFailure, CheckResult, JobReport, JobSpec, Resumed, Usage};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    agent,
+    agent::{Agent, AgentTurn},
+    checkpoint::{Keeper, Kept, Progress},
     commands::{self, Purpose},
     descendants,
     environment::Folders,
     gateway::{Gateway, GatewayError, persist},
     output::Output,
     repository::{self, Before},
+    resume::{self, Beginning, Restorer},
     settings::Settings,
     setup::SetUp,
     shipper, signals,
@@ -23,6 +26,10 @@ use crate::{
 const GATEWAY_BOUND: Duration = Duration::from_secs(600);
 /// Who cancels a job does not wait for its last lines.
 const CANCELLED_DRAIN: Duration = Duration::from_secs(5);
+
+/// The last look at the work, of a job that nobody waits for and of one that somebody does.
+const LAST_CHECKPOINT: Duration = Duration::from_secs(60);
+const CANCELLED_CHECKPOINT: Duration = Duration::from_secs(6);
 
 /// The job could not be reported. Everything else is told to the platform in the report.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +51,7 @@ struct Evidence {
     thread_id: Option<String>,
     last_message: Option<String>,
     usage: Usage,
+    resumed: Option<Resumed>,
     checks: Vec<CheckResult>,
     changes: Option<repository::Changes>,
 }
@@ -120,10 +128,9 @@ impl Job<'_> {
             Ok(before) => before,
             Err(evidence) => return evidence,
         };
-        let turn = agent::take_turn(self.settings, &folders, &self.spec, &self.output, &self.cancel).await;
-        let turn = match turn {
-            Ok(turn) => turn,
-            Err(error) => return self.not_started(chain(&error)),
+        let (turn, resumed) = match self.have_the_agent_work(&folders, &before).await {
+            Ok(done) => done,
+            Err(evidence) => return evidence,
         };
         self.output.say(&format!("the agent's turn ended: {}", in_words(&turn.end)));
         let mut evidence = Evidence {
@@ -131,6 +138,7 @@ impl Job<'_> {
             thread_id: turn.turn.thread_id,
             last_message: turn.last_message,
             usage: turn.turn.usage,
+            resumed,
             checks: Vec::new(),
             changes: None,
         };
@@ -175,6 +183,52 @@ impl Job<'_> {
         match self.unless_cancelled(repository::before(folders, &self.spec.base_sha)).await {
             Ok(Ok(before)) => Ok(before),
             Ok(Err(error)) => Err(self.not_started(format!("the work tree cannot be read: {}", chain(&error)))),
+            Err(_) => Err(Evidence::without_turn(AgentEnd::Cancelled)),
+        }
+    }
+
+    /// The agent's turn, from kept work where there is some. The work is kept on the way and at the end, however it ends.
+    async fn have_the_agent_work(
+        &self,
+        folders: &Folders,
+        before: &Before,
+    ) -> Result<(AgentTurn, Option<Resumed>), Evidence> {
+        let mut beginning = self.beginning(folders, before).await?;
+        let agent =
+            Agent { settings: self.settings, folders, spec: &self.spec, output: &self.output, cancel: &self.cancel };
+        let every = Duration::from_secs(self.spec.limits.checkpoint_secs);
+        let keeper =
+            Keeper::new(self.gateway, folders, &self.output, &Kept { base: &self.spec.base_sha, before, every });
+        loop {
+            let (progress, seen) = watch::channel(Progress::default());
+            let turn = tokio::select! {
+                turn = agent.take_turn(&beginning, &progress) => turn,
+                never = keeper.keep(seen) => match never {},
+            };
+            let turn = turn.map_err(|error| self.not_started(chain(&error)))?;
+            if let Some(resume) = self.spec.resume.as_ref().filter(|_| beginning.thread.is_some() && turn.never_began())
+            {
+                self.output.say(&resume::refusal(&turn.stderr));
+                beginning = resume::without_thread(resume);
+                continue;
+            }
+            let bound = if self.cancel.is_cancelled() { CANCELLED_CHECKPOINT } else { LAST_CHECKPOINT };
+            if turn.turn.items > 0 {
+                keeper.keep_now(turn.turn.thread_id.as_deref(), bound).await;
+            }
+            return Ok((turn, beginning.resumed));
+        }
+    }
+
+    async fn beginning<'a>(&'a self, folders: &Folders, before: &Before) -> Result<Beginning<'a>, Evidence> {
+        let Some(resume) = &self.spec.resume else {
+            return Ok(Beginning { resumed: None, thread: None, prompt: &self.spec.prompt });
+        };
+        let restorer =
+            Restorer { gateway: self.gateway, folders, output: &self.output, base: &self.spec.base_sha, before };
+        match self.unless_cancelled(restorer.restore(resume, &self.spec.prompt)).await {
+            Ok(Ok(beginning)) => Ok(beginning),
+            Ok(Err(error)) => Err(self.not_started(chain(&error))),
             Err(_) => Err(Evidence::without_turn(AgentEnd::Cancelled)),
         }
     }
@@ -227,7 +281,15 @@ impl Job<'_> {
 
 impl Evidence {
     fn without_turn(end: AgentEnd) -> Self {
-        Self { end, thread_id: None, last_message: None, usage: Usage::default(), checks: Vec::new(), changes: None }
+        Self {
+            end,
+            thread_id: None,
+            last_message: None,
+            usage: Usage::default(),
+            resumed: None,
+            checks: Vec::new(),
+            changes: None,
+        }
     }
 
     fn report(self, started_at: DateTime<Utc>, dropped_log_bytes: u64) -> JobReport {
@@ -241,6 +303,7 @@ impl Evidence {
             head_sha,
             changed_files,
             dropped_log_bytes,
+            resumed: self.resumed,
             started_at,
             finished_at: Utc::now(),
         }

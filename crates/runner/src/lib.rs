@@ -7,6 +7,7 @@
 
 mod agent;
 mod archive;
+mod checkpoint;
 mod codex_config;
 mod commands;
 mod descendants;
@@ -20,6 +21,7 @@ mod job;
 mod output;
 mod program;
 mod repository;
+mod resume;
 mod settings;
 mod setup;
 mod shipper;

@@ -18,6 +18,8 @@ use crate::{
 const BASE_REF: &str = "refs/heads/base";
 /// The branch in the result bundle.
 const RESULT_REF: &str = "refs/heads/result";
+/// The branch in a bundle of the work so far.
+const KEPT_REF: &str = "refs/heads/kept";
 /// The branch that the agent finds itself on.
 const WORK_BRANCH: &str = "work";
 
@@ -87,6 +89,71 @@ pub(crate) async fn collect(folders: &Folders, spec: &JobSpec, before: &Before) 
     let names = git().run(&["diff-tree", "-r", "-z", "--no-renames", "--name-only", base, &head]).await?;
     let files = u32::try_from(names.matches('\0').count()).unwrap_or(u32::MAX);
     Ok(Some(Changes { head, files }))
+}
+
+/// The work as it is: the agent's newest commit, and the files above it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    parent: String,
+    tree: String,
+}
+
+/// Looks at the work while the agent goes on, in the repository that knows what was there before.
+pub(crate) async fn snapshot(folders: &Folders, base: &str, before: &Before) -> Result<Snapshot, GitError> {
+    let repository = folders.before.as_path();
+    let git = || Git::over_tree(folders, repository);
+    // Left by a call that was broken off; nobody else works in here.
+    let _ = tokio::fs::remove_file(repository.join("index.lock")).await;
+    have_base(folders, repository, base).await?;
+    let parent = parent(folders, repository, base).await?;
+    // With what the index knows about the files: only those that changed are read.
+    git().run(&["read-tree", "--reset", &parent]).await?;
+    // A file that goes away meanwhile is no reason to lose all others.
+    git().succeeds(&["add", "--all", "--ignore-errors"]).await?;
+    let now = git().run(&["write-tree"]).await?;
+    let base_tree = tree_of(folders, repository, base).await?;
+    let tree = transplant(folders, repository, Moved { from: &before.tree, to: &now, onto: &base_tree }).await?;
+    Ok(Snapshot { parent, tree })
+}
+
+/// Packs the work, uncommitted files as a commit above the agent's own.
+pub(crate) async fn pack(folders: &Folders, base: &str, snapshot: &Snapshot) -> Result<(), GitError> {
+    let repository = folders.before.as_path();
+    let commit = ["commit-tree", &snapshot.tree, "-p", &snapshot.parent, "-m", "The work so far"];
+    let head = Git::over_tree(folders, repository).run(&commit).await?;
+    bundle(folders, repository, Packed { name: KEPT_REF, head: &head, base, file: &folders.checkpoint_bundle }).await
+}
+
+/// Kept work that was taken in.
+#[derive(Clone, Debug)]
+pub(crate) struct KeptWork {
+    snapshot: Snapshot,
+    base_tree: String,
+}
+
+/// Takes kept work into the agent's repository, which it has not seen yet. None if it does not build on the base.
+pub(crate) async fn take_in(folders: &Folders, base: &str) -> Result<Option<KeptWork>, GitError> {
+    let git = || Git::in_tree(folders);
+    let bundle = folders.checkpoint_bundle.as_os_str();
+    git().run(&[OsStr::new("fetch"), OsStr::new("--quiet"), bundle, OsStr::new(KEPT_REF)]).await?;
+    let parent = git().run(&["rev-parse", "--verify", "FETCH_HEAD^1"]).await?;
+    let tree = git().run(&["rev-parse", "--verify", "FETCH_HEAD^{tree}"]).await?;
+    let base_tree = git().run(&["rev-parse", "--verify", &format!("{base}^{{tree}}")]).await?;
+    let builds_on_it = git().succeeds(&["merge-base", "--is-ancestor", base, &parent]).await?;
+    Ok(builds_on_it.then_some(KeptWork { snapshot: Snapshot { parent, tree }, base_tree }))
+}
+
+/// Puts kept work into the work tree, over what set-up left there; says how many files differ from the base.
+pub(crate) async fn restore(folders: &Folders, before: &Before, kept: &KeptWork) -> Result<usize, GitError> {
+    let repository = folders.before.as_path();
+    let git = || Git::over_tree(folders, repository);
+    let KeptWork { snapshot: Snapshot { parent, tree }, base_tree } = kept;
+    let names = git().run(&["diff-tree", "-r", "-z", "--no-renames", "--name-only", base_tree, tree]).await?;
+    let wanted = transplant(folders, repository, Moved { from: base_tree, to: tree, onto: &before.tree }).await?;
+    git().run(&["read-tree", "--reset", "-u", &wanted]).await?;
+    Git::in_tree(folders).run(&["update-ref", &format!("refs/heads/{WORK_BRANCH}"), parent]).await?;
+    Git::in_tree(folders).run(&["reset", "--quiet"]).await?;
+    Ok(names.matches('\0').count())
 }
 
 /// A repository of our own, without files.

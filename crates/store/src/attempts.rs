@@ -23,6 +23,10 @@ pub struct AttemptRecord {
     pub attempt: Attempt,
     /// Where it began; none is the start.
     pub from_step: Option<Step>,
+    /// Whether it was to go on from the work of an earlier one.
+    pub asked_to_continue: bool,
+    /// The attempt whose kept work it goes on from; none was kept if it was asked for.
+    pub continues: Option<Attempt>,
     /// Where its Job is.
     pub job_state: JobState,
     /// Name of the Job.
@@ -53,6 +57,8 @@ struct Row {
     run_id: Uuid,
     attempt: i32,
     from_step: Option<String>,
+    asked_to_continue: bool,
+    continues_attempt: Option<i32>,
     job_state: String,
     job_name: Option<String>,
     job_heartbeat_at: Option<DateTime<Utc>>,
@@ -75,6 +81,8 @@ impl TryFrom<Row> for AttemptRecord {
             run: RunId::from_uuid(row.run_id),
             attempt: convert::attempt("attempts", row.attempt)?,
             from_step: convert::parse_opt("attempts", "from_step", row.from_step.as_deref())?,
+            asked_to_continue: row.asked_to_continue,
+            continues: row.continues_attempt.map(|number| convert::attempt("attempts", number)).transpose()?,
             job_state: convert::parse("attempts", "job_state", &row.job_state)?,
             job_name: row.job_name,
             job_heartbeat_at: row.job_heartbeat_at,
@@ -96,8 +104,9 @@ macro_rules! select_attempts {
     ($tail:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             Row,
-            "select run_id, attempt, from_step, job_state, job_name, job_heartbeat_at, cancel_requested_at, \
-             workspace_blob, result_blob, prompt, outcome, cause, started_at, finished_at, withdrawn from attempts " + $tail
+            "select run_id, attempt, from_step, asked_to_continue, continues_attempt, job_state, job_name, \
+             job_heartbeat_at, cancel_requested_at, workspace_blob, result_blob, prompt, outcome, cause, started_at, \
+             finished_at, withdrawn from attempts " + $tail
             $(, $argument)*
         )
     };

@@ -8,6 +8,7 @@ use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
     MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem, path::Path as ObjectPath,
 };
+use uuid::Uuid;
 
 use crate::{Result, StoreError};
 
@@ -45,6 +46,12 @@ impl BlobKey {
     #[must_use]
     pub fn log(run: RunId, attempt: Attempt) -> Self {
         Self::of_attempt(run, attempt, "log.jsonl")
+    }
+
+    /// A part of a kept state of an attempt's work.
+    #[must_use]
+    pub fn checkpoint(run: RunId, attempt: Attempt, id: Uuid, name: &str) -> Self {
+        Self::of_attempt(run, attempt, &format!("checkpoints/{}/{name}", id.simple()))
     }
 
     /// What set-up left behind in a repository, under a key that is made of what it depends on: a compressed archive.
@@ -149,6 +156,17 @@ impl Blobs {
         let found = self.store.get(&key.path()).await.map_err(|source| failed(key, "read", source))?;
         let key = key.clone();
         Ok(found.into_stream().map_err(move |source| failed(&key, "read", source)).boxed())
+    }
+
+    /// Removes a blob; fine if there is none.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn delete(&self, key: &BlobKey) -> Result<()> {
+        match self.store.delete(&key.path()).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(source) => Err(failed(key, "removed", source)),
+        }
     }
 
     /// Whether a blob is there.

@@ -21,6 +21,7 @@ pub mod attempts;
 pub mod audit;
 pub mod blobs;
 pub mod cancel_marks;
+pub mod checkpoints;
 pub mod commands;
 pub mod credentials;
 pub mod deliveries;

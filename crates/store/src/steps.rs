@@ -229,7 +229,23 @@ pub async fn copy_outputs(conn: &mut PgConnection, run: RunId, to_attempt: Attem
     )
     .fetch_optional(&mut *conn)
     .await?;
-    let Some(from_attempt) = from_attempt else { return Ok(0) };
+    match from_attempt {
+        Some(number) => copy_outputs_of(conn, run, convert::attempt("attempts", number)?, to_attempt, before_step).await,
+        None => Ok(0),
+    }
+}
+
+/// The same from a certain earlier attempt.
+///
+/// # Errors
+/// The attempt is not there, or the database fails.
+pub async fn copy_outputs_of(
+    conn: &mut PgConnection,
+    run: RunId,
+    from_attempt: Attempt,
+    to_attempt: Attempt,
+    before_step: Step,
+) -> Result<u64> {
     let names: Vec<String> =
         Step::ALL.iter().filter(|step| **step < before_step).map(|step| step.as_str().to_owned()).collect();
     let copied = sqlx::query!(
@@ -237,7 +253,7 @@ pub async fn copy_outputs(conn: &mut PgConnection, run: RunId, to_attempt: Attem
          select run_id, $3, step, tries, state, output, started_at, finished_at from steps \
          where run_id = $1 and attempt = $2 and state = 'done' and step = any($4) on conflict do nothing",
         run.as_uuid(),
-        from_attempt,
+        attempt_number(from_attempt),
         attempt_number(to_attempt),
         &names,
     )
@@ -251,7 +267,7 @@ pub async fn copy_outputs(conn: &mut PgConnection, run: RunId, to_attempt: Attem
              result_blob = case when $6 then coalesce(t.result_blob, f.result_blob) else t.result_blob end \
          from attempts f where f.run_id = $1 and f.attempt = $2 and t.run_id = $1 and t.attempt = $3",
         run.as_uuid(),
-        from_attempt,
+        attempt_number(from_attempt),
         attempt_number(to_attempt),
         before_step > Step::Clone,
         before_step > Step::Prompt,

@@ -1,6 +1,7 @@
 //! `/runner/v1/…`: what the program inside a Job asks and tells. The run token decides which attempt it speaks for.
 
 mod auth;
+mod checkpoint;
 mod job;
 mod logs;
 mod report;
@@ -28,10 +29,10 @@ pub(crate) fn router() -> Router<AppState> {
     Router::new()
         .route("/runner/v1/job", get(job::get))
         .route("/runner/v1/workspace", get(workspace::get))
-        .route(
-            "/runner/v1/setup-cache",
-            get(setup_cache::get).put(setup_cache::put).layer(DefaultBodyLimit::disable()),
-        )
+        .route("/runner/v1/setup-cache", get(setup_cache::get).put(setup_cache::put).layer(DefaultBodyLimit::disable()))
+        .route("/runner/v1/checkpoint", put(checkpoint::put).layer(DefaultBodyLimit::disable()))
+        .route("/runner/v1/checkpoint/work", get(checkpoint::work))
+        .route("/runner/v1/checkpoint/thread", get(checkpoint::thread))
         .route("/runner/v1/logs", post(logs::post).layer(DefaultBodyLimit::max(MAX_LOG_BODY)))
         .route("/runner/v1/result", put(result::put).layer(DefaultBodyLimit::disable()))
         .route("/runner/v1/report", post(report::post).layer(DefaultBodyLimit::max(MAX_REPORT_BODY)))

@@ -56,7 +56,10 @@ pub(super) async fn put(
 }
 
 /// The archive of this attempt by its description, if it has one.
-async fn find(state: &AppState, RunnerAuth(run, attempt): RunnerAuth) -> Result<Option<(BlobKey, SetupCache)>, Problem> {
+async fn find(
+    state: &AppState,
+    RunnerAuth(run, attempt): RunnerAuth,
+) -> Result<Option<(BlobKey, SetupCache)>, Problem> {
     let job = state.blobs().get(&BlobKey::job(run, attempt)).await.map_err(|error| missing(error, "job_missing"))?;
     let spec: JobSpec = serde_json::from_slice(&job).map_err(|error| {
         tracing::error!(%run, %attempt, %error, "the description of a Job can't be read");

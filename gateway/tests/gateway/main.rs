@@ -2,6 +2,7 @@
 //! tests look at them.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod checkpoint;
 mod events;
 mod examples;
 mod hooks;

@@ -51,6 +51,7 @@ fn report(message: &str) -> JobReport {
         head_sha: None,
         changed_files: 0,
         dropped_log_bytes: 0,
+        resumed: None,
         started_at: Utc::now(),
         finished_at: Utc::now(),
     }
@@ -68,6 +69,9 @@ async fn only_the_token_of_an_open_attempt_opens() {
         (Method::GET, "/runner/v1/workspace"),
         (Method::GET, "/runner/v1/setup-cache"),
         (Method::PUT, "/runner/v1/setup-cache"),
+        (Method::PUT, "/runner/v1/checkpoint?seq=1"),
+        (Method::GET, "/runner/v1/checkpoint/work"),
+        (Method::GET, "/runner/v1/checkpoint/thread"),
         (Method::POST, "/runner/v1/logs"),
         (Method::PUT, "/runner/v1/result"),
         (Method::POST, "/runner/v1/report"),

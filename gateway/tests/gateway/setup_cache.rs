@@ -32,7 +32,8 @@ fn spec(run: RunId) -> JobSpec {
         commit_subject: "s".to_owned(),
         setup: SetupSpec::default(),
         checks: Vec::new(),
-        limits: JobLimits { agent_secs: 1, log_bytes: 1 },
+        resume: None,
+        limits: JobLimits { agent_secs: 1, log_bytes: 1, checkpoint_secs: 1 },
     }
 }
 
@@ -94,9 +95,9 @@ async fn another_repositorys_and_an_undescribed_one_are_out_of_reach() {
 async fn one_that_is_announced_too_large_is_refused_unread() {
     let (world, run) = launched().await;
     let key = describe(&world, run, true).await;
-    let request = ask(&world, Method::PUT).header("content-length", (1_u64 << 30) + 1).body(reqwest::Body::wrap_stream(
-        futures::stream::iter([Ok::<_, std::io::Error>("x")]),
-    ));
+    let request = ask(&world, Method::PUT)
+        .header("content-length", (1_u64 << 30) + 1)
+        .body(reqwest::Body::wrap_stream(futures::stream::iter([Ok::<_, std::io::Error>("x")])));
     // The gateway may hang up while the rest is still being waited for.
     if let Ok(refused) = request.send().await {
         assert_eq!(problem(refused).await, (413, "setup_cache_too_large".to_owned()));

@@ -8,7 +8,9 @@ use domain::{
 };
 use serde_json::{Value, json};
 use store::{
-    CommandKind, attempts, audit, deliveries, repositories, repository_events,
+    CommandKind, attempts, audit,
+    checkpoints::{self, Checkpoint},
+    deliveries, repositories, repository_events,
     runs::{self, End},
 };
 
@@ -173,4 +175,30 @@ async fn text_that_postgres_does_not_take_is_no_trouble() {
     let odd =
         world.send("issues", "guid-2", &json!({ "action": "\0", "repository": { "id": -1, "name": "\0" } })).await;
     assert!(!odd["reason"].as_str().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn going_on_takes_the_newest_kept_work_or_says_that_there_is_none() {
+    let world = World::new().await;
+    let run = run_of(&world.send("issues", "start", &labeled(1, "run:dev", 0)).await);
+    finish(&world, run).await;
+    let answer = world.send("issue_comment", "first", &comment(1, 1, "/retry continue", 10)).await;
+    assert_eq!(answer["verdict"], "started");
+    assert!(answer["reason"].as_str().unwrap().ends_with("begins anew, since none of its work was kept"), "{answer}");
+    let mut conn = world.store().acquire().await.unwrap();
+    let second = attempts::get(&mut conn, run, Attempt(2)).await.unwrap();
+    assert_eq!((second.from_step, second.asked_to_continue, second.continues), (Some(Step::Launch), true, None));
+
+    let (work, _) = checkpoints::new_blobs(run, Attempt(2));
+    let kept = Checkpoint { attempt: Attempt(2), seq: 1, at: Utc::now(), work, thread: None, bytes: 1 };
+    checkpoints::record(&mut conn, run, &kept).await.unwrap();
+    let end = End { attempt: Attempt(2), outcome: Outcome::Lost, cause: "Killed.", now: Utc::now() };
+    assert!(runs::finish(&mut conn, run, end).await.unwrap());
+    let answer = world.send("issue_comment", "second", &comment(1, 2, "/retry continue", 20)).await;
+    assert!(answer["reason"].as_str().unwrap().ends_with("(attempt 2)"), "{answer}");
+    let third = attempts::get(&mut conn, run, Attempt(3)).await.unwrap();
+    assert_eq!((third.from_step, third.continues), (Some(Step::Launch), Some(Attempt(2))));
+    let events = audit::list_for_run(&mut conn, run).await.unwrap();
+    assert_eq!(events.iter().filter(|event| event.kind == "retry_requested").count(), 2);
+    assert_eq!(events.last().unwrap().detail["continues"], 2);
 }

@@ -40,7 +40,7 @@ pub struct World {
     pub client: Client,
     pub database: TestDatabase,
     server: JoinHandle<()>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl World {
@@ -60,11 +60,16 @@ impl World {
         let key = GatewayKey::generate();
         let state = state(store, blobs.clone(), key.clone(), buffer_bytes);
         let (address, server) = listen(state.clone()).await;
-        Self { state, key, project, repository, blobs, address, client: client(), database, server, _folder: folder }
+        Self { state, key, project, repository, blobs, address, client: client(), database, server, folder }
     }
 
     pub fn store(&self) -> &Store {
         self.database.store()
+    }
+
+    /// Where the blobs lie.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     pub fn url(&self, path: &str) -> String {

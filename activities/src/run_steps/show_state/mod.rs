@@ -6,13 +6,14 @@
 mod refusal;
 
 use domain::{
-    forge_text,
+    forge_text::{self, Continues},
     intent::label_key,
+    job::Resumed,
     run::{Outcome, RunState, STATUS_CONTEXT, StateLabel, Step, comment_marker, state_label},
 };
 use forge::{Account, AccountId, CommentId, CommentSearch, ForgeError, IssueNumber, NewStatus, StatusState, labels};
 use store::{
-    IntentKind, attempts, ends, locks, model_calls,
+    IntentKind, PgConnection, attempts, checkpoints, ends, locks, model_calls,
     pacing::{self, Urgency},
     runs::{self, Facts},
     steps,
@@ -219,6 +220,8 @@ impl Show<'_> {
         let run = &self.context.run;
         let mut conn = self.platform.store.acquire().await?;
         let steps = steps::list(&mut conn, run.id).await?;
+        let kept = checkpoints::newest(&mut conn, run.id).await?;
+        let continues = self.continues(&mut conn).await?;
         let calls = model_calls::sum_for_attempt(&mut conn, run.id, run.attempt).await?;
         let lines = steps.iter().filter(|row| row.attempt == run.attempt).map(|row| forge_text::StepLine {
             step: row.step,
@@ -238,10 +241,28 @@ impl Show<'_> {
             cause: run.cause.as_deref(),
             slot_place: run.slot_place,
             pull_request: run.pr_number,
+            continues,
+            kept_at: kept.map(|kept| kept.at),
             steps: &lines.collect::<Vec<_>>(),
             model_calls: calls.calls,
             tokens: calls.usage.input_tokens + calls.usage.output_tokens,
         }))
+    }
+
+    async fn continues(&self, conn: &mut PgConnection) -> Result<Continues, StepError> {
+        let run = &self.context.run;
+        let attempt = attempts::get(conn, run.id, run.attempt).await?;
+        let Some(earlier) = attempt.continues else {
+            return Ok(if attempt.asked_to_continue { Continues::Nothing } else { Continues::NotAsked });
+        };
+        let kept = checkpoints::of(conn, run.id, earlier).await?;
+        let report = attempts::report(conn, run.id, run.attempt).await?;
+        let resumed = report.and_then(|report| serde_json::from_value(report.get("resumed")?.clone()).ok()).flatten();
+        Ok(match (kept, resumed) {
+            (None, _) | (_, Some(Resumed::Nothing)) => Continues::Nothing,
+            (Some(kept), Some(Resumed::Work)) => Continues::WithoutThread { at: kept.at, attempt: earlier },
+            (Some(kept), Some(Resumed::Thread) | None) => Continues::Work { at: kept.at, attempt: earlier },
+        })
     }
 
     async fn pause(&self) -> Result<u64, StepError> {

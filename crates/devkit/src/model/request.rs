@@ -155,6 +155,7 @@ mod tests {
         assert_eq!(request.scenario, "stall");
         assert_eq!((request.outputs, request.shell), (2, ShellTool::ShellCommand));
         assert_eq!(request.seen, "\"scenario:review\"\n\"x\"");
+        assert_eq!(request.said.first().map(String::as_str), Some("scenario:stall"));
     }
 
     #[test]

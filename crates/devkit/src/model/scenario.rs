@@ -29,6 +29,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("server-error", include_str!("../../assets/scenarios/server-error.toml")),
     ("slow", include_str!("../../assets/scenarios/slow.toml")),
     ("stall", include_str!("../../assets/scenarios/stall.toml")),
+    ("two-halves", include_str!("../../assets/scenarios/two-halves.toml")),
     ("unauthorised", include_str!("../../assets/scenarios/unauthorised.toml")),
 ];
 

@@ -70,6 +70,8 @@ pub struct RequestRecord {
     pub scenario: Option<String>,
     /// How many tool outputs the conversation already held.
     pub step: usize,
+    /// The newest message of the user.
+    pub words: String,
     /// The status of the answer; none for a request that never gets one.
     pub status: Option<u16>,
     /// Tokens reported; none if the answer reports none.
@@ -201,7 +203,13 @@ impl Shared {
 
 async fn respond(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
     let request = Request::read(&body);
-    let mut record = RequestRecord { scenario: None, step: request.outputs, status: None, usage: None };
+    let mut record = RequestRecord {
+        scenario: None,
+        step: request.outputs,
+        words: request.said.first().cloned().unwrap_or_default(),
+        status: None,
+        usage: None,
+    };
     if !shared.lets_in(&headers) {
         return shared.refuse(record, StatusCode::UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided.");
     }

@@ -2,6 +2,7 @@
 
 mod agents;
 mod cancel;
+mod continue_run;
 mod crash;
 mod happy_path;
 mod lost;

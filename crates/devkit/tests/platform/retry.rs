@@ -4,7 +4,11 @@ use devkit::{
     github::{Effect, Fault},
     harness::REPOSITORY,
 };
-use domain::run::{Outcome, Step};
+use domain::{
+    ids::Attempt,
+    run::{Outcome, Step},
+};
+use store::attempts;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_publish_is_retried_without_paying_the_agent_again() -> anyhow::Result<()> {
@@ -38,10 +42,21 @@ async fn a_retry_from_the_agent_keeps_the_pinned_base() -> anyhow::Result<()> {
     let first = platform.await_end(number).await?;
     assert_eq!(first.outcome, Some(Outcome::Failed), "{first:?}");
     platform.forge.commit("writer", REPOSITORY, "main", &[("NEWS.md", Some("News.\n"))]).await?;
+    platform.forge.comment("writer", REPOSITORY, number, "This came later.")?;
     platform.forge.comment("maintainer", REPOSITORY, number, "/retry from agent")?;
     let again = |run: &store::runs::Run| run.attempt.0 == 2 && run.outcome.is_some();
     let second = platform.await_run(number, "tried again", again).await?;
     assert_eq!(second.base_sha, first.base_sha);
+    let attempts = attempts::list(&mut *platform.store().acquire().await?, first.id).await?;
+    let prompts: Vec<_> = attempts.iter().map(|attempt| attempt.prompt.clone().unwrap_or_default()).collect();
+    assert_eq!(prompts[0], prompts[1], "the stored prompt is used again");
+    assert!(prompts[0].contains("scenario:unauthorised"), "{}", prompts[0]);
+
+    platform.forge.comment("maintainer", REPOSITORY, number, "/retry from prompt")?;
+    let again = |run: &store::runs::Run| run.attempt.0 == 3 && run.outcome.is_some();
+    platform.await_run(number, "tried once more", again).await?;
+    let third = attempts::get(&mut *platform.store().acquire().await?, first.id, Attempt(3)).await?;
+    assert!(third.prompt.is_some_and(|prompt| prompt.contains("This came later.")), "written anew");
     platform.finish().await
 }
 

@@ -10,7 +10,7 @@ use std::{
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Request, State},
+    extract::{DefaultBodyLimit, Query, Request, State},
     http::{StatusCode, header},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
@@ -26,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Clone, Default)]
 pub(crate) struct Told {
     pub(crate) chunks: BTreeMap<u64, LogChunk>,
+    /// Numbers of the checkpoints, and the newest.
+    pub(crate) checkpoints: Vec<u64>,
+    pub(crate) kept: Option<KeptWork>,
     pub(crate) result: Option<Vec<u8>>,
     /// What set-up left behind, here or in an earlier run.
     pub(crate) kept_setup: Option<Vec<u8>>,
@@ -34,6 +37,22 @@ pub(crate) struct Told {
     pub(crate) cancel: bool,
     /// Every call is answered like this.
     pub(crate) refuse_all: Option<StatusCode>,
+}
+
+/// A checkpoint.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeptWork {
+    pub(crate) thread_id: Option<String>,
+    pub(crate) thread: Vec<u8>,
+    pub(crate) work: Vec<u8>,
+}
+
+#[derive(serde::Deserialize)]
+struct Announced {
+    seq: u64,
+    thread_id: Option<String>,
+    #[serde(default)]
+    thread_bytes: usize,
 }
 
 impl Told {
@@ -46,6 +65,7 @@ struct Shared {
     spec: JobSpec,
     workspace: Vec<u8>,
     token: String,
+    continued: Mutex<Option<KeptWork>>,
     told: watch::Sender<Told>,
 }
 
@@ -58,7 +78,7 @@ pub(crate) struct Gateway {
 impl Gateway {
     pub(crate) async fn start(spec: JobSpec, workspace: Vec<u8>, token: &str) -> Self {
         let (told, _) = watch::channel(Told::default());
-        let shared = Arc::new(Shared { spec, workspace, token: token.to_owned(), told });
+        let shared = Arc::new(Shared { spec, workspace, token: token.to_owned(), continued: Mutex::default(), told });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = Mutex::new(serve(listener, &shared));
@@ -81,6 +101,11 @@ impl Gateway {
 
     pub(crate) fn keep_setup(&self, archive: Option<Vec<u8>>) {
         self.shared.told.send_modify(|told| told.kept_setup = archive);
+    }
+
+    /// What the job goes on from.
+    pub(crate) fn go_on_from(&self, kept: Option<KeptWork>) {
+        *self.shared.continued.lock().unwrap() = kept;
     }
 
     pub(crate) fn cancel(&self) {
@@ -111,6 +136,15 @@ fn serve(listener: TcpListener, shared: &Arc<Shared>) -> JoinHandle<()> {
         .route("/runner/v1/job", get(async |State(shared): State<Arc<Shared>>| Json(shared.spec.clone())))
         .route("/runner/v1/workspace", get(async |State(shared): State<Arc<Shared>>| shared.workspace.clone()))
         .route("/runner/v1/setup-cache", get(kept_setup).put(keep_setup))
+        .route("/runner/v1/checkpoint", put(checkpoint))
+        .route(
+            "/runner/v1/checkpoint/work",
+            get(async |State(shared): State<Arc<Shared>>| part(&shared, |kept| kept.work)),
+        )
+        .route(
+            "/runner/v1/checkpoint/thread",
+            get(async |State(shared): State<Arc<Shared>>| part(&shared, |kept| kept.thread)),
+        )
         .route("/runner/v1/logs", post(logs))
         .route("/runner/v1/result", put(result))
         .route("/runner/v1/report", post(report))
@@ -152,6 +186,23 @@ async fn kept_setup(State(shared): State<Arc<Shared>>) -> Response {
 async fn keep_setup(State(shared): State<Arc<Shared>>, body: Bytes) -> StatusCode {
     shared.told.send_modify(|told| told.kept_setup = Some(body.to_vec()));
     StatusCode::NO_CONTENT
+}
+
+async fn checkpoint(State(shared): State<Arc<Shared>>, Query(about): Query<Announced>, body: Bytes) -> StatusCode {
+    let (thread, work) = body.split_at(about.thread_bytes);
+    let kept = KeptWork { thread_id: about.thread_id, thread: thread.to_vec(), work: work.to_vec() };
+    shared.told.send_modify(|told| {
+        told.checkpoints.push(about.seq);
+        told.kept = Some(kept);
+    });
+    StatusCode::NO_CONTENT
+}
+
+fn part(shared: &Shared, of: impl FnOnce(KeptWork) -> Vec<u8>) -> Response {
+    match shared.continued.lock().unwrap().clone().map(of).filter(|bytes| !bytes.is_empty()) {
+        Some(bytes) => bytes.into_response(),
+        None => StatusCode::NO_CONTENT.into_response(),
+    }
 }
 
 async fn result(State(shared): State<Arc<Shared>>, body: Bytes) -> StatusCode {

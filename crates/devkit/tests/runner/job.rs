@@ -12,7 +12,7 @@ use std::{
 use devkit::model::{Options, ScriptedModel};
 use domain::{
     ids::{Attempt, RunId},
-    job::{CheckCommand, JobLimits, JobReport, JobSpec, SetupCache, SetupSpec},
+    job::{CheckCommand, JobLimits, JobReport, JobSpec, Resume, SetupCache, SetupSpec},
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -22,7 +22,7 @@ use tokio::process::{Child, Command};
 use uuid::Uuid;
 
 use crate::{
-    gateway::{Gateway, Told},
+    gateway::{Gateway, KeptWork, Told},
     workspace::Repository,
 };
 
@@ -37,6 +37,7 @@ pub(crate) struct Setup {
     pub(crate) spec: JobSpec,
     pub(crate) codex: PathBuf,
     kept_setup: Option<Vec<u8>>,
+    kept_work: Option<KeptWork>,
     scenarios: tempfile::TempDir,
 }
 
@@ -74,9 +75,17 @@ impl Setup {
             commit_subject: "Fix the issue".to_owned(),
             setup: SetupSpec::default(),
             checks: Vec::new(),
-            limits: JobLimits { agent_secs: 60, log_bytes: 4 << 20 },
+            resume: None,
+            limits: JobLimits { agent_secs: 60, log_bytes: 4 << 20, checkpoint_secs: 1 },
         };
-        Self { repository, spec, codex: real_codex(), kept_setup: None, scenarios: tempfile::tempdir().unwrap() }
+        Self {
+            repository,
+            spec,
+            codex: real_codex(),
+            kept_setup: None,
+            kept_work: None,
+            scenarios: tempfile::tempdir().unwrap(),
+        }
     }
 
     /// A job on a repository with nothing but a README.
@@ -86,6 +95,13 @@ impl Setup {
 
     pub(crate) fn check(mut self, name: &str, run: &str) -> Self {
         self.spec.checks.push(CheckCommand { name: name.to_owned(), run: run.to_owned(), timeout_secs: 30 });
+        self
+    }
+
+    /// The same job on another repository.
+    pub(crate) fn on(mut self, repository: Repository) -> Self {
+        self.spec.base_sha = repository.head();
+        self.repository = repository;
         self
     }
 
@@ -100,6 +116,31 @@ impl Setup {
         let paths = paths.iter().map(|&path| path.to_owned()).collect();
         self.spec.setup.cache = Some(SetupCache { key: "a".repeat(64), paths, may_store: true });
         self
+    }
+
+    /// The next attempt of a job, which goes on from its kept work on the same repository.
+    pub(crate) fn going_on(self, kept: KeptWork) -> Self {
+        let resume = Resume {
+            thread_id: kept.thread_id.clone(),
+            prompt: "You were interrupted. Go on.".to_owned(),
+            fresh_prompt: format!("{} Work has begun already.", self.spec.prompt),
+        };
+        let spec = JobSpec { attempt: Attempt(2), resume: Some(resume), ..self.spec };
+        Self { spec, kept_work: Some(kept), ..self }
+    }
+
+    /// Adds a scenario of these commands, one a call of the model, and plays it; `hold` says how long the model takes
+    /// before each of them.
+    pub(crate) fn steps(repository: Repository, commands: &[&str], hold_ms: u64) -> Self {
+        let setup = Self::new(repository, "own");
+        let mut text = "about = 'x'\n".to_owned();
+        for (place, command) in commands.iter().enumerate() {
+            let delay = if place == 0 { 0 } else { hold_ms };
+            text += &format!("[[steps]]\ndo = 'run'\ncommand = '''\n{command}\n'''\ndelay_ms = {delay}\n");
+        }
+        text += "[[steps]]\ndo = 'answer'\ntext = 'Done.'\n";
+        fs::write(setup.scenarios.path().join("own.toml"), text).unwrap();
+        setup
     }
 
     /// Adds a scenario that runs one command, and plays it.
@@ -124,6 +165,7 @@ impl Setup {
         let model = ScriptedModel::start(Options { bind, api_key: TOKEN.to_owned(), scenario_dir }).await.unwrap();
         let gateway = Gateway::start(self.spec, self.repository.bundle(), TOKEN).await;
         gateway.keep_setup(self.kept_setup);
+        gateway.go_on_from(self.kept_work);
         // Not in the system's temporary folder: Codex keeps some of its helpers away from there.
         let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         fs::write(work.path().join("token"), TOKEN).unwrap();
@@ -148,6 +190,18 @@ impl Job {
     pub(crate) fn terminate(&self) {
         let pid = i32::try_from(self.runner.id().unwrap()).unwrap();
         kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+    }
+
+    /// Kills the runner and everything that came from it, as a lost machine does.
+    pub(crate) async fn kill(mut self) -> Done {
+        self.runner.kill().await.unwrap();
+        let until = tokio::time::Instant::now() + PATIENCE;
+        while !processes_of(self.work.path()).is_empty() {
+            assert!(tokio::time::Instant::now() < until, "processes do not die");
+            kill_all(self.work.path());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.end().await
     }
 
     /// Starts the runner once more in the same folder.
@@ -197,8 +251,19 @@ pub(crate) fn real_codex() -> PathBuf {
     std::env::var_os("CODEX_K8S_CODEX").expect("CODEX_K8S_CODEX is not set: run it through \"cargo dev test\"").into()
 }
 
+fn kill_all(folder: &Path) {
+    for pid in pids_of(folder) {
+        let _ = kill(pid, Signal::SIGKILL);
+    }
+}
+
 /// Living processes that have to do with this folder, by their command lines.
 pub(crate) fn processes_of(folder: &Path) -> Vec<String> {
+    let command = |pid: Pid| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    pids_of(folder).into_iter().map(|pid| String::from_utf8_lossy(&command(pid)).replace('\0', " ")).collect()
+}
+
+fn pids_of(folder: &Path) -> Vec<Pid> {
     let needle = folder.as_os_str().as_bytes();
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
@@ -207,8 +272,7 @@ pub(crate) fn processes_of(folder: &Path) -> Vec<String> {
         let at_home = environment.windows(needle.len()).any(|part| part == needle);
         let inside = fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
         if at_home || inside {
-            let command = fs::read(process.join("cmdline")).unwrap_or_default();
-            found.push(String::from_utf8_lossy(&command).replace('\0', " "));
+            found.extend(entry.file_name().to_str().and_then(|name| name.parse().ok()).map(Pid::from_raw));
         }
     }
     found

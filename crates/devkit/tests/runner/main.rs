@@ -9,6 +9,7 @@
 
 mod cancel;
 mod changes;
+mod checkpoints;
 mod codex;
 mod failures;
 mod gateway;

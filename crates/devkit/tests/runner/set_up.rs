@@ -16,11 +16,8 @@ fn changed(done: &Done) -> String {
 
 /// A job whose agent runs a command on a repository that ignores `modules`.
 fn playing(command: &str) -> Setup {
-    let mut setup = Setup::playing(command);
-    setup.repository =
-        Repository::new(&[("README.md", "# Plain\n"), ("lock.txt", "1\n"), (".gitignore", "modules\n")]);
-    setup.spec.base_sha = setup.repository.head();
-    setup
+    let files = [("README.md", "# Plain\n"), ("lock.txt", "1\n"), (".gitignore", "modules\n")];
+    Setup::playing(command).on(Repository::new(&files))
 }
 
 #[tokio::test]

@@ -2,12 +2,14 @@
 
 pub mod outsider;
 mod prompt;
+mod resumed;
 mod revision;
 
 use schemars::JsonSchema;
 
 pub use self::{
     prompt::{PromptComment, PromptDocument, PromptInputs, render_prompt},
+    resumed::{resumed_prompt, taken_over_prompt},
     revision::{Answers, PromptCheck, PromptLineComment, PromptReview, Revision, read_answers},
 };
 

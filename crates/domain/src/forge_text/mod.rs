@@ -9,7 +9,7 @@ mod words;
 pub use self::{
     pull_request::{PullRequestText, pull_request_body, pull_request_title, revised_body},
     status::status_description,
-    sticky::{StepLine, StickyComment, sticky_comment},
+    sticky::{Continues, StepLine, StickyComment, sticky_comment},
     words::{MAX_CHARS, neutral},
 };
 use crate::services_yaml::AgentName;

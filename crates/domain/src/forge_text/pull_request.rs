@@ -173,6 +173,7 @@ mod tests {
             head_sha: Some("b".repeat(40)),
             changed_files: 2,
             dropped_log_bytes: 0,
+            resumed: None,
             started_at: DateTime::UNIX_EPOCH,
             finished_at: DateTime::UNIX_EPOCH + TimeDelta::seconds(90),
         }

@@ -37,12 +37,40 @@ pub struct StickyComment<'a> {
     pub slot_place: Option<u32>,
     /// Number of its pull request.
     pub pull_request: Option<i64>,
+    /// What this attempt goes on from.
+    pub continues: Continues,
+    /// When the run's work was last kept.
+    pub kept_at: Option<DateTime<Utc>>,
     /// The steps so far, in order.
     pub steps: &'a [StepLine],
     /// Calls of the model.
     pub model_calls: u32,
     /// Tokens, in and out.
     pub tokens: u64,
+}
+
+/// What an attempt goes on from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Continues {
+    /// Nobody asked for it.
+    #[default]
+    NotAsked,
+    /// It was asked for, but there was nothing that could be used.
+    Nothing,
+    /// The work of an earlier attempt.
+    Work {
+        /// When it was kept.
+        at: DateTime<Utc>,
+        /// Whose it is.
+        attempt: Attempt,
+    },
+    /// The same, without the agent's own memory of it.
+    WithoutThread {
+        /// When it was kept.
+        at: DateTime<Utc>,
+        /// Whose it is.
+        attempt: Attempt,
+    },
 }
 
 /// One step.
@@ -69,6 +97,9 @@ pub fn sticky_comment(of: &StickyComment<'_>) -> String {
     }
     if let Some(cause) = of.cause.map(str::trim).filter(|cause| !cause.is_empty()) {
         let _ = writeln!(text, "{}\n", sentence(&cut(&neutral(cause), MAX_CAUSE_CHARS)));
+    }
+    if let Some(words) = continues(of.continues) {
+        let _ = writeln!(text, "{words}\n");
     }
     if !of.steps.is_empty() {
         text.push_str(&table(of));
@@ -114,8 +145,36 @@ fn table(of: &StickyComment<'_>) -> String {
     table
 }
 
-fn hint(of: &StickyComment<'_>) -> &'static str {
-    match (of.state, of.outcome) {
+fn continues(from: Continues) -> Option<String> {
+    match from {
+        Continues::NotAsked => None,
+        Continues::Nothing => Some("There was no kept work to go on from, so the agent began anew.".to_owned()),
+        Continues::Work { at, attempt } => {
+            Some(format!("This attempt goes on from the work of {} (attempt {attempt}).", moment(at)))
+        }
+        Continues::WithoutThread { at, attempt } => Some(format!(
+            "This attempt goes on from the work of {} (attempt {attempt}). The agent's own thread could not be used, so a \
+             fresh one took the work over.",
+            moment(at)
+        )),
+    }
+}
+
+fn moment(at: DateTime<Utc>) -> String {
+    at.format("%H:%M UTC").to_string()
+}
+
+fn hint(of: &StickyComment<'_>) -> String {
+    if let (RunState::Finished, Some(outcome), Some(at)) = (of.state, of.outcome, of.kept_at)
+        && !outcome.is_success()
+    {
+        return format!(
+            "Comment `/retry continue` to let the agent go on from its work of {}, `/retry` to try again from the start, or \
+             `/retry from <step>` to keep what was done before that step.",
+            moment(at)
+        );
+    }
+    let words = match (of.state, of.outcome) {
         (RunState::Finished, Some(outcome)) if outcome.is_success() => {
             "Comment `/run <agent>` with further instructions to go on from here."
         }
@@ -123,7 +182,8 @@ fn hint(of: &StickyComment<'_>) -> &'static str {
             "Comment `/retry` to try again, or `/retry from <step>` to keep what was done before that step."
         }
         _ => "Comment `/cancel` to end the run; taking its label off or closing the issue does the same.",
-    }
+    };
+    words.to_owned()
 }
 
 fn footer(of: &StickyComment<'_>) -> String {
@@ -169,6 +229,8 @@ mod tests {
             cause: None,
             slot_place: None,
             pull_request: None,
+            continues: Continues::NotAsked,
+            kept_at: None,
             steps: &[],
             model_calls: 0,
             tokens: 0,
@@ -222,6 +284,29 @@ mod tests {
             assert!(text.contains("pull request #8") && text.contains("3 model calls, 1234 tokens"), "{text}");
             assert_eq!(text.contains("`/retry`"), !outcome.is_success(), "{text}");
             assert!(!text.contains("`/cancel`"), "{text}");
+        }
+    }
+
+    #[test]
+    fn kept_work_is_offered_after_a_bad_end_and_named_where_it_is_used() {
+        let agent = "dev".parse().unwrap();
+        let at = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
+        for (state, outcome, offered) in [
+            (RunState::Finished, Some(Outcome::Lost), true),
+            (RunState::Finished, Some(Outcome::PullRequestOpen), false),
+            (RunState::Working, None, false),
+        ] {
+            let text = sticky_comment(&StickyComment { kept_at: Some(at), ..comment(&agent, state, outcome) });
+            let words = "Comment `/retry continue` to let the agent go on from its work of 14:13 UTC, ";
+            assert_eq!(text.contains(words), offered, "{text}");
+        }
+        for (continues, words) in [
+            (Continues::Nothing, "There was no kept work to go on from, so the agent began anew."),
+            (Continues::Work { at, attempt: Attempt(2) }, "goes on from the work of 14:13 UTC (attempt 2).\n"),
+            (Continues::WithoutThread { at, attempt: Attempt(2) }, "a fresh one took the work over."),
+        ] {
+            let text = sticky_comment(&StickyComment { continues, ..comment(&agent, RunState::Working, None) });
+            assert!(text.contains(words), "{text}");
         }
     }
 

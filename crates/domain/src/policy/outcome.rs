@@ -135,6 +135,7 @@ mod tests {
             head_sha: (changed_files > 0).then(|| "a".repeat(40)),
             changed_files,
             dropped_log_bytes: 0,
+            resumed: None,
             started_at: DateTime::UNIX_EPOCH,
             finished_at: DateTime::UNIX_EPOCH,
         }
@@ -208,16 +209,16 @@ mod tests {
     #[test]
     fn a_failed_set_up_is_told_by_its_command_and_its_last_lines() {
         let failed = |exit_code, output: &str| {
-            let end = AgentEnd::SetupFailed {
-                command: "npm ci\nnpm test".into(),
-                exit_code,
-                output_tail: output.into(),
-            };
+            let end =
+                AgentEnd::SetupFailed { command: "npm ci\nnpm test".into(), exit_code, output_tail: output.into() };
             let judged = judge(&report(end, 0, &[]), AgentRole::Answer);
             assert_eq!(judged.outcome, Outcome::SetupFailed);
             judged.cause
         };
-        assert_eq!(failed(Some(1), "npm ERR!\n  no lock\n"), "set-up command `npm ci` failed with exit 1: npm ERR! no lock");
+        assert_eq!(
+            failed(Some(1), "npm ERR!\n  no lock\n"),
+            "set-up command `npm ci` failed with exit 1: npm ERR! no lock"
+        );
         assert_eq!(failed(None, ""), "set-up command `npm ci` did not end by itself");
         let long = failed(Some(7), &"x ".repeat(5_000));
         assert!(long.chars().count() < 400 && long.contains(": …"), "{long}");

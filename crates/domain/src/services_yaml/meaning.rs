@@ -106,7 +106,8 @@ fn cache(config: &ServicesYaml, checked: &mut Checked) {
     }
     for (index, path) in cache.paths.iter().enumerate() {
         if !may_be_kept(path) {
-            let hint = "name a folder or file in the repository, without `..`, or one in the home folder, as in `~/.npm`";
+            let hint =
+                "name a folder or file in the repository, without `..`, or one in the home folder, as in `~/.npm`";
             let at = at.key("paths").index(index);
             checked.add(&at, format!("`{path}` can't be kept"), Some(hint.to_owned()));
         }

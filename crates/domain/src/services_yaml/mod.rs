@@ -13,8 +13,8 @@ mod schema;
 pub use self::{
     duration::{HumanDuration, InvalidDuration},
     model::{
-        AgentConfig, AgentLimitsConfig, AgentName, BuildConfig, CacheConfig, CheckConfig, EnvironmentConfig, InvalidAgentName,
-        Learning, LimitsConfig, ServiceConfig, ServicesYaml, TriggersConfig, Version,
+        AgentConfig, AgentLimitsConfig, AgentName, BuildConfig, CacheConfig, CheckConfig, EnvironmentConfig,
+        InvalidAgentName, Learning, LimitsConfig, ServiceConfig, ServicesYaml, TriggersConfig, Version,
     },
     problem::{FILE_NAME, Problem, Problems},
     schema::json_schema,

@@ -3,7 +3,7 @@
 use super::{
     Effect, Facts, KnownRepository, Verdict, VerdictKind, cancel,
     reason::{no_rule, plain, quote},
-    revise, start,
+    retry, revise, start,
 };
 use crate::{
     commands::{self, Command},
@@ -162,7 +162,7 @@ fn comment_created(event: &Event, on: &CommentCreated, facts: &Facts) -> Verdict
     }
     match command {
         Command::Run { agent, instructions } => start::run_command(event, on, &agent, instructions, facts),
-        Command::Retry { from } => start::retry_command(event, on, from, facts),
+        Command::Retry { from } => retry::command(event, on, from, facts),
         Command::Cancel => cancel::command(event, on, facts),
     }
 }

@@ -1,8 +1,10 @@
 //! What ingest has looked up before the decision. Each fact is one indexed read.
 
+use chrono::{DateTime, Utc};
+
 use crate::{
     event::Sender,
-    ids::{RepositoryId, RunId},
+    ids::{Attempt, RepositoryId, RunId},
     services_yaml::{AgentName, ServicesYaml},
 };
 
@@ -19,6 +21,8 @@ pub struct Facts {
     pub active_run: Option<KnownRun>,
     /// The newest finished run about the event's subject.
     pub last_run: Option<KnownRun>,
+    /// The newest kept work of the last run, where `/retry continue` asks for it.
+    pub kept_work: Option<KeptWork>,
     /// The run that was started or retried under this event's business key.
     pub run_by_key: Option<RunId>,
     /// A stored intent matches one of [`crate::intent::probes`].
@@ -68,6 +72,15 @@ pub struct KnownRepository {
     pub default_branch: String,
     /// Whether it was archived when we last heard.
     pub archived: bool,
+}
+
+/// Work of an agent that was kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptWork {
+    /// The attempt whose work it is.
+    pub attempt: Attempt,
+    /// When it was kept.
+    pub at: DateTime<Utc>,
 }
 
 /// A run about the event's subject.

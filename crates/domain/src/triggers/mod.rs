@@ -8,6 +8,7 @@ mod cancel;
 mod decide;
 mod facts;
 mod reason;
+mod retry;
 mod revise;
 mod start;
 mod storm_guard;
@@ -16,8 +17,9 @@ mod verdict;
 pub use self::{
     business_key::BusinessKey,
     decide::decide,
-    facts::{Facts, KnownRepository, KnownRun, OwnPull, Parent},
+    facts::{Facts, KeptWork, KnownRepository, KnownRun, OwnPull, Parent},
     verdict::{
-        CancelMark, CancelRequest, CancelRun, Effect, NewRun, RetryRun, Trigger, TriggerKind, Verdict, VerdictKind,
+        CancelMark, CancelRequest, CancelRun, EarlierWork, Effect, NewRun, RetryRun, Trigger, TriggerKind, Verdict,
+        VerdictKind,
     },
 };

@@ -1,14 +1,13 @@
-//! What starts a run or a new attempt: a label, `/run`, `/retry`.
+//! What starts a run: a label, `/run`.
 
 use super::{
-    BusinessKey, CancelMark, Effect, Facts, NewRun, RetryRun, Trigger, Verdict, VerdictKind,
+    BusinessKey, CancelMark, Effect, Facts, NewRun, Trigger, Verdict, VerdictKind,
     reason::{agent_list, at_work, no_rule, plain, quote},
     storm_guard,
 };
 use crate::{
     agents::{self, Agent, AgentRole},
     event::{CommentCreated, Event, IssueLabel, PullRequest, Sender, Subject, SubjectKind},
-    run::Step,
     services_yaml::{AgentName, ServicesYaml},
 };
 
@@ -230,45 +229,10 @@ fn newest_mark<'a>(trigger: &Trigger, facts: &'a Facts) -> Option<&'a CancelMark
         .max_by_key(|mark| (mark.request.trusted, mark.at))
 }
 
-pub(super) fn retry_command(event: &Event, on: &CommentCreated, from: Option<Step>, facts: &Facts) -> Verdict {
-    let (Some(sender), Some(business_key)) = (sender_of(event), BusinessKey::of(event)) else {
-        return plain(VerdictKind::Ignored, "the event does not say who caused it");
-    };
-    if let Some(run) = facts.run_by_key {
-        return about(VerdictKind::Duplicate, format!("run {run} was already retried by this"), run);
-    }
-    if let Some(active) = &facts.active_run {
-        return about(VerdictKind::AlreadyWorking, at_work(active), active.id);
-    }
-    let what = on.subject.kind.describe();
-    if !on.open {
-        return no_rule(facts, &format!("the {what} is closed"));
-    }
-    let Some(last) = &facts.last_run else {
-        return plain(VerdictKind::NothingToRetry, format!("no run was ever about this {what}"));
-    };
-    if let Some(reason) = storm_guard::holds_back_retry(&sender, on.subject, facts) {
-        return plain(VerdictKind::LoopGuard, reason);
-    }
-    let whence = from.map_or_else(|| "the start".to_owned(), |step| format!("step `{step}`"));
-    Verdict {
-        kind: VerdictKind::Started,
-        reason: format!("`/retry` by @{} starts a new attempt of run {} from {whence}", sender.login, last.id),
-        run: Some(last.id),
-        effect: Effect::Retry(RetryRun {
-            business_key,
-            run: last.id,
-            from,
-            requested_by: sender,
-            at: on.comment.created_at,
-        }),
-    }
-}
-
-fn sender_of(event: &Event) -> Option<Sender> {
+pub(super) fn sender_of(event: &Event) -> Option<Sender> {
     event.sender.clone()
 }
 
-fn about(kind: VerdictKind, reason: String, run: crate::ids::RunId) -> Verdict {
+pub(super) fn about(kind: VerdictKind, reason: String, run: crate::ids::RunId) -> Verdict {
     Verdict { kind, reason, run: Some(run), effect: Effect::None }
 }

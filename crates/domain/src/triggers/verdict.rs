@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::BusinessKey;
 use crate::{
     event::{Repository, Sender, Subject},
-    ids::RunId,
+    ids::{Attempt, RunId},
     run::Step,
     services_yaml::AgentName,
     text_enum::text_enum,
@@ -231,6 +231,18 @@ pub struct CancelRun {
     pub request: CancelRequest,
 }
 
+/// What becomes of the work that an earlier attempt's agent had done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EarlierWork {
+    /// Nobody asked for it.
+    #[default]
+    NotAsked,
+    /// It was asked for, and none was kept.
+    NoneKept,
+    /// The agent goes on from that of this attempt.
+    Kept(Attempt),
+}
+
 /// Begin a new attempt of a finished run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryRun {
@@ -240,6 +252,8 @@ pub struct RetryRun {
     pub run: RunId,
     /// Where to begin; none: from the start.
     pub from: Option<Step>,
+    /// What becomes of the work that an earlier attempt's agent had done.
+    pub earlier_work: EarlierWork,
     /// Who asked.
     pub requested_by: Sender,
     /// When the comment was written.

@@ -187,7 +187,9 @@ fn what_is_wrong_is_told_with_its_place() {
         ),
         (
             "version: 1\ncache: {key_files: [a], paths: [b]}",
-            &["2:8: cache: there is no set-up whose result could be kept; write the commands that make it under `setup`"],
+            &[
+                "2:8: cache: there is no set-up whose result could be kept; write the commands that make it under `setup`",
+            ],
         ),
         ("version: 1\nlearning: ful", &["2:11: learning: `ful` is not allowed here; did you mean `full`?"]),
         (

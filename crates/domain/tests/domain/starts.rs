@@ -2,8 +2,9 @@
 
 use domain::{
     event::{Event, SubjectKind},
+    ids::Attempt,
     run::Step,
-    triggers::{BusinessKey, Effect, Facts, NewRun, Parent, Trigger, VerdictKind, decide},
+    triggers::{BusinessKey, EarlierWork, Effect, Facts, KeptWork, NewRun, Parent, Trigger, VerdictKind, decide},
 };
 use serde_json::{Value, json};
 
@@ -242,13 +243,24 @@ fn after_machines(machine_depth: u32) -> Facts {
 fn a_retry_begins_a_new_attempt_of_the_last_run() {
     let facts = || Facts { last_run: Some(by_label(4, "run:dev", AT)), ..connected() };
     for (text, from, whence) in
-        [("/retry", None, "the start"), ("/retry from publish", Some(Step::Publish), "step `publish`")]
+        [("/retry", None, "from the start"), ("/retry from publish", Some(Step::Publish), "from step `publish`")]
     {
         let verdict = decide(&comment(text, &json!({})), &facts());
         assert_eq!(verdict.kind, VerdictKind::Started);
-        assert_eq!(verdict.reason, format!("`/retry` by @ann starts a new attempt of run {} from {whence}", run_id(4)));
+        assert_eq!(verdict.reason, format!("`/retry` by @ann starts a new attempt of run {} {whence}", run_id(4)));
         let Effect::Retry(retry) = verdict.effect else { panic!("no retry") };
         assert_eq!((retry.run, retry.from, retry.business_key.as_str()), (run_id(4), from, "comment:77:900"));
+    }
+    let at = time("2026-11-03T09:41:07Z");
+    let kept = Facts { kept_work: Some(KeptWork { attempt: Attempt(2), at }), ..facts() };
+    for (facts, work, whence) in [
+        (kept, EarlierWork::Kept(Attempt(2)), "that goes on from the work of 09:41 UTC (attempt 2)"),
+        (facts(), EarlierWork::NoneKept, "whose agent begins anew, since none of its work was kept"),
+    ] {
+        let verdict = decide(&comment("/retry continue", &json!({})), &facts);
+        assert_eq!(verdict.reason, format!("`/retry` by @ann starts a new attempt of run {} {whence}", run_id(4)));
+        let Effect::Retry(retry) = verdict.effect else { panic!("no retry") };
+        assert_eq!((retry.from, retry.earlier_work), (Some(Step::Launch), work));
     }
     let again = decide(&comment("/retry", &json!({})), &Facts { run_by_key: Some(run_id(4)), ..facts() });
     assert_eq!((again.kind, again.effect), (VerdictKind::Duplicate, Effect::None));

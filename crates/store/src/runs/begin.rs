@@ -6,7 +6,7 @@ use domain::{
     ids::{Attempt, ProjectId, RepositoryId, RunId},
     run::Step,
     services_yaml::AgentName,
-    triggers::{BusinessKey, Trigger},
+    triggers::{BusinessKey, EarlierWork, Trigger},
 };
 use serde_json::Value;
 use sqlx::{Acquire, PgConnection};
@@ -139,6 +139,8 @@ pub struct NewAttempt<'a> {
     pub run: RunId,
     /// Where it begins; none is the start.
     pub from_step: Option<Step>,
+    /// What becomes of the work that an earlier attempt's agent had done.
+    pub earlier_work: EarlierWork,
     /// What makes the same wish told twice one attempt.
     pub business_key: &'a BusinessKey,
     /// Who asks.
@@ -226,10 +228,14 @@ async fn queue_again(conn: &mut PgConnection, new: NewAttempt<'_>) -> Result<Att
     .fetch_one(&mut *inner)
     .await?;
     let attempt = attempt("runs", number)?;
+    let continues = match new.earlier_work {
+        EarlierWork::Kept(earlier) => Some(earlier),
+        EarlierWork::NotAsked | EarlierWork::NoneKept => None,
+    };
     sqlx::query!(
         "insert into attempts (run_id, attempt, from_step, business_key, requested_by_login, requested_by_id, \
-             requested_by_bot, started_at) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+             requested_by_bot, started_at, asked_to_continue, continues_attempt) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         new.run.as_uuid(),
         attempt_number(attempt),
         new.from_step.map(Step::as_str),
@@ -238,6 +244,8 @@ async fn queue_again(conn: &mut PgConnection, new: NewAttempt<'_>) -> Result<Att
         new.requested_by.id,
         new.requested_by.is_bot,
         new.now,
+        new.earlier_work != EarlierWork::NotAsked,
+        continues.map(attempt_number),
     )
     .execute(&mut *inner)
     .await?;

@@ -5,6 +5,7 @@
 mod attempts;
 mod audit;
 mod blobs;
+mod checkpoints;
 mod commands;
 mod deliveries;
 mod log_archives;

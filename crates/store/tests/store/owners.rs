@@ -6,7 +6,7 @@ use domain::{
     ids::{Attempt, RunId},
     run::{Outcome, RunState, Step},
     run_limits::UNHEARD_LIMIT,
-    triggers::BusinessKey,
+    triggers::{BusinessKey, EarlierWork},
 };
 use proptest::{
     prelude::*,
@@ -64,7 +64,8 @@ async fn happen(world: &World, run: RunId, event: &Event, now: DateTime<Utc>) {
             let key = BusinessKey::by_hand(&format!("{run}-{now}"));
             let by: Sender = ada();
             let deadline_at = now + UNHEARD_LIMIT;
-            let new = NewAttempt { run, from_step: None, business_key: &key, requested_by: &by, deadline_at, now };
+            let earlier_work = EarlierWork::NotAsked;
+            let new = NewAttempt { run, from_step: None, earlier_work, business_key: &key, requested_by: &by, deadline_at, now };
             // A run that has not ended is not tried again.
             let _ = runs::begin_attempt(&mut tx, new).await;
         }

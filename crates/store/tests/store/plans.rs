@@ -2,7 +2,7 @@
 
 use domain::{ids::RunId, intent::IntentKind};
 use sqlx::PgConnection;
-use store::{attempts, cancel_marks, commands, deliveries, hooks, intents, repositories, runs};
+use store::{attempts, cancel_marks, checkpoints, commands, deliveries, hooks, intents, repositories, runs};
 use uuid::Uuid;
 
 use crate::world::{World, at, issue};
@@ -17,6 +17,7 @@ const FILL: &str = r#"
         'finished', 'lost', now(), now() - n * interval '1 minute'
     from repositories r, generate_series(1, 20000) n;
     insert into attempts (run_id, attempt, started_at) select id, 1, created_at from runs;
+    insert into checkpoints (run_id, attempt, seq, at, work_blob, bytes) select id, 1, 1, created_at, 'w', 1 from runs;
     insert into deliveries (id, hook_key, guid, event, verdict, reason, received_at)
     select gen_random_uuid(), 1, 'fill ' || n, 'issues', 'no_rule', 'none', now() from generate_series(1, 20000) n;
     insert into write_intents (id, repository_id, kind, key, forge_id, created_at)
@@ -25,7 +26,7 @@ const FILL: &str = r#"
     insert into engine_commands (id, workflow_id, seq, kind, run_id, attempt, payload, state, next_try_at, created_at)
     select gen_random_uuid(), q.workflow_id, 1, 'start', (select id from runs limit 1), 1, '{}', 'done', now(), now()
     from engine_queues q;
-    analyze runs, attempts, deliveries, write_intents, engine_queues, engine_commands;
+    analyze runs, attempts, checkpoints, deliveries, write_intents, engine_queues, engine_commands;
 "#;
 
 /// How often whole tables were read, of those that grow.
@@ -34,7 +35,7 @@ async fn whole_reads(conn: &mut PgConnection) -> Vec<(String, i64)> {
     sqlx::raw_sql("select pg_stat_clear_snapshot()").execute(&mut *conn).await.unwrap();
     sqlx::query_as(
         "select relname::text, seq_scan from pg_stat_user_tables \
-         where relname in ('runs', 'attempts', 'deliveries', 'write_intents', 'engine_queues', 'engine_commands') \
+         where relname in ('runs', 'attempts', 'checkpoints', 'deliveries', 'write_intents', 'engine_queues', 'engine_commands') \
          order by relname",
     )
     .fetch_all(conn)
@@ -49,7 +50,7 @@ async fn ingest_reads_no_whole_table() {
     sqlx::raw_sql(FILL).execute(&mut *conn).await.unwrap();
     let here = world.repository;
     let before = whole_reads(&mut conn).await;
-    assert_eq!(before.len(), 6);
+    assert_eq!(before.len(), 7);
 
     hooks::secrets_for(&mut conn, 1).await.unwrap();
     repositories::find_by_forge_id(&mut conn, 1).await.unwrap();
@@ -57,6 +58,7 @@ async fn ingest_reads_no_whole_table() {
     assert!(runs::active_for_subject(&mut conn, here, issue(5)).await.unwrap().is_none());
     assert!(runs::latest_for_subject(&mut conn, here, issue(5)).await.unwrap().is_some());
     runs::count_recent_for_subject(&mut conn, here, issue(5), at(0)).await.unwrap();
+    checkpoints::newest(&mut conn, RunId::from_uuid(Uuid::nil())).await.unwrap();
     runs::by_pull_request(&mut conn, here, 5).await.unwrap();
     assert!(intents::matches(&mut conn, here, IntentKind::Label, "fill 5").await.unwrap());
     assert!(intents::matches_forge_id(&mut conn, here, IntentKind::Label, 5).await.unwrap());

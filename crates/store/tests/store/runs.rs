@@ -5,7 +5,7 @@ use domain::{
     event::Sender,
     ids::{Attempt, RunId},
     run::{Outcome, RunState, Step},
-    triggers::BusinessKey,
+    triggers::{BusinessKey, EarlierWork},
 };
 use futures::future::join_all;
 use store::{
@@ -179,6 +179,7 @@ fn retry<'a>(run: RunId, key: &'a BusinessKey, by: &'a Sender) -> NewAttempt<'a>
     NewAttempt {
         run,
         from_step: Some(Step::Publish),
+        earlier_work: EarlierWork::NotAsked,
         business_key: key,
         requested_by: by,
         deadline_at: at(9000),
