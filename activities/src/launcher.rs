@@ -17,7 +17,7 @@ pub struct JobOrder {
     pub run: RunId,
     /// Its attempt.
     pub attempt: Attempt,
-    /// The run token. It goes into a file that only the Job can read, never into the Job's description.
+    /// The run token. It goes into a file that the runner can read and remove, never into the Job's description.
     pub token: Secret,
     /// Where the runner reports to.
     pub gateway_url: Url,

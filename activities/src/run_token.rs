@@ -1,12 +1,15 @@
-//! Run tokens: what a Job shows to the gateways. Worthless outside its attempt.
+//! Run tokens: what a runner shows to the gateway. Worthless outside its attempt.
 //!
 //! A token is derived from the worker's key and the attempt, so that a launch that runs twice hands out the same one. The
 //! database holds its hash only.
 
-use domain::ids::{Attempt, RunId};
+use domain::{
+    ids::{Attempt, RunId},
+    job_tokens::hash_of_run_token,
+};
 use forge::Secret;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
 /// The worker's key.
 #[derive(Clone)]
@@ -42,10 +45,10 @@ impl RunTokenKey {
     }
 }
 
-/// What the database keeps of a token.
+/// What the database keeps of a token and of the model token made from it.
 #[must_use]
 pub fn hash(token: &Secret) -> [u8; 32] {
-    Sha256::digest(token.expose().as_bytes()).into()
+    hash_of_run_token(token.expose())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod forge_text;
 pub mod ids;
 pub mod intent;
 pub mod job;
+pub mod job_tokens;
 pub mod policy;
 pub mod run;
 pub mod run_limits;

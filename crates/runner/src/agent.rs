@@ -2,7 +2,10 @@
 
 use std::{io, time::Duration};
 
-use domain::job::{AgentEnd, AgentFailure, JobSpec, LogStream};
+use domain::{
+    job::{AgentEnd, AgentFailure, JobSpec, LogStream},
+    job_tokens::model_token,
+};
 use tokio::{process::Command, sync::watch};
 use tokio_util::sync::CancellationToken;
 
@@ -106,7 +109,7 @@ impl Agent<'_> {
         let mut command = self.folders.command(&self.settings.codex);
         command
             .env("CODEX_HOME", &self.folders.codex_home)
-            .env(TOKEN_VARIABLE, self.settings.token.expose())
+            .env(TOKEN_VARIABLE, model_token(self.settings.token.expose()))
             .args(["exec", "--json", "--strict-config", "--sandbox", "danger-full-access", "--cd"])
             .arg(&self.folders.tree)
             .arg("--output-last-message")

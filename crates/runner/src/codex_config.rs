@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::settings::Settings;
 
-/// The variable that carries the run token to Codex. Its commands don't inherit it.
-pub(crate) const TOKEN_VARIABLE: &str = "CODEX_K8S_RUN_TOKEN";
+/// The variable that carries the model token to Codex. Its commands don't inherit it.
+pub(crate) const TOKEN_VARIABLE: &str = "CODEX_K8S_MODEL_TOKEN";
 const PROVIDER: &str = "codex-k8s";
 /// A stream in which nothing comes for so long is broken. The wait for the headers is not covered: the deadline is.
 const STREAM_IDLE_MS: u32 = 300_000;

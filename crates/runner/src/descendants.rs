@@ -25,6 +25,10 @@ mod linux {
         nix::sys::prctl::set_child_subreaper(true).map_err(io::Error::from)
     }
 
+    pub(super) fn hide() -> io::Result<()> {
+        nix::sys::prctl::set_dumpable(false).map_err(io::Error::from)
+    }
+
     /// Kills all descendants that are there now and says how many there were.
     pub(super) fn kill_once() -> io::Result<usize> {
         let found = below(Pid::this().as_raw())?;
@@ -93,6 +97,13 @@ mod linux {
 pub(crate) fn adopt_orphans() -> io::Result<()> {
     #[cfg(target_os = "linux")]
     linux::adopt_orphans()?;
+    Ok(())
+}
+
+/// From now on, processes of the same user can neither read our memory and environment nor trace us.
+pub(crate) fn hide() -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    linux::hide()?;
     Ok(())
 }
 

@@ -78,6 +78,7 @@ pub async fn run(settings: Settings) -> Result<(), RunnerError> {
     let started_at = Utc::now();
     let cancel = CancellationToken::new();
     signals::cancel_on_signals(&cancel).map_err(RunnerError::Process)?;
+    descendants::hide().map_err(RunnerError::Process)?;
     descendants::adopt_orphans().map_err(RunnerError::Process)?;
     let folders = match Folders::create(&settings.work_dir) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(RunnerError::StartedBefore),

@@ -19,7 +19,7 @@ pub struct Settings {
     pub gateway_url: Url,
     /// The model gateway's base address; Codex uses `<it>/v1`.
     pub model_url: Url,
-    /// Opens the runner endpoint and the model gateway, for this run alone.
+    /// Opens the runner endpoint, for this attempt alone. The token for the model gateway is made from it.
     pub token: RunToken,
     /// Holds all state of the job. Empty or absent at the start.
     pub work_dir: PathBuf,
@@ -82,7 +82,7 @@ impl Settings {
         Ok(Self {
             gateway_url: address(GATEWAY_URL, required(GATEWAY_URL)?)?,
             model_url: address(MODEL_URL, required(MODEL_URL)?)?,
-            token: RunToken::read(token_file)?,
+            token: RunToken::take(token_file)?,
             work_dir: PathBuf::from(required(WORK_DIR)?),
             codex: PathBuf::from(required(CODEX)?),
             request_retries: number(REQUEST_RETRIES, lookup(REQUEST_RETRIES), 4)?,
@@ -104,13 +104,17 @@ impl RunToken {
         &self.0
     }
 
-    fn read(path: PathBuf) -> Result<Self, SettingsError> {
+    /// Reads the file and removes it: what the agent starts may run as the same user.
+    fn take(path: PathBuf) -> Result<Self, SettingsError> {
         let token = match std::fs::read_to_string(&path) {
             Ok(text) => text.trim().to_owned(),
             Err(source) => return Err(SettingsError::Token { path, source }),
         };
         if token.is_empty() {
             return Err(SettingsError::Token { path, source: std::io::Error::other("it is empty") });
+        }
+        if let Err(error) = std::fs::remove_file(&path) {
+            tracing::warn!(path = %path.display(), %error, "the token file stays where the agent may find it");
         }
         Ok(Self(token))
     }
@@ -166,6 +170,15 @@ mod tests {
         assert_eq!(settings.token.expose(), "secret-token");
         assert_eq!((settings.request_retries, settings.stream_retries), (0, 5));
         assert!(!format!("{settings:?}").contains("secret"));
+    }
+
+    #[test]
+    fn the_token_file_is_gone_once_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        std::fs::write(&file, "secret-token").unwrap();
+        assert_eq!(RunToken::take(file.clone()).unwrap().expose(), "secret-token");
+        assert!(!file.exists());
     }
 
     #[test]

@@ -196,7 +196,7 @@ pub async fn silent_since(conn: &mut PgConnection, heard_before: DateTime<Utc>) 
     .collect()
 }
 
-/// Whose run token this is the hash of. A token is worth nothing once its attempt has ended.
+/// Whose tokens this is the hash of, see `domain::job_tokens`. A token is worth nothing once its attempt has ended.
 ///
 /// # Errors
 /// The database fails.
@@ -214,7 +214,7 @@ pub struct JobUpdate<'a> {
     pub state: JobState,
     /// Its name; none keeps what there is.
     pub name: Option<&'a str>,
-    /// SHA-256 of its run token; none keeps what there is.
+    /// The hash of its tokens; none keeps what there is.
     pub token_hash: Option<&'a [u8]>,
     /// Now. Counts as having heard of the Job.
     pub now: DateTime<Utc>,

@@ -1,4 +1,4 @@
-//! The model gateway role: run token in, real key out. It passes calls through, counts them and the tokens they use, and is
+//! The model gateway role: model token in, real key out. It passes calls through, counts them and the tokens they use, and is
 //! the only part of the platform that holds the model API's key.
 
 mod call;

@@ -24,7 +24,7 @@ pub(super) async fn responses(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let auth = RunnerAuth::of(&gateway.store, &headers).await?;
+    let auth = RunnerAuth::of_model_token(&gateway.store, &headers).await?;
     let announced: Option<u64> = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length| length > MAX_CALL) {
         let detail = format!("a call has at most {MAX_CALL} bytes");
@@ -36,7 +36,7 @@ pub(super) async fn responses(
 
 /// `GET /v1/models`: costs nothing and is not counted.
 pub(super) async fn models(State(gateway): State<ModelGateway>, headers: HeaderMap) -> Result<Response, Problem> {
-    RunnerAuth::of(&gateway.store, &headers).await?;
+    RunnerAuth::of_model_token(&gateway.store, &headers).await?;
     relay(&gateway, Method::GET, "/v1/models", (&headers, Body::empty()), None).await
 }
 

@@ -1,9 +1,11 @@
 //! Who asks: an attempt, by its run token. A handler without this extractor has no data.
 
 use axum::extract::FromRequestParts;
-use domain::ids::{Attempt, RunId};
+use domain::{
+    ids::{Attempt, RunId},
+    job_tokens::{hash_of_model_token, hash_of_run_token},
+};
 use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
-use sha2::{Digest, Sha256};
 use store::{Store, attempts};
 
 use crate::{app::AppState, problem::Problem, requests::note};
@@ -13,17 +15,26 @@ use crate::{app::AppState, problem::Problem, requests::note};
 pub struct RunnerAuth(pub RunId, pub Attempt);
 
 impl RunnerAuth {
-    /// Finds the attempt of a token.
+    /// Finds the attempt of a run token.
     ///
     /// # Errors
     /// 401 if the token is missing, unknown, or that of an attempt that has ended; 503 if the database does not answer.
     pub(crate) async fn of(store: &Store, headers: &HeaderMap) -> Result<Self, Problem> {
-        let token = bearer_token(headers)
-            .ok_or_else(|| Problem::unauthorised("token_missing", "send the run token as a bearer token"))?;
-        let hash = Sha256::digest(token.as_bytes());
+        Self::by(store, hash_of_run_token(bearer(headers, "run")?)).await
+    }
+
+    /// Finds the attempt of a model token, which opens nothing but the model gateway.
+    ///
+    /// # Errors
+    /// As for a run token.
+    pub(crate) async fn of_model_token(store: &Store, headers: &HeaderMap) -> Result<Self, Problem> {
+        Self::by(store, hash_of_model_token(bearer(headers, "model")?)).await
+    }
+
+    async fn by(store: &Store, hash: [u8; 32]) -> Result<Self, Problem> {
         let found = attempts::by_token_hash(&mut *store.acquire().await?, &hash).await?;
         let (run, attempt) = found.ok_or_else(|| {
-            Problem::unauthorised("token_unknown", "the run token is unknown, or its attempt has ended")
+            Problem::unauthorised("token_unknown", "the token is unknown here, or its attempt has ended")
         })?;
         note("run", run);
         note("attempt", attempt);
@@ -37,6 +48,11 @@ impl FromRequestParts<AppState> for RunnerAuth {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         Self::of(state.store(), &parts.headers).await
     }
+}
+
+fn bearer<'a>(headers: &'a HeaderMap, which: &str) -> Result<&'a str, Problem> {
+    bearer_token(headers)
+        .ok_or_else(|| Problem::unauthorised("token_missing", format!("send the {which} token as a bearer token")))
 }
 
 /// The token of `Authorization: Bearer …`.

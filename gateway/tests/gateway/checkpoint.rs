@@ -4,12 +4,12 @@ use chrono::Utc;
 use domain::{
     event::Sender,
     ids::{Attempt, RunId},
+    job_tokens::hash_of_run_token,
     run::{Outcome, Step},
     run_limits::UNHEARD_LIMIT,
     triggers::{BusinessKey, EarlierWork},
 };
 use reqwest::{Method, RequestBuilder};
-use sha2::{Digest, Sha256};
 use store::{
     JobState,
     attempts::{self, JobUpdate},
@@ -109,7 +109,7 @@ async fn try_again(world: &World, run: RunId, earlier_work: EarlierWork) {
         now: Utc::now(),
     };
     let attempt = runs::begin_attempt(&mut conn, new).await.unwrap();
-    let hash = Sha256::digest(NEXT_TOKEN.as_bytes());
+    let hash = hash_of_run_token(NEXT_TOKEN);
     let job = JobUpdate { state: JobState::Launching, name: Some("job-2"), token_hash: Some(&hash), now: Utc::now() };
     assert!(attempts::set_job(&mut conn, run, attempt, job).await.unwrap());
 }

@@ -17,6 +17,7 @@ use chrono::Utc;
 use domain::{
     ids::{Attempt, RunId},
     job::Usage,
+    job_tokens::model_token,
 };
 use futures::{StreamExt, stream};
 use gateway::model_gateway::ModelGateway;
@@ -114,7 +115,8 @@ impl Model {
     }
 
     async fn call(&self, body: &'static str) -> reqwest::Response {
-        let request = self.world.client.post(format!("http://{}/v1/responses", self.address)).bearer_auth(TOKEN);
+        let request =
+            self.world.client.post(format!("http://{}/v1/responses", self.address)).bearer_auth(model_token(TOKEN));
         request
             .header("openai-beta", "x")
             .header("cookie", "c=d")
@@ -214,7 +216,7 @@ async fn a_call_without_a_run_is_refused_and_not_counted() {
     assert_eq!(problem(real_key).await, (401, "token_unknown".to_owned()));
     assert!(model.seen.0.lock().unwrap().is_empty());
     let models = model.world.client.get(format!("http://{}/v1/models", model.address));
-    assert_eq!(models.bearer_auth(TOKEN).send().await.unwrap().text().await.unwrap(), "{\"data\":[]}");
+    assert_eq!(models.bearer_auth(model_token(TOKEN)).send().await.unwrap().text().await.unwrap(), "{\"data\":[]}");
     assert!(model.counted().await.0.is_empty());
 }
 
@@ -224,4 +226,13 @@ async fn a_model_api_that_is_not_there_is_502() {
     let answer = model.call("good").await;
     assert_eq!(problem(answer).await, (502, "model_unreachable".to_owned()));
     assert_eq!(model.counted().await, (vec![None], Usage::default()));
+}
+
+#[tokio::test]
+async fn each_token_opens_its_own_door_alone() {
+    let model = Model::new().await;
+    let run_token = model.world.client.get(format!("http://{}/v1/models", model.address)).bearer_auth(TOKEN);
+    assert_eq!(problem(run_token.send().await.unwrap()).await, (401, "token_unknown".to_owned()));
+    let model_token = model.world.client.get(model.world.url("/runner/v1/job")).bearer_auth(model_token(TOKEN));
+    assert_eq!(problem(model_token.send().await.unwrap()).await, (401, "token_unknown".to_owned()));
 }

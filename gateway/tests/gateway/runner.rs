@@ -4,11 +4,11 @@ use chrono::Utc;
 use domain::{
     ids::{Attempt, RunId},
     job::{AgentEnd, JobReport, LogBatch, LogChunk, LogStream, Usage},
+    job_tokens::hash_of_run_token,
     run::Outcome,
 };
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use store::{
     JobState,
     attempts::{self, JobUpdate},
@@ -29,7 +29,7 @@ pub async fn launched() -> (World, RunId) {
     let world = World::new().await;
     let answer = world.send("issues", "start", &labeled(1, "run:dev", 0)).await;
     let run = answer["run"].as_str().unwrap().parse().unwrap();
-    let hash = Sha256::digest(TOKEN.as_bytes());
+    let hash = hash_of_run_token(TOKEN);
     let job = JobUpdate { state: JobState::Launching, name: Some("job"), token_hash: Some(&hash), now: Utc::now() };
     let mut conn = world.store().acquire().await.unwrap();
     assert!(attempts::set_job(&mut conn, run, Attempt::FIRST, job).await.unwrap());

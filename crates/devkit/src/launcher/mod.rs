@@ -178,6 +178,22 @@ pub fn take_claim(path: &Path) -> std::io::Result<Option<Claim>> {
     }
 }
 
+/// The processes that hold a Job in this folder. Runners hide from others of their user, so nothing else tells of them.
+pub fn claimants(jobs_dir: &Path) -> Vec<i32> {
+    let folders = fs::read_dir(jobs_dir).into_iter().flatten().flatten();
+    folders
+        .map(|folder| folder.path().join(CLAIM))
+        .filter(|claim| is_held(claim))
+        .filter_map(|claim| read_pid(&claim))
+        .map(Pid::as_raw)
+        .collect()
+}
+
+fn is_held(claim: &Path) -> bool {
+    let Ok(file) = fs::File::open(claim) else { return false };
+    matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, nix::errno::Errno::EWOULDBLOCK)))
+}
+
 fn read_pid(claim: &Path) -> Option<Pid> {
     fs::read_to_string(claim).ok()?.trim().parse().ok().map(Pid::from_raw)
 }

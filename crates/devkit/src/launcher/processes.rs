@@ -1,6 +1,6 @@
 //! Finding and ending everything that a Job started, also what made itself a session of its own.
 
-use std::{fs, os::unix::fs::MetadataExt, path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -25,6 +25,12 @@ pub(super) async fn end_all(folder: &Path, user: Option<u32>) {
     tracing::warn!(folder = %folder.display(), "processes of the Job are still there");
 }
 
+/// By its own word: the folder of a process that hides its memory belongs to root.
+fn user_of(process: &Path) -> Option<u32> {
+    let status = fs::read_to_string(process.join("status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().next()?.parse().ok()
+}
+
 fn of_job(folder: &Path, user: Option<u32>) -> Vec<Pid> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let own = std::process::id();
@@ -34,7 +40,7 @@ fn of_job(folder: &Path, user: Option<u32>) -> Vec<Pid> {
             let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
             let alive = !fs::read_to_string(entry.path().join("stat")).ok()?.contains(") Z ");
             let ours = match user {
-                Some(user) => fs::metadata(entry.path()).ok()?.uid() == user,
+                Some(user) => user_of(&entry.path())? == user,
                 None => fs::read_link(entry.path().join("cwd")).ok()?.starts_with(folder),
             };
             (alive && ours && u32::try_from(pid).ok()? != own).then(|| Pid::from_raw(pid))

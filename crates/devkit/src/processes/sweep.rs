@@ -13,6 +13,8 @@ use nix::{
     unistd::Pid,
 };
 
+use crate::launcher::claimants;
+
 /// The variable in the environment of everything that a supervisor starts.
 ///
 /// A launcher of jobs passes it on, so that a job is found even when its parent was killed.
@@ -21,7 +23,7 @@ pub const MARKER: &str = "CODEX_K8S_SUPERVISOR";
 /// How long processes that were asked to end may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Ends every process that carries `marker` or works below `folder`, with all their descendants.
+/// Ends every process that carries `marker`, works below `folder` or holds a Job in it, with all their descendants.
 ///
 /// They are asked first and then killed. Returns how many there were.
 pub fn end_marked(marker: &str, folder: &Path) -> usize {
@@ -52,10 +54,11 @@ fn marked(marker: &str, folder: &Path) -> BTreeSet<i32> {
     let wanted = format!("{MARKER}={marker}");
     let ours = i32::try_from(std::process::id()).unwrap_or_default();
     let parents = living_parents();
+    let claimants = claimants(folder);
     let mut found: BTreeSet<i32> = parents
         .keys()
         .copied()
-        .filter(|pid| *pid != ours && (carries(*pid, &wanted) || works_below(*pid, folder)))
+        .filter(|pid| *pid != ours && (claimants.contains(pid) || carries(*pid, &wanted) || works_below(*pid, folder)))
         .collect();
     loop {
         let more: Vec<i32> = parents

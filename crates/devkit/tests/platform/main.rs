@@ -16,6 +16,7 @@ mod repeated;
 mod replay;
 mod retry;
 mod revise;
+mod secrecy;
 mod set_up;
 mod settings;
 mod slots;

@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use domain::job::{AgentEnd, LogStream};
+use domain::{
+    job::{AgentEnd, LogStream},
+    job_tokens::model_token,
+};
 
 use crate::job::{Setup, TOKEN};
 
@@ -16,7 +19,7 @@ async fn the_agents_commands_see_no_secret() {
     let committed = done.repository.git(&["show", "result:ENVIRONMENT.md"]);
     assert!(committed.contains("HOME="));
     for place in [&shown, &committed, &done.told.text(LogStream::Runner), &done.told.text(LogStream::CodexStderr)] {
-        for secret in [TOKEN, "CODEX_K8S_", "never-to-be-seen"] {
+        for secret in [TOKEN, &model_token(TOKEN), "CODEX_K8S_", "never-to-be-seen"] {
             assert!(!place.contains(secret), "{secret} is in {place}");
         }
     }

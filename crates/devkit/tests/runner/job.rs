@@ -13,6 +13,7 @@ use devkit::model::{Options, ScriptedModel};
 use domain::{
     ids::{Attempt, RunId},
     job::{CheckCommand, JobLimits, JobReport, JobSpec, Resume, SetupCache, SetupSpec},
+    job_tokens::model_token,
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -26,7 +27,7 @@ use crate::{
     workspace::Repository,
 };
 
-/// Opens the gateway and, without a model gateway in between, the scripted model.
+/// Opens the gateway; the model token made from it opens, without a model gateway in between, the scripted model.
 pub(crate) const TOKEN: &str = "run-token-0123456789abcdef";
 /// No job of these tests takes longer.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -162,7 +163,7 @@ impl Setup {
     pub(crate) async fn start(self) -> Job {
         let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let scenario_dir = Some(self.scenarios.path().to_owned());
-        let model = ScriptedModel::start(Options { bind, api_key: TOKEN.to_owned(), scenario_dir }).await.unwrap();
+        let model = ScriptedModel::start(Options { bind, api_key: model_token(TOKEN), scenario_dir }).await.unwrap();
         let gateway = Gateway::start(self.spec, self.repository.bundle(), TOKEN).await;
         gateway.keep_setup(self.kept_setup);
         gateway.go_on_from(self.kept_work);
@@ -206,6 +207,7 @@ impl Job {
 
     /// Starts the runner once more in the same folder.
     pub(crate) fn start_again(&mut self) {
+        fs::write(self.work.path().join("token"), TOKEN).unwrap();
         self.runner = start_runner(&self.gateway, &self.model, self.work.path(), &self.codex);
     }
 
