@@ -230,7 +230,9 @@ pub async fn copy_outputs(conn: &mut PgConnection, run: RunId, to_attempt: Attem
     .fetch_optional(&mut *conn)
     .await?;
     match from_attempt {
-        Some(number) => copy_outputs_of(conn, run, convert::attempt("attempts", number)?, to_attempt, before_step).await,
+        Some(number) => {
+            copy_outputs_of(conn, run, convert::attempt("attempts", number)?, to_attempt, before_step).await
+        }
         None => Ok(0),
     }
 }

@@ -19,12 +19,16 @@ use dispatch::Engine;
 use domain::{
     event::{Subject, SubjectKind},
     ids::{Attempt, Instance, RunId},
+    job::{LogChunk, LogStream},
     run::RunState,
     workflow_id,
 };
 use forge::Secret;
+use futures::TryStreamExt as _;
 use store::{
     Store,
+    blobs::Blobs,
+    log_archives,
     repositories::Repository,
     runs::{self, Run},
     slots,
@@ -203,6 +207,17 @@ impl Platform {
     /// When the launcher fails.
     pub async fn kill_job(&self, run: RunId, attempt: Attempt) -> anyhow::Result<()> {
         Ok(self.launcher.stop(&workflow_id::job_name(run, attempt), Duration::ZERO).await?)
+    }
+
+    /// What the Job of a run's newest attempt wrote to a stream, wherever it is kept by now.
+    ///
+    /// # Errors
+    /// When the database or the blobs are away.
+    pub async fn output(&self, run: &Run, stream: LogStream) -> anyhow::Result<String> {
+        let blobs = Blobs::local(&self.folder.path().join("blobs"))?;
+        let chunks = log_archives::read(self.store(), &blobs, run.id, run.attempt, 0).await?;
+        let chunks: Vec<LogChunk> = chunks.try_collect().await?;
+        Ok(chunks.into_iter().filter(|chunk| chunk.stream == stream).map(|chunk| chunk.text).collect())
     }
 
     /// The engine, as an operator reaches it.

@@ -1,7 +1,6 @@
 //! What an agent can't get at, though it runs on the same machine and as the same user as the runner.
 
 use domain::job::LogStream;
-use store::logs;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_run_token_is_out_of_the_agents_reach() -> anyhow::Result<()> {
@@ -9,11 +8,7 @@ async fn the_run_token_is_out_of_the_agents_reach() -> anyhow::Result<()> {
     let number = platform.open_issue("seek-token")?;
     platform.label(number, "run:dev")?;
     let run = platform.await_end(number).await?;
-    let mut conn = platform.store().acquire().await?;
-    let chunks = logs::read(&mut conn, run.id, run.attempt, 0, 10_000).await?;
-    drop(conn);
-    let seen: String =
-        chunks.iter().filter(|chunk| chunk.stream == LogStream::Codex).map(|chunk| chunk.text.as_str()).collect();
+    let seen = platform.output(&run, LogStream::Codex).await?;
     // That Codex's own token is found shows that the search is one.
     assert!(seen.contains("run tokens: 0\\nmodel tokens: ") && !seen.contains("model tokens: 0"), "{seen}");
     assert!(seen.contains("runners: True open: False"), "{seen}");

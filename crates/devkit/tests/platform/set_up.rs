@@ -2,7 +2,7 @@
 
 use devkit::harness::{Platform, REPOSITORY};
 use domain::{job::LogStream, run::Outcome};
-use store::{logs, runs::Run};
+use store::runs::Run;
 
 async fn set_up_by(platform: &Platform, yaml: &str) -> anyhow::Result<()> {
     let files = [("services.yaml", Some(yaml)), (".gitignore", Some("modules\n")), ("lock.txt", Some("1\n"))];
@@ -14,13 +14,6 @@ async fn run_of(platform: &Platform, scenario: &str) -> anyhow::Result<Run> {
     let number = platform.open_issue(scenario)?;
     platform.label(number, "run:dev")?;
     platform.await_end(number).await
-}
-
-/// What set-up wrote.
-async fn output(platform: &Platform, run: &Run) -> anyhow::Result<String> {
-    let mut conn = platform.store().acquire().await?;
-    let chunks = logs::read(&mut conn, run.id, run.attempt, 0, 1_000).await?;
-    Ok(chunks.iter().filter(|chunk| chunk.stream == LogStream::Setup).map(|chunk| chunk.text.as_str()).collect())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,7 +30,7 @@ async fn what_one_run_set_up_is_there_for_the_next_until_the_lock_file_changes()
         }
         let run = run_of(&platform, "good-fix").await?;
         assert_eq!(run.outcome, Some(Outcome::PullRequestOpen), "{run:?}");
-        seen.push(output(&platform, &run).await?);
+        seen.push(platform.output(&run, LogStream::Setup).await?);
     }
     assert_eq!(seen, ["making\n", "", "making\n"]);
     platform.finish().await

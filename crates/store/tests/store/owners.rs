@@ -65,7 +65,15 @@ async fn happen(world: &World, run: RunId, event: &Event, now: DateTime<Utc>) {
             let by: Sender = ada();
             let deadline_at = now + UNHEARD_LIMIT;
             let earlier_work = EarlierWork::NotAsked;
-            let new = NewAttempt { run, from_step: None, earlier_work, business_key: &key, requested_by: &by, deadline_at, now };
+            let new = NewAttempt {
+                run,
+                from_step: None,
+                earlier_work,
+                business_key: &key,
+                requested_by: &by,
+                deadline_at,
+                now,
+            };
             // A run that has not ended is not tried again.
             let _ = runs::begin_attempt(&mut tx, new).await;
         }
