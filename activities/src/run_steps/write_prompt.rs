@@ -62,7 +62,7 @@ async fn describe(platform: &Platform, context: &RunContext) -> Result<Described
     };
     let mut conn = platform.store.acquire().await?;
     attempts::set_prompt(&mut conn, run, attempt, &spec.prompt).await?;
-    let resume = resume(&mut conn, context.at, &spec.prompt).await?;
+    let resume = resume(&mut conn, context, &spec.prompt).await?;
     drop(conn);
     let spec = JobSpec { resume, ..spec };
     let text = serde_json::to_vec(&spec).map_err(|error| StepError::fatal("output", error.to_string()))?;
@@ -71,11 +71,23 @@ async fn describe(platform: &Platform, context: &RunContext) -> Result<Described
     Ok(Described { job: key.as_str().to_owned() })
 }
 
-/// What an agent is told that goes on from kept work.
-async fn resume(conn: &mut PgConnection, at: RunRef, prompt: &str) -> Result<Option<Resume>, StepError> {
-    let Some(earlier) = attempts::get(conn, at.run, at.attempt).await?.continues else { return Ok(None) };
+/// What an agent is told that goes on: from kept work, or in the thread of the pull request that it revises.
+async fn resume(conn: &mut PgConnection, context: &RunContext, prompt: &str) -> Result<Option<Resume>, StepError> {
+    let at = context.at;
+    let Some(earlier) = attempts::get(conn, at.run, at.attempt).await?.continues else {
+        let Some(before) = context.run.revises() else { return Ok(None) };
+        let thread = checkpoints::newest(conn, before).await?.and_then(|kept| kept.thread);
+        let prompt = || prompt.to_owned();
+        return Ok(thread.map(|thread| Resume {
+            with_work: false,
+            thread_id: Some(thread.id),
+            prompt: prompt(),
+            fresh_prompt: prompt(),
+        }));
+    };
     let Some(kept) = checkpoints::of(conn, at.run, earlier).await? else { return Ok(None) };
     Ok(Some(Resume {
+        with_work: true,
         thread_id: kept.thread.map(|thread| thread.id),
         prompt: resumed_prompt(kept.at),
         fresh_prompt: taken_over_prompt(prompt, kept.at),

@@ -40,15 +40,23 @@ pub struct JobSpec {
     pub limits: JobLimits,
 }
 
-/// What an agent is told that goes on from kept work. The work itself is fetched apart.
+/// What an agent is told that goes on: from the kept work of an attempt that was lost, or in the thread in which it made the
+/// pull request that it revises. Work and thread themselves are fetched apart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resume {
+    /// Whether there is kept work to be put into the work tree; if not, the base has all of it.
+    #[serde(default = "with_work")]
+    pub with_work: bool,
     /// Codex's thread; none if there is none to go on in.
     pub thread_id: Option<String>,
     /// Said in that thread.
     pub prompt: String,
     /// The whole prompt for an agent without that thread.
     pub fresh_prompt: String,
+}
+
+const fn with_work() -> bool {
+    true
 }
 
 /// One check of the project: a shell command that must exit 0.

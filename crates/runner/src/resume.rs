@@ -66,7 +66,7 @@ pub(crate) struct Restorer<'a> {
 impl Restorer<'_> {
     /// What the agent begins with; `prompt` is for one that begins anew.
     pub(crate) async fn restore<'a>(&self, resume: &'a Resume, prompt: &'a str) -> Result<Beginning<'a>, ResumeError> {
-        if !self.work().await? {
+        if resume.with_work && !self.work().await? {
             return Ok(Beginning { resumed: Some(Resumed::Nothing), thread: None, prompt });
         }
         match resume.thread_id.as_deref() {
@@ -126,7 +126,8 @@ impl Restorer<'_> {
 
 /// For an agent that takes the work over in a fresh thread.
 pub(crate) fn without_thread(resume: &Resume) -> Beginning<'_> {
-    Beginning { resumed: Some(Resumed::Work), thread: None, prompt: &resume.fresh_prompt }
+    let resumed = resume.with_work.then_some(Resumed::Work);
+    Beginning { resumed, thread: None, prompt: &resume.fresh_prompt }
 }
 
 /// What a turn used, where its thread had used something before.

@@ -1,5 +1,6 @@
 //! `PUT /runner/v1/checkpoint`: the agent's work and thread as they are now, for an attempt that may have to go on from
-//! there. `GET /runner/v1/checkpoint/work` and `/thread`: those that this attempt goes on from.
+//! there. `GET /runner/v1/checkpoint/work` and `/thread`: those that this attempt goes on from; a run that revises a pull
+//! request gets the thread of the run before it.
 //!
 //! The body is the thread's file, as long as the request says, and after it the bundle of the work tree. Both are stored
 //! under names of their own before the row that names them, so a half one is never seen. They come from where foreign
@@ -18,6 +19,7 @@ use store::{
     StoreError, attempts,
     blobs::BlobKey,
     checkpoints::{self, Checkpoint, Recorded, Thread},
+    runs,
 };
 use uuid::Uuid;
 
@@ -143,7 +145,11 @@ pub(super) async fn work(auth: RunnerAuth, State(state): State<AppState>) -> Res
 }
 
 pub(super) async fn thread(auth: RunnerAuth, State(state): State<AppState>) -> Result<Response, Problem> {
-    let thread = continued(&state, auth).await?.and_then(|checkpoint| checkpoint.thread);
+    let checkpoint = match continued(&state, auth).await? {
+        Some(checkpoint) => Some(checkpoint),
+        None => revised(&state, auth).await?,
+    };
+    let thread = checkpoint.and_then(|checkpoint| checkpoint.thread);
     send(&state, thread.map(|thread| thread.blob)).await
 }
 
@@ -152,6 +158,15 @@ async fn continued(state: &AppState, RunnerAuth(run, attempt): RunnerAuth) -> Re
     let mut conn = state.store().acquire().await?;
     match attempts::get(&mut conn, run, attempt).await?.continues {
         Some(earlier) => Ok(checkpoints::of(&mut conn, run, earlier).await?),
+        None => Ok(None),
+    }
+}
+
+/// The newest checkpoint of the run whose pull request this run goes on with.
+async fn revised(state: &AppState, RunnerAuth(run, _): RunnerAuth) -> Result<Option<Checkpoint>, Problem> {
+    let mut conn = state.store().acquire().await?;
+    match runs::get(&mut conn, run).await?.revises() {
+        Some(before) => Ok(checkpoints::newest(&mut conn, before).await?),
         None => Ok(None),
     }
 }

@@ -60,10 +60,17 @@ impl ShellTool {
 impl Request {
     pub(super) fn read(body: &Value) -> Self {
         let input = body.get("input").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let outputs: Vec<_> =
-            input.iter().filter(|item| is_output(item)).map(|item| item["output"].to_string()).collect();
         let messages: Vec<_> = input.iter().rev().filter(|item| is_from_user(item)).map(text).collect();
         let scenario = messages.iter().find_map(|text| marker(text)).unwrap_or_else(|| default_for(&messages));
+        // A thread that goes on with another scenario begins it with its first step.
+        let chosen = input.iter().rposition(|item| is_from_user(item) && marker(&text(item)).is_some()).unwrap_or(0);
+        let outputs: Vec<_> = input
+            .get(chosen..)
+            .unwrap_or_default()
+            .iter()
+            .filter(|item| is_output(item))
+            .map(|item| item["output"].to_string())
+            .collect();
         let line_comment = messages.iter().find_map(|text| line_comment(text));
         Self {
             scenario,

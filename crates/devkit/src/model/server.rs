@@ -72,6 +72,8 @@ pub struct RequestRecord {
     pub step: usize,
     /// The newest message of the user.
     pub words: String,
+    /// How many messages of the user the conversation holds: one that goes on in an old thread has those of before.
+    pub messages: usize,
     /// The status of the answer; none for a request that never gets one.
     pub status: Option<u16>,
     /// Tokens reported; none if the answer reports none.
@@ -207,6 +209,7 @@ async fn respond(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(bod
         scenario: None,
         step: request.outputs,
         words: request.said.first().cloned().unwrap_or_default(),
+        messages: request.said.len(),
         status: None,
         usage: None,
     };

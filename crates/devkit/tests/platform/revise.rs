@@ -48,7 +48,14 @@ async fn reviews_and_failing_checks_lead_to_one_more_commit_each_on_the_same_bra
     assert_eq!(second.head_sha.as_deref(), Some(&*after_review));
     assert!(platform.forge.file(REPOSITORY, &after_review, "NOTES.md").await?.is_some());
 
-    // The thread has its answer, the pull request is the same one and says what was done since.
+    // The agent goes on in the thread in which it made the change.
+    let requests = platform.model.requests();
+    let of = |scenario: &str| requests.iter().find(|request| request.scenario.as_deref() == Some(scenario));
+    let (made, went_on) =
+        (of("good-fix").map(|request| request.messages), of("revise").map(|request| request.messages));
+    assert!(made.is_some() && went_on > made, "{made:?} {went_on:?}");
+
+    // The review's thread has its answer, the pull request is the same one and says what was done since.
     let comments = platform.forge.review_comments(REPOSITORY, number)?;
     let asked = comments.iter().find(|comment| comment.review == review.id).map(|comment| comment.id);
     let marker = reply_marker(second.id, i64::try_from(asked.unwrap_or(0))?);

@@ -122,6 +122,7 @@ impl Setup {
     /// The next attempt of a job, which goes on from its kept work on the same repository.
     pub(crate) fn going_on(self, kept: KeptWork) -> Self {
         let resume = Resume {
+            with_work: true,
             thread_id: kept.thread_id.clone(),
             prompt: "You were interrupted. Go on.".to_owned(),
             fresh_prompt: format!("{} Work has begun already.", self.spec.prompt),

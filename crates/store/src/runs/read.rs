@@ -77,6 +77,14 @@ pub struct Run {
     pub deadline_at: Option<DateTime<Utc>>,
 }
 
+impl Run {
+    /// The run whose pull request this one goes on with.
+    #[must_use]
+    pub fn revises(&self) -> Option<RunId> {
+        self.cause_chain.last().copied().filter(|_| self.trigger.revises())
+    }
+}
+
 struct Row {
     id: Uuid,
     repository_id: Uuid,
