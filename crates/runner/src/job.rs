@@ -197,7 +197,7 @@ impl Job<'_> {
         let mut beginning = self.beginning(folders, before).await?;
         let agent =
             Agent { settings: self.settings, folders, spec: &self.spec, output: &self.output, cancel: &self.cancel };
-        let every = Duration::from_secs(self.spec.limits.checkpoint_secs);
+        let every = Duration::from_secs(self.spec.limits.checkpoint_secs.max(1));
         let keeper =
             Keeper::new(self.gateway, folders, &self.output, &Kept { base: &self.spec.base_sha, before, every });
         loop {
