@@ -12,7 +12,12 @@ use store::{
     repository_events, slots,
 };
 
-use crate::{failure::StepError, platform::Platform, slot_grants};
+use crate::{
+    failure::StepError,
+    platform::Platform,
+    project_schedules::{self, Tell},
+    slot_grants,
+};
 
 /// How often is looked. A changed setting may take this long to count.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -66,6 +71,15 @@ async fn refresh(platform: &Platform, repository: &Repository, sha: &str) -> Res
     }
     tx.commit().await.map_err(store::StoreError::from)?;
     slot_grants::deliver(platform, woken);
+    tell_schedules(platform, repository).await
+}
+
+/// What the engine does not take now, a reconciler tells it again.
+async fn tell_schedules(platform: &Platform, repository: &Repository) -> Result<(), StepError> {
+    let fresh = repositories::get(&mut *platform.store.acquire().await?, repository.id).await?;
+    if let Err(error) = project_schedules::sync(platform, &fresh, Tell::Changes).await {
+        tracing::warn!(repository = fresh.full_name(), error = %error, "schedules can't be told to the engine yet");
+    }
     Ok(())
 }
 

@@ -4,10 +4,11 @@ use std::{path::PathBuf, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use dispatch::Dispatcher;
+use domain::hook_log::WebhookMode;
 use store::{Store, blobs::Blobs, repositories::Repository};
 use url::Url;
 
-use crate::{forge_access::ForgeAccess, launcher::JobLauncher, run_token::RunTokenKey};
+use crate::{forge_access::ForgeAccess, launcher::JobLauncher, reconcile::Retention, run_token::RunTokenKey};
 
 /// Everything outside that an activity may touch.
 pub struct Platform {
@@ -25,6 +26,10 @@ pub struct Platform {
     pub run_token_key: RunTokenKey,
     /// Addresses and folders.
     pub places: Places,
+    /// How the forge's events reach us.
+    pub webhooks: WebhookMode,
+    /// For how long what is kept for a time only is kept.
+    pub retention: Retention,
     /// The clock.
     pub clock: forge::Clock,
 }

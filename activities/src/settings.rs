@@ -1,13 +1,13 @@
 //! Settings of the worker role.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
-use domain::ids::Instance;
+use domain::{hook_log::WebhookMode, ids::Instance};
 use forge::seal::OpeningKeys;
 use role::{ConfigErrors, Environment, LogFormat, Reader, SecretText};
 use url::Url;
 
-use crate::{platform::Places, run_token::RunTokenKey};
+use crate::{platform::Places, reconcile::Retention, run_token::RunTokenKey};
 
 /// Everything that the worker is told at its start.
 pub struct WorkerSettings {
@@ -29,6 +29,10 @@ pub struct WorkerSettings {
     pub run_token_key: RunTokenKey,
     /// Whether writes to the forge keep its pace; always, but for tests on a stand-in that bans nobody.
     pub paced: bool,
+    /// How the forge's events reach us.
+    pub webhooks: WebhookMode,
+    /// For how long what is kept for a time only is kept.
+    pub retention: Retention,
     /// Form of the log.
     pub log_format: LogFormat,
 }
@@ -63,6 +67,8 @@ impl WorkerSettings {
         let run_token_key = key_file(&mut reader, "RUN_TOKEN_KEY_FILE", |text| {
             RunTokenKey::parse(text).map_err(|error| error.to_string())
         });
+        let webhooks = webhook_mode(&mut reader);
+        let retention = retention(&mut reader);
         let log_format = reader.or("LOG_FORMAT", LogFormat::default(), "write `json` or `text`");
         let settings = (|| {
             let mirrors: PathBuf = mirrors?;
@@ -81,10 +87,44 @@ impl WorkerSettings {
                 opening_keys: opening_keys?,
                 run_token_key: run_token_key?,
                 paced: true,
+                webhooks: webhooks?,
+                retention,
                 log_format,
             })
         })();
         reader.finish(settings)
+    }
+}
+
+fn retention(reader: &mut Reader<'_>) -> Retention {
+    const FIX: &str = "give a number of days, at least 1";
+    let mut days = |variable, default| {
+        let days: u32 = reader.or(variable, default, FIX);
+        if days == 0 {
+            reader.complain(variable, "is 0", FIX);
+        }
+        days
+    };
+    Retention { payload_days: days("PAYLOAD_DAYS", 30), log_days: days("LOG_DAYS", 90) }
+}
+
+/// Whether the forge calls us, or has to be asked.
+fn webhook_mode(reader: &mut Reader<'_>) -> Option<WebhookMode> {
+    const PERIOD_FIX: &str = "give the seconds between two looks at a hook's log, 10 to 3600";
+    let mode: String = reader.or("WEBHOOK_MODE", "push".to_owned(), "write `push` or `pull`");
+    let period: u64 = reader.or("PULL_PERIOD", 30, PERIOD_FIX);
+    if !(10..=3600).contains(&period) {
+        reader.complain("PULL_PERIOD", format!("is {period}"), PERIOD_FIX);
+        return None;
+    }
+    match mode.as_str() {
+        "push" => Some(WebhookMode::Push),
+        "pull" => Some(WebhookMode::Pull { every: Duration::from_secs(period) }),
+        other => {
+            let fix = "write `push` if the forge reaches the gateway, `pull` if it can't";
+            reader.complain("WEBHOOK_MODE", format!("is `{other}`"), fix);
+            None
+        }
     }
 }
 
@@ -114,5 +154,37 @@ mod tests {
     fn everything_that_is_missing_is_said_at_once() {
         let Err(errors) = WorkerSettings::read(&Environment::default()) else { panic!("nothing was set") };
         assert_eq!(errors.0.len(), 10, "{errors}");
+    }
+
+    fn mode(given: &[(&str, &str)]) -> Result<WebhookMode, Vec<&'static str>> {
+        let environment: Environment = given.iter().copied().collect();
+        let mut reader = Reader::new(&environment);
+        let mode = webhook_mode(&mut reader);
+        reader.finish(mode).map_err(|errors| errors.0.iter().map(|error| error.variable).collect())
+    }
+
+    #[test]
+    fn the_forge_calls_us_or_is_asked() {
+        let pull = |seconds| Ok(WebhookMode::Pull { every: Duration::from_secs(seconds) });
+        assert_eq!(mode(&[]), Ok(WebhookMode::Push));
+        assert_eq!(mode(&[("WEBHOOK_MODE", "pull")]), pull(30));
+        assert_eq!(mode(&[("WEBHOOK_MODE", "pull"), ("PULL_PERIOD", "60")]), pull(60));
+        assert_eq!(mode(&[("WEBHOOK_MODE", "poll")]), Err(vec!["WEBHOOK_MODE"]));
+        assert_eq!(mode(&[("PULL_PERIOD", "1")]), Err(vec!["PULL_PERIOD"]));
+        assert_eq!(mode(&[("WEBHOOK_MODE", "pull"), ("PULL_PERIOD", "often")]), Err(vec!["PULL_PERIOD"]));
+    }
+
+    #[test]
+    fn things_are_kept_for_days() {
+        let read = |given: &[(&str, &str)]| {
+            let environment: Environment = given.iter().copied().collect();
+            let mut reader = Reader::new(&environment);
+            let retention = retention(&mut reader);
+            reader.finish(Some(retention)).map(|kept| (kept.payload_days, kept.log_days)).ok()
+        };
+        assert_eq!(read(&[]), Some((30, 90)));
+        assert_eq!(read(&[("PAYLOAD_DAYS", "7"), ("LOG_DAYS", "400")]), Some((7, 400)));
+        assert_eq!(read(&[("LOG_DAYS", "0")]), None);
+        assert_eq!(read(&[("PAYLOAD_DAYS", "-1")]), None);
     }
 }

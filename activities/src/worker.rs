@@ -7,12 +7,19 @@ use dispatch::{Dispatcher, Engine, EngineSettings};
 use domain::run_limits::START_MAX_AGE;
 use store::{Store, blobs::Blobs};
 use temporalio_client::Client;
-use temporalio_sdk::{Runtime, Worker, WorkerOptions};
-use workflows::AgentRun;
+use temporalio_sdk::{Runtime, Worker, WorkerOptions, WorkerOptionsBuilder};
+use workflows::{AgentRun, Reconcile, ScheduledStart};
 
 use crate::{
-    config_refresh, forge_access::ForgeAccess, launcher::JobLauncher, lost_runs, owed_ends, partitions_ahead,
-    platform::Platform, run_steps::RunActivities, settings::WorkerSettings,
+    config_refresh,
+    forge_access::ForgeAccess,
+    launcher::JobLauncher,
+    lost_runs, owed_ends,
+    platform::Platform,
+    reconcile::{ReconcileActivities, schedules},
+    run_steps::RunActivities,
+    scheduled_start::ScheduleActivities,
+    settings::WorkerSettings,
 };
 
 /// Connections to Postgres. Activities hold one only for a statement or a short transaction.
@@ -77,6 +84,8 @@ pub fn build(settings: WorkerSettings, launcher: Arc<dyn JobLauncher>) -> anyhow
         forge,
         run_token_key: settings.run_token_key,
         places: settings.places,
+        webhooks: settings.webhooks,
+        retention: settings.retention,
         clock,
     })
 }
@@ -101,12 +110,16 @@ pub struct Running {
 /// What the worker hosts, and how.
 ///
 /// # Errors
-/// When the workflow can't be registered.
+/// When a workflow can't be registered.
 pub fn options(platform: &Arc<Platform>) -> anyhow::Result<WorkerOptions> {
     Ok(WorkerOptions::new(platform.dispatcher.instance().task_queue())
         .register_activities(RunActivities { platform: Arc::clone(platform) })
+        .register_activities(ReconcileActivities { platform: Arc::clone(platform) })
+        .register_activities(ScheduleActivities { platform: Arc::clone(platform) })
         .register_workflow::<AgentRun>()
-        .context("the workflow can't be registered")?
+        .and_then(WorkerOptionsBuilder::register_workflow::<Reconcile>)
+        .and_then(WorkerOptionsBuilder::register_workflow::<ScheduledStart>)
+        .context("the workflows can't be registered")?
         .graceful_shutdown_period(GRACE)
         .sticky_queue_schedule_to_start_timeout(STICKY)
         .max_heartbeat_throttle_interval(HEARTBEAT_THROTTLE)
@@ -133,7 +146,7 @@ pub fn start(client: Client, platform: Arc<Platform>, options: WorkerOptions) ->
             config_refresh::keep(&platform),
             lost_runs::keep(&platform),
             owed_ends::keep(&platform),
-            partitions_ahead::keep(&platform)
+            schedules::put_in_place(&platform)
         );
     });
     Ok(Running { shut_down, reconciling, thread })

@@ -12,6 +12,7 @@ use domain::ids::Instance;
 use store::{Store, blobs::Blobs};
 
 use crate::{
+    gaps::Gaps,
     health,
     hook_secrets::GatewayKey,
     problem, requests, runner_endpoint,
@@ -43,6 +44,7 @@ pub struct AppState(Arc<Inner>);
 struct Inner {
     parts: AppParts,
     budget: BodyBudget,
+    gaps: Gaps,
 }
 
 impl AppState {
@@ -50,7 +52,7 @@ impl AppState {
     #[must_use]
     pub fn new(parts: AppParts) -> Self {
         let budget = BodyBudget::new(parts.buffer_bytes.unwrap_or(DEFAULT_BUFFER_BYTES));
-        Self(Arc::new(Inner { parts, budget }))
+        Self(Arc::new(Inner { parts, budget, gaps: Gaps::default() }))
     }
 
     /// The database.
@@ -75,6 +77,17 @@ impl AppState {
     #[must_use]
     pub fn body_budget(&self) -> &BodyBudget {
         &self.0.budget
+    }
+
+    /// Webhooks that could not be stored.
+    #[must_use]
+    pub fn gaps(&self) -> &Gaps {
+        &self.0.gaps
+    }
+
+    /// Notes in the database which hooks have missed something, until dropped.
+    pub async fn keep_gaps(self) {
+        self.gaps().keep(self.store(), &self.0.parts.clock).await;
     }
 
     pub(crate) fn blobs(&self) -> &Blobs {

@@ -50,7 +50,9 @@ pub async fn serve(
     let sweeper = tokio::spawn(dispatcher.sweep_until(async {
         let _ = stopped.await;
     }));
+    let gaps = tokio::spawn(state.clone().keep_gaps());
     serve_until(listener, router(state), shutdown).await?;
+    gaps.abort();
     drop(stop);
     sweeper.await?;
     tracing::info!("the gateway has stopped");

@@ -8,6 +8,10 @@ pub mod agent_run;
 pub mod messages;
 pub mod options;
 pub mod ownership;
+pub mod reconcile;
+pub mod scheduled_start;
 pub mod steps;
 
 pub use agent_run::AgentRun;
+pub use reconcile::Reconcile;
+pub use scheduled_start::ScheduledStart;

@@ -82,6 +82,16 @@ pub fn forge(scope: &WorkflowCancellationToken) -> ActivityOptions {
     build(scope, Limits::FORGE)
 }
 
+/// Longest that a reconciler looks; it goes on where it was with the next look.
+pub const LOOK_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// A reconciler's look: one attempt, since the next moment of its schedule is the next try.
+#[must_use]
+pub fn look(scope: &WorkflowCancellationToken) -> ActivityOptions {
+    let schedule_to_close = LOOK_LIMIT.saturating_add(Duration::from_secs(60));
+    build(scope, Limits { start_to_close: LOOK_LIMIT, schedule_to_close, attempts: 1 })
+}
+
 /// For waiting for a Job that may take `secs`.
 #[must_use]
 pub fn watch(scope: &WorkflowCancellationToken, secs: u64) -> ActivityOptions {

@@ -1,8 +1,12 @@
 //! Is the sender allowed to do this? Asked from the forge now, since rights change and a webhook can be old.
 
-use domain::run::{RunState, Step};
+use domain::{
+    ids::Attempt,
+    run::{RunState, Step},
+    triggers::Trigger,
+};
 use forge::{Account, AccountId};
-use store::attempts;
+use store::{attempts, runs::Run};
 use workflows::messages::{Authorised, RunRef};
 
 use crate::{
@@ -21,9 +25,20 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<Authorised, StepErro
     let mut tx = platform.store.begin().await?;
     progress::move_to(platform, &mut tx, at, RunState::Queued, Step::Authorise).await?;
     tx.commit().await.map_err(store::StoreError::from)?;
+    if let Some(authorised) = by_the_settings(&context.run, at) {
+        return recorded(platform, at, Step::Authorise, async { Ok(authorised) }).await;
+    }
     let asked = attempts::requester(&mut *platform.store.acquire().await?, at.run, at.attempt).await?;
     let who = Account { login: asked.login, id: AccountId(asked.id) };
     recorded(platform, at, Step::Authorise, may_write(platform, &context, &who)).await
+}
+
+/// A schedule is in the settings on the default branch: who may merge there has said yes. A later attempt was asked for by
+/// somebody, who is asked like anybody else.
+fn by_the_settings(run: &Run, at: RunRef) -> Option<Authorised> {
+    let Trigger::Schedule { name, .. } = &run.trigger else { return None };
+    let reason = format!("schedule `{name}` is in the settings on the default branch");
+    (at.attempt == Attempt::FIRST).then_some(Authorised { allowed: true, reason })
 }
 
 /// Shared with cancelling: the same right is asked for starting a run and for ending one.

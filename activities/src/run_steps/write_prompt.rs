@@ -201,7 +201,7 @@ async fn revision(context: &RunContext, forge: &ForgeRepo) -> Result<Option<Revi
             }
             Ok(Some(Revision::Checks(checks)))
         }
-        Trigger::Label { .. } | Trigger::Command { .. } | Trigger::Manual { .. } => Ok(None),
+        Trigger::Label { .. } | Trigger::Command { .. } | Trigger::Manual { .. } | Trigger::Schedule { .. } => Ok(None),
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use store::{
     Store,
     credentials::{self, NewCredential},
+    hooks::{self, NewHook},
     repositories::{self, NewProject, NewRepository, Repository},
 };
 
@@ -83,18 +84,22 @@ pub async fn connect(store: &Store, connection: &Connection<'_>) -> anyhow::Resu
         repositories::set_config(&mut tx, id, Some(config), "connected", None).await?;
     }
     tx.commit().await?;
-    make_hook(connection).await.context("make the webhook")?;
+    let forge_hook_id = make_hook(connection).await.context("make the webhook")?;
+    // The platform's own secret signs.
+    let hook = NewHook { forge_hook_id, repository: Some(id), current: None, previous: None, now };
+    hooks::upsert(&mut *store.acquire().await?, hook).await?;
     Ok(repositories::get(&mut *store.acquire().await?, id).await?)
 }
 
-async fn make_hook(connection: &Connection<'_>) -> anyhow::Result<()> {
+/// Gives the forge's id of the hook.
+async fn make_hook(connection: &Connection<'_>) -> anyhow::Result<i64> {
     let hooks =
         format!("{}/repos/{}/{}/hooks", connection.forge_url.trim_end_matches('/'), connection.owner, connection.name);
     let client = reqwest::Client::new();
     let token = connection.admin_token.expose();
     let there: Vec<Value> = client.get(&hooks).bearer_auth(token).send().await?.error_for_status()?.json().await?;
-    if there.iter().any(|hook| hook["config"]["url"] == connection.webhook_url) {
-        return Ok(());
+    if let Some(hook) = there.iter().find(|hook| hook["config"]["url"] == connection.webhook_url) {
+        return hook["id"].as_i64().context("the hook has no id");
     }
     let hook = json!({
         "name": "web",
@@ -102,6 +107,6 @@ async fn make_hook(connection: &Connection<'_>) -> anyhow::Result<()> {
         "events": domain::event::SUBSCRIBED,
         "config": { "url": connection.webhook_url, "content_type": "json", "secret": connection.webhook_secret },
     });
-    client.post(&hooks).bearer_auth(token).json(&hook).send().await?.error_for_status()?;
-    Ok(())
+    let made = client.post(&hooks).bearer_auth(token).json(&hook).send().await?.error_for_status()?;
+    made.json::<Value>().await?["id"].as_i64().context("the hook has no id")
 }

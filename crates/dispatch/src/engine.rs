@@ -272,7 +272,7 @@ fn execution(workflow_id: &str) -> WorkflowExecution {
     WorkflowExecution { workflow_id: workflow_id.to_owned(), run_id: String::new() }
 }
 
-fn payloads(input: &serde_json::Value) -> Result<Payloads, EngineError> {
+pub(crate) fn payloads(input: &serde_json::Value) -> Result<Payloads, EngineError> {
     let payload = input.as_json_payload().map_err(|error| EngineError::Refused(error.to_string()))?;
     Ok(Payloads { payloads: vec![payload] })
 }
@@ -284,11 +284,11 @@ fn single<T>(request: T) -> Request<T> {
     request
 }
 
-async fn limited<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+pub(crate) async fn limited<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
     tokio::time::timeout(CALL_LIMIT, call).await.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")))
 }
 
-fn reached(answer: Result<(), Status>) -> Result<Applied, EngineError> {
+pub(crate) fn reached(answer: Result<(), Status>) -> Result<Applied, EngineError> {
     match answer {
         Ok(()) => Ok(Applied::Done),
         Err(status) if status.code() == Code::NotFound => Ok(Applied::NoSuchWorkflow),
@@ -297,7 +297,7 @@ fn reached(answer: Result<(), Status>) -> Result<Applied, EngineError> {
 }
 
 /// Only what says that the request itself is wrong is final; everything else may pass.
-fn classify(status: &Status) -> EngineError {
+pub(crate) fn classify(status: &Status) -> EngineError {
     match status.code() {
         Code::InvalidArgument | Code::PermissionDenied | Code::Unauthenticated | Code::Unimplemented => {
             EngineError::Refused(status.message().to_owned())

@@ -5,6 +5,8 @@
 
 pub mod dispatcher;
 pub mod engine;
+pub mod schedules;
 
 pub use dispatcher::{Clock, DispatchError, Dispatcher};
 pub use engine::{Engine, EngineError, EngineSettings};
+pub use schedules::{Schedule, When};

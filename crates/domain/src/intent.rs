@@ -23,6 +23,8 @@ text_enum! {
         Review = "review",
         /// A commit status.
         Status = "status",
+        /// An issue opened.
+        Issue = "issue",
     }
 }
 
@@ -56,6 +58,12 @@ pub fn pull_request_key(branch: &str) -> String {
     branch.to_owned()
 }
 
+/// Key of opening an issue. Nothing else about it is known before it is there.
+#[must_use]
+pub fn issue_key(title: &str) -> String {
+    title.to_owned()
+}
+
 /// The intents, any one of which makes this event an echo. Empty if it can't be one.
 #[must_use]
 pub fn probes(event: &Event) -> Vec<Probe> {
@@ -74,9 +82,13 @@ pub fn probes(event: &Event) -> Vec<Probe> {
             push.branch().map(|branch| by_key(IntentKind::Push, push_key(branch, &push.after))).into_iter().collect()
         }
         EventKind::PullRequest(event) => pull_request_probes(&event.action, &event.pull_request),
+        EventKind::IssueOther(issue) if event.action.as_deref() == Some("opened") => {
+            vec![by_key(IntentKind::Issue, issue_key(&issue.title))]
+        }
         EventKind::IssueClosed(_)
         | EventKind::IssueOther(_)
         | EventKind::CheckEnded(_)
+        | EventKind::Scheduled(_)
         | EventKind::Repository(_)
         | EventKind::Ping
         | EventKind::Other { .. } => Vec::new(),

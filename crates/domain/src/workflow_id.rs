@@ -1,11 +1,26 @@
 //! Workflow ids: fixed by what they are about, so that a second start is a no-op. No `/` ever.
 
-use crate::ids::{Attempt, Instance, RunId};
+use crate::{
+    ids::{Attempt, Instance, RepositoryId, RunId},
+    reconciler::Reconciler,
+};
 
 /// `<instance>:agent-run:<run>:<attempt>`.
 #[must_use]
 pub fn agent_run(instance: &Instance, run: RunId, attempt: Attempt) -> String {
     format!("{instance}:agent-run:{run}:{attempt}")
+}
+
+/// `<instance>:reconcile:<name>`: a schedule; the engine adds the time to the ids of the workflows that it starts.
+#[must_use]
+pub fn reconcile(instance: &Instance, reconciler: Reconciler) -> String {
+    format!("{instance}:reconcile:{reconciler}")
+}
+
+/// `<instance>:schedule:<repository id>:<name>`: a schedule of a project's settings.
+#[must_use]
+pub fn project_schedule(instance: &Instance, repository: RepositoryId, name: &str) -> String {
+    format!("{instance}:schedule:{repository}:{name}")
 }
 
 /// Name of the Job of an attempt: unique, a DNS label, and the key that makes launching it idempotent.
@@ -23,6 +38,7 @@ mod tests {
         let run: RunId = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
         let instance: Instance = "dev".parse().unwrap();
         assert_eq!(agent_run(&instance, run, Attempt::FIRST), "dev:agent-run:01890a5d-ac96-774b-bcce-b302099a8057:1");
+        assert_eq!(reconcile(&instance, Reconciler::PartitionsAhead), "dev:reconcile:partitions_ahead");
         let job = job_name(run, Attempt(12));
         assert_eq!(job, "run-01890a5dac96774bbcceb302099a8057-12");
         assert!(job.len() <= 63);

@@ -40,6 +40,10 @@ number_id! {
     AccountId,
     /// A comment on an issue or pull request.
     CommentId,
+    /// One attempt to deliver an event to a hook.
+    DeliveryNumber,
+    /// A webhook registration.
+    HookNumber,
     /// A repository as the forge numbers it; survives renames and transfers.
     ForgeRepoId,
     /// An issue over the whole forge; not the number people see.

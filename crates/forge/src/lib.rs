@@ -15,10 +15,13 @@ pub mod seal;
 pub mod secret;
 
 pub use error::{ForgeError, Outage};
-pub use ids::{AccountId, BranchName, CommentId, CommitSha, ForgeRepoId, IssueId, IssueNumber, PullNumber, ReviewId};
+pub use ids::{
+    AccountId, BranchName, CommentId, CommitSha, DeliveryNumber, ForgeRepoId, HookNumber, IssueId, IssueNumber,
+    PullNumber, ReviewId,
+};
 pub use model::{
-    Account, Comment, CommentSearch, CommitStatus, Diff, Issue, ItemState, NewPull, NewStatus, Permission, Pull,
-    PullUpdate, RepoRef, Repository, Review, ReviewComment, StatusState,
+    Account, Comment, CommentSearch, CommitStatus, Diff, HookDelivery, HookLog, Issue, ItemState, LogPage, NewPull,
+    NewStatus, Permission, Pull, PullUpdate, RepoRef, Repository, Review, ReviewComment, StatusState,
 };
 pub use provider::RepositoryProvider;
 pub use secret::Secret;

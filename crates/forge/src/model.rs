@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{
-    AccountId, BranchName, CommentId, CommitSha, ForgeRepoId, IssueId, IssueNumber, PullNumber, ReviewId,
+    AccountId, BranchName, CommentId, CommitSha, DeliveryNumber, ForgeRepoId, IssueId, IssueNumber, PullNumber,
+    ReviewId,
 };
 
 /// How a repository is addressed. The number is the identity; owner and name are where it was last seen.
@@ -285,4 +286,47 @@ pub struct CommitStatus {
     pub target_url: Option<String>,
     /// When it was set.
     pub created_at: DateTime<Utc>,
+}
+
+/// An attempt to deliver an event, as the hook's log has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookDelivery {
+    /// The attempt.
+    pub number: DeliveryNumber,
+    /// What the receiver knows the event by; the same for a redelivery.
+    pub guid: String,
+    /// Name of the event.
+    pub event: String,
+    /// When the attempt ended.
+    pub delivered_at: DateTime<Utc>,
+    /// What the receiver answered, or what the forge notes where there was no answer.
+    pub status: u16,
+}
+
+/// Which page of a hook's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogPage<'a> {
+    /// The newest; only if it has changed since the one with this entity tag.
+    Newest {
+        /// The tag, if one is known.
+        unless: Option<&'a str>,
+    },
+    /// The one after another.
+    After(&'a str),
+}
+
+/// A page of a hook's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HookLog {
+    /// The newest page is still the one that is known.
+    Unchanged,
+    /// Its deliveries, newest first.
+    Page {
+        /// The deliveries.
+        deliveries: Vec<HookDelivery>,
+        /// What the page can be asked for again by, if it is the newest.
+        etag: Option<String>,
+        /// What the next page is asked for by; none after the last.
+        next: Option<String>,
+    },
 }

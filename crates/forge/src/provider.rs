@@ -6,11 +6,11 @@ use domain::run::StateLabel;
 
 use crate::{
     error::ForgeError,
-    ids::{CommentId, CommitSha, ForgeRepoId, IssueNumber, PullNumber, ReviewId},
+    ids::{CommentId, CommitSha, DeliveryNumber, ForgeRepoId, HookNumber, IssueNumber, PullNumber, ReviewId},
     labels::{self, LabelPlan, LabelStyle},
     model::{
-        Account, Comment, CommentSearch, CommitStatus, Diff, Issue, NewPull, NewStatus, Permission, Pull, PullUpdate,
-        RepoRef, Repository, Review, ReviewComment,
+        Account, Comment, CommentSearch, CommitStatus, Diff, HookLog, Issue, LogPage, NewPull, NewStatus, Permission,
+        Pull, PullUpdate, RepoRef, Repository, Review, ReviewComment,
     },
 };
 
@@ -37,6 +37,12 @@ pub trait RepositoryProvider: Send + Sync {
 
     /// One issue or pull request.
     async fn issue(&self, repo: &RepoRef, number: IssueNumber) -> Result<Issue, ForgeError>;
+
+    /// The oldest open issue of ours that contains `marker`.
+    async fn find_issue(&self, repo: &RepoRef, marker: &str) -> Result<Option<Issue>, ForgeError>;
+
+    /// Opens an issue.
+    async fn create_issue(&self, repo: &RepoRef, title: &str, body: &str) -> Result<Issue, ForgeError>;
 
     /// Comments, oldest first, at most `limit`; with `since` only those edited at or after it.
     async fn issue_comments(
@@ -149,4 +155,15 @@ pub trait RepositoryProvider: Send + Sync {
 
     /// A file at a branch, tag or commit; none if there is no such file.
     async fn file(&self, repo: &RepoRef, path: &str, reference: &str) -> Result<Option<Vec<u8>>, ForgeError>;
+
+    /// A page of the log of what a hook sent, newest first.
+    async fn hook_log(&self, repo: &RepoRef, hook: HookNumber, page: LogPage<'_>) -> Result<HookLog, ForgeError>;
+
+    /// The event that a delivery carried, as JSON. It is parsed and written anew by the forge, so that no signature fits it.
+    async fn delivered_event(
+        &self,
+        repo: &RepoRef,
+        hook: HookNumber,
+        delivery: DeliveryNumber,
+    ) -> Result<Vec<u8>, ForgeError>;
 }

@@ -80,6 +80,7 @@ struct Wish {
 fn wish(event: &Event) -> Option<(BusinessKey, DateTime<Utc>)> {
     let at = match &event.kind {
         EventKind::IssueLabeled(on) | EventKind::IssueUnlabeled(on) => on.issue.updated_at,
+        EventKind::Scheduled(moment) => moment.issue.updated_at,
         EventKind::PullRequest(on) => match &on.action {
             PullRequestAction::Labeled(_) | PullRequestAction::Unlabeled(_) => on.pull_request.updated_at,
             _ => return None,

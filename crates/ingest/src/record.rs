@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     event::{Event, Subject},
     ids::{DeliveryId, Instance, RepositoryId, RunId},
-    triggers::{self, Effect, Verdict, VerdictKind},
+    triggers::{self, DeliverySource, Effect, Verdict, VerdictKind},
 };
 use store::{
     PgConnection, Result, Store, StoreError,
@@ -39,6 +39,8 @@ pub struct Arrival<'a> {
     pub body: &'a Bytes,
     /// When it came.
     pub received_at: DateTime<Utc>,
+    /// How it came.
+    pub source: DeliverySource,
 }
 
 /// What the ledger says about a delivery.
@@ -52,6 +54,8 @@ pub struct Recorded {
     pub reason: String,
     /// The run it started, told or found.
     pub run: Option<RunId>,
+    /// How it first came.
+    pub source: DeliverySource,
     /// The workflow that has commands to be delivered now.
     pub workflow_id: Option<String>,
 }
@@ -79,6 +83,7 @@ pub async fn record(store: &Store, instance: &Instance, arrival: &Arrival<'_>) -
                 verdict: stored.verdict,
                 reason: stored.reason,
                 run: stored.run,
+                source: stored.source,
                 workflow_id: None,
             });
         }
@@ -95,7 +100,14 @@ pub async fn record(store: &Store, instance: &Instance, arrival: &Arrival<'_>) -
     note_storm(&mut tx, place, &verdict).await?;
     audit(&mut tx, arrival, place, run, done.audit).await?;
     tx.commit().await.map_err(StoreError::from)?;
-    Ok(Recorded { delivery, verdict: verdict.kind, reason: verdict.reason, run, workflow_id: done.workflow_id })
+    Ok(Recorded {
+        delivery,
+        verdict: verdict.kind,
+        reason: verdict.reason,
+        run,
+        source: arrival.source,
+        workflow_id: done.workflow_id,
+    })
 }
 
 async fn repository(conn: &mut PgConnection, arrival: &Arrival<'_>) -> Result<Option<Repository>> {
@@ -163,6 +175,7 @@ fn row<'a>(
         verdict: verdict.kind,
         reason: &verdict.reason,
         received_at: arrival.received_at,
+        source: arrival.source,
     }
 }
 

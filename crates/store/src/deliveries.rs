@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::{
     ids::{DeliveryId, RepositoryId, RunId},
-    triggers::VerdictKind,
+    triggers::{DeliverySource, VerdictKind},
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -12,6 +12,9 @@ use crate::{
     Result, StoreError,
     convert::{clean, clean_opt, parse},
 };
+
+/// The hook key of what no hook sent: a schedule's moment, a wish by hand. Its GUID is ours.
+pub const NO_HOOK: i64 = -1;
 
 /// A delivery to be stored. Every text may come from an outsider.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +43,8 @@ pub struct NewDelivery<'a> {
     pub reason: &'a str,
     /// When it came.
     pub received_at: DateTime<Utc>,
+    /// How it came.
+    pub source: DeliverySource,
 }
 
 /// What became of an insert.
@@ -62,6 +67,8 @@ pub struct StoredVerdict {
     pub reason: String,
     /// The run it started, told or found.
     pub run: Option<RunId>,
+    /// How it first came.
+    pub source: DeliverySource,
 }
 
 /// A row of the ledger.
@@ -95,6 +102,8 @@ pub struct Delivery {
     pub run: Option<RunId>,
     /// When it came.
     pub received_at: DateTime<Utc>,
+    /// How it came.
+    pub source: DeliverySource,
 }
 
 struct Row {
@@ -112,6 +121,7 @@ struct Row {
     reason: String,
     run_id: Option<Uuid>,
     received_at: DateTime<Utc>,
+    source: String,
 }
 
 impl TryFrom<Row> for Delivery {
@@ -133,6 +143,7 @@ impl TryFrom<Row> for Delivery {
             reason: row.reason,
             run: row.run_id.map(RunId::from_uuid),
             received_at: row.received_at,
+            source: parse("deliveries", "source", &row.source)?,
         })
     }
 }
@@ -143,7 +154,7 @@ macro_rules! select_deliveries {
         sqlx::query_as!(
             Row,
             "select id, hook_key, guid, event, action, repository_id, forge_repo_id, subject_number, sender_login, \
-             sender_id, verdict, reason, run_id, received_at from deliveries " + $tail
+             sender_id, verdict, reason, run_id, received_at, source from deliveries " + $tail
             $(, $argument)*
         )
     };
@@ -157,8 +168,8 @@ pub async fn insert(conn: &mut PgConnection, new: NewDelivery<'_>) -> Result<Ins
     let guid = clean(new.guid);
     let inserted = sqlx::query_scalar!(
         "insert into deliveries (id, hook_key, guid, event, action, repository_id, forge_repo_id, subject_number, \
-             sender_login, sender_id, verdict, reason, received_at) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+             sender_login, sender_id, verdict, reason, received_at, source) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
          on conflict (hook_key, guid) do nothing returning id",
         Uuid::now_v7(),
         new.hook_key,
@@ -173,6 +184,7 @@ pub async fn insert(conn: &mut PgConnection, new: NewDelivery<'_>) -> Result<Ins
         new.verdict.as_str(),
         &clean(new.reason),
         new.received_at,
+        new.source.as_str(),
     )
     .fetch_optional(&mut *conn)
     .await?;
@@ -180,7 +192,7 @@ pub async fn insert(conn: &mut PgConnection, new: NewDelivery<'_>) -> Result<Ins
         return Ok(Inserted::New(DeliveryId::from_uuid(id)));
     }
     let stored = sqlx::query!(
-        "select id, verdict, reason, run_id from deliveries where hook_key = $1 and guid = $2",
+        "select id, verdict, reason, run_id, source from deliveries where hook_key = $1 and guid = $2",
         new.hook_key,
         &guid,
     )
@@ -191,7 +203,23 @@ pub async fn insert(conn: &mut PgConnection, new: NewDelivery<'_>) -> Result<Ins
         verdict: parse("deliveries", "verdict", &stored.verdict)?,
         reason: stored.reason,
         run: stored.run_id.map(RunId::from_uuid),
+        source: parse("deliveries", "source", &stored.source)?,
     }))
+}
+
+/// Which of these deliveries of a hook the ledger does not have.
+///
+/// # Errors
+/// The database fails.
+pub async fn unknown(conn: &mut PgConnection, hook_key: i64, guids: &[String]) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        "select u.guid as \"guid!\" from unnest($2::text[]) u (guid) \
+         where (select d.id from deliveries d where d.hook_key = $1 and d.guid = u.guid) is null",
+        hook_key,
+        guids
+    )
+    .fetch_all(conn)
+    .await?)
 }
 
 /// Writes down what was decided. A later decision replaces it; a run once named stays named.

@@ -12,8 +12,8 @@ use crate::Result;
 pub struct HookSecrets {
     /// The one repository that the hook may speak for; none if for many.
     pub repository: Option<RepositoryId>,
-    /// The one in force.
-    pub current: Vec<u8>,
+    /// The one in force; none if the platform's own signs.
+    pub current: Option<Vec<u8>>,
     /// The one before, still good while the forge is told of the new one.
     pub previous: Option<Vec<u8>>,
 }
@@ -25,8 +25,8 @@ pub struct NewHook<'a> {
     pub forge_hook_id: i64,
     /// The repository that it is for; none if for many.
     pub repository: Option<RepositoryId>,
-    /// The secret in force, sealed.
-    pub current: &'a [u8],
+    /// The secret in force, sealed; none keeps the one that is there, or leaves it to the platform's own.
+    pub current: Option<&'a [u8]>,
     /// The one before, sealed.
     pub previous: Option<&'a [u8]>,
     /// Now.
@@ -60,7 +60,9 @@ pub async fn upsert(conn: &mut PgConnection, new: NewHook<'_>) -> Result<HookId>
         "insert into hooks (id, forge_hook_id, repository_id, secret_current, secret_previous, created_at) \
          values ($1, $2, $3, $4, $5, $6) \
          on conflict (forge_hook_id) do update set repository_id = excluded.repository_id, \
-             secret_current = excluded.secret_current, secret_previous = excluded.secret_previous \
+             secret_current = coalesce(excluded.secret_current, hooks.secret_current), \
+             secret_previous = case when excluded.secret_current is null then hooks.secret_previous \
+                 else excluded.secret_previous end \
          returning id",
         Uuid::now_v7(),
         new.forge_hook_id,

@@ -101,6 +101,19 @@ pub async fn read(
     Ok(chunks.try_filter(move |chunk| std::future::ready(chunk.seq >= from_seq)).boxed())
 }
 
+/// Deletes the blob of an attempt's output, and what is known of it. Once more is harmless.
+///
+/// # Errors
+/// The database or the blob store fails.
+pub async fn delete(store: &Store, blobs: &Blobs, run: RunId, attempt: Attempt) -> Result<()> {
+    // The blob first: while the row is there, somebody comes back for it.
+    blobs.delete(&BlobKey::log(run, attempt)).await?;
+    sqlx::query!("delete from log_archives where run_id = $1 and attempt = $2", run.as_uuid(), attempt_number(attempt))
+        .execute(&mut *store.acquire().await?)
+        .await?;
+    Ok(())
+}
+
 async fn count(conn: &mut PgConnection, run: RunId, attempt: Attempt) -> Result<u64> {
     let count = sqlx::query_scalar!(
         "select count(*) as \"count!\" from log_chunks where run_id = $1 and attempt = $2",

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use domain::{
     event::Event,
     ids::{DeliveryId, RunId},
-    triggers::VerdictKind,
+    triggers::{DeliverySource, VerdictKind},
 };
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use ingest::{Arrival, record};
@@ -43,6 +43,8 @@ pub struct Accepted {
     pub reason: String,
     /// The run it started, told or found.
     pub run: Option<RunId>,
+    /// How it first came here.
+    pub source: DeliverySource,
 }
 
 /// Takes a webhook.
@@ -51,10 +53,21 @@ pub(crate) async fn receive(
     headers: HeaderMap,
     body: axum::body::Body,
 ) -> Result<(StatusCode, Json<Accepted>), Problem> {
-    let accepted = tokio::time::timeout(ANSWER_LIMIT, accept(&state, &headers, body)).await.map_err(|_| {
-        Problem::unavailable("too_slow", "the webhook could not be stored in time; try again in a moment", 10)
-    })??;
-    Ok((StatusCode::ACCEPTED, Json(accepted)))
+    // The forge does not send again what it has no room or time for with us: it is read back from the hook's log.
+    let gap = state.gaps().open(&headers);
+    let accepting = tokio::time::timeout(ANSWER_LIMIT, accept(&state, &headers, body));
+    let accepted = accepting.await.unwrap_or_else(|_| {
+        Err(Problem::unavailable("too_slow", "the webhook could not be stored in time; try again in a moment", 10))
+    });
+    if accepted.as_ref().err().is_none_or(|problem| !is_missed(problem)) {
+        gap.close();
+    }
+    Ok((StatusCode::ACCEPTED, Json(accepted?)))
+}
+
+/// Whether a webhook that is refused so is one that we want to have all the same.
+fn is_missed(problem: &Problem) -> bool {
+    problem.status.is_server_error() || problem.status == StatusCode::PAYLOAD_TOO_LARGE
 }
 
 async fn accept(state: &AppState, headers: &HeaderMap, body: axum::body::Body) -> Result<Accepted, Problem> {
@@ -71,6 +84,7 @@ async fn accept(state: &AppState, headers: &HeaderMap, body: axum::body::Body) -
         event: &event,
         body: &body.bytes,
         received_at,
+        source: DeliverySource::Webhook,
     };
     let recorded = record(state.store(), state.instance(), &arrival).await?;
     note("delivery", recorded.delivery);
@@ -81,7 +95,13 @@ async fn accept(state: &AppState, headers: &HeaderMap, body: axum::body::Body) -
     if let Some(workflow_id) = recorded.workflow_id {
         state.dispatcher().spawn(workflow_id);
     }
-    Ok(Accepted { delivery: recorded.delivery, verdict: recorded.verdict, reason: recorded.reason, run: recorded.run })
+    Ok(Accepted {
+        delivery: recorded.delivery,
+        verdict: recorded.verdict,
+        reason: recorded.reason,
+        run: recorded.run,
+        source: recorded.source,
+    })
 }
 
 /// Checks the signature, then reads the event. The outer error is about the signature, the inner one about the JSON.

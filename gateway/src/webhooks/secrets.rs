@@ -30,12 +30,14 @@ pub(super) async fn hook(state: &AppState, hook_id: Option<i64>) -> Result<Hook,
         Some(id) => registered(state, id).await?.map(|hook| (id, hook)),
         None => None,
     };
-    let Some((id, registered)) = registered else {
+    let repository = registered.as_ref().and_then(|(_, hook)| hook.repository);
+    let with_own = registered.and_then(|(id, hook)| Some((id, hook.current?, hook.previous)));
+    let Some((id, current, previous)) = with_own else {
         let own = state.webhook_secrets();
         let secrets = [Some(own.current.clone()), own.previous.clone()].into_iter().flatten().collect();
-        return Ok(Hook { secrets, repository: None });
+        return Ok(Hook { secrets, repository });
     };
-    let sealed = [Some(registered.current), registered.previous];
+    let sealed = [Some(current), previous];
     let opened = sealed.into_iter().flatten().filter_map(|sealed| {
         hook_secrets::open(state.key(), id, &sealed)
             .inspect_err(|error| tracing::error!(hook = id, %error, "a hook's secret can't be opened"))
@@ -46,7 +48,7 @@ pub(super) async fn hook(state: &AppState, hook_id: Option<i64>) -> Result<Hook,
         // The forge keeps the delivery, so it can be sent again once the key is right.
         return Err(Problem::unavailable("hook_secret_unreadable", "the hook's secret can't be opened here", 60));
     }
-    Ok(Hook { secrets, repository: registered.repository })
+    Ok(Hook { secrets, repository })
 }
 
 async fn registered(state: &AppState, hook_id: i64) -> Result<Option<hooks::HookSecrets>, StoreError> {

@@ -4,21 +4,28 @@ use chrono::Utc;
 use domain::ids::RepositoryId;
 use gateway::hook_secrets::{GatewayKey, seal};
 use store::{
+    credentials::{self, NewCredential},
+    hook_logs,
     hooks::{self, NewHook},
-    repositories,
+    repositories::{self, NewRepository},
 };
 
 use crate::{
     events::labeled,
-    world::{SECRET, World, new_repository, problem, sign},
+    world::{SECRET, World, eventually, new_repository, problem, sign},
 };
 
 const HOOK: i64 = 77;
 
 async fn register(world: &World, key: &GatewayKey, repository: Option<RepositoryId>) {
     let (current, previous) = (seal(key, HOOK, b"new").unwrap(), seal(key, HOOK, b"old").unwrap());
-    let new =
-        NewHook { forge_hook_id: HOOK, repository, current: &current, previous: Some(&previous), now: Utc::now() };
+    let new = NewHook {
+        forge_hook_id: HOOK,
+        repository,
+        current: Some(&current),
+        previous: Some(&previous),
+        now: Utc::now(),
+    };
     hooks::upsert(&mut world.store().acquire().await.unwrap(), new).await.unwrap();
 }
 
@@ -75,4 +82,55 @@ async fn a_hook_speaks_for_its_own_repository_only() {
     assert_eq!(answer["verdict"], "repository_unknown", "{answer}");
     assert_eq!(answer["run"], serde_json::Value::Null);
     assert!(answer["reason"].as_str().unwrap().contains("another repository"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_hook_without_a_secret_of_its_own_is_signed_with_the_platforms() {
+    let world = World::new().await;
+    let new = NewHook {
+        forge_hook_id: HOOK,
+        repository: Some(world.repository),
+        current: None,
+        previous: None,
+        now: Utc::now(),
+    };
+    hooks::upsert(&mut world.store().acquire().await.unwrap(), new).await.unwrap();
+    assert_eq!(send(&world, Some("77"), SECRET, "one").await.status().as_u16(), 202);
+    assert_eq!(send(&world, Some("77"), "new", "two").await.status().as_u16(), 401);
+}
+
+#[tokio::test]
+async fn what_had_to_be_refused_is_looked_for_in_the_hooks_log() {
+    let world = World::new().await;
+    let mut conn = world.store().acquire().await.unwrap();
+    let new = NewCredential { key_id: "k", sealed: b"s", login: None, now: Utc::now() };
+    let credential = Some(credentials::insert(&mut conn, new).await.unwrap());
+    let opened = NewRepository { credential, ..new_repository(world.project, 5, "other") };
+    let repository = repositories::upsert_repository(&mut conn, opened).await.unwrap();
+    let wanted = async || {
+        let mut conn = world.store().acquire().await.unwrap();
+        hook_logs::list(&mut conn).await.unwrap()[0].look.wanted_at
+    };
+    register(&world, &world.key, Some(repository)).await;
+    assert_eq!(wanted().await, None);
+    let keeping = tokio::spawn(world.state.clone().keep_gaps());
+    eventually("a gateway that starts takes it that it has missed something", async || wanted().await.is_some()).await;
+
+    let hook = hook_logs::list(&mut conn).await.unwrap().remove(0).id;
+    let whole = hook_logs::Looked::Whole { read_until: None, etag: None };
+    hook_logs::looked(&mut conn, hook, Utc::now(), whole).await.unwrap();
+    assert_eq!(send(&world, Some("77"), "new", "good").await.status().as_u16(), 202);
+    assert_eq!(send(&world, Some("77"), "wrong", "bad").await.status().as_u16(), 401);
+    assert_eq!(wanted().await, None, "neither is missing");
+
+    let too_large = vec![b' '; gateway::webhooks::MAX_BODY_BYTES + 1];
+    // The gateway may hang up while the body is still being sent.
+    let _ = world.webhook("issues", "large", too_large).header("x-github-hook-id", "77").send().await;
+    eventually("413 is noted", async || wanted().await.is_some()).await;
+
+    hook_logs::looked(&mut conn, hook, Utc::now(), whole).await.unwrap();
+    register(&world, &GatewayKey::generate(), Some(repository)).await;
+    assert_eq!(send(&world, Some("77"), "new", "closed").await.status().as_u16(), 503);
+    eventually("503 is noted", async || wanted().await.is_some()).await;
+    keeping.abort();
 }

@@ -73,7 +73,8 @@ impl Seed {
                 people: vec![
                     ("maintainer".into(), Role::Admin),
                     ("writer".into(), Role::Write),
-                    ("codex-bot".into(), Role::Write),
+                    // Whose token makes hooks and reads their logs has to be an administrator.
+                    ("codex-bot".into(), Role::Admin),
                 ],
                 files: vec![
                     file("README.md", include_str!("../../assets/demo/README.md")),

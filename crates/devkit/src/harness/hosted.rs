@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use domain::hook_log::WebhookMode;
 use forge::seal::OpeningKeys;
 use gateway::hook_secrets::GatewayKey;
 use tokio::process::{Child, Command};
@@ -51,6 +52,7 @@ pub(super) struct Told<'a> {
     pub(super) folder: &'a Path,
     pub(super) keys: &'a OpeningKeys,
     pub(super) codex: &'a Path,
+    pub(super) webhooks: WebhookMode,
 }
 
 impl Hosted {
@@ -91,6 +93,7 @@ impl Hosted {
             ("JOBS_DIR", folder("jobs")),
             ("CODEX_K8S_CODEX", told.codex.into()),
             ("CODEX_K8S_READY_FILE", folder("worker-ready")),
+            ("WEBHOOK_MODE", if told.webhooks == WebhookMode::Push { "push" } else { "pull" }.into()),
         ];
         let mut hosted = Self {
             program: told.program.to_owned(),

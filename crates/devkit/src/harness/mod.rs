@@ -15,11 +15,13 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use activities::launcher::JobLauncher;
 use anyhow::{Context, bail};
-use dispatch::Engine;
+use dispatch::{Engine, engine::Applied};
 use domain::{
     event::{Subject, SubjectKind},
+    hook_log::WebhookMode,
     ids::{Attempt, Instance, RunId},
     job::{LogChunk, LogStream},
+    reconciler::Reconciler,
     run::RunState,
     workflow_id,
 };
@@ -29,6 +31,7 @@ use store::{
     Store,
     blobs::Blobs,
     log_archives,
+    reconcilers::{self, LastRun},
     repositories::Repository,
     runs::{self, Run},
     slots,
@@ -47,6 +50,9 @@ use crate::{
 /// The repository that the platform is connected to.
 pub const REPOSITORY: &str = "acme/greeter";
 
+/// An address that answers nobody: where the hook goes of a platform that its forge can't reach.
+const NOWHERE: &str = "http://127.0.0.1:9/webhooks/github";
+
 /// Longest that a test waits for anything: a bound for broken code, not an expectation.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -61,6 +67,8 @@ pub struct Options {
     pub hosting: Hosting,
     /// Trouble with activities; only where the worker is in the test's own process.
     pub tamper: Option<Tamper>,
+    /// How the forge's events come in.
+    pub webhooks: WebhookMode,
 }
 
 /// Where gateway and worker run.
@@ -101,7 +109,7 @@ impl Platform {
         let database = TestDatabase::create().await;
         let store = database.store().clone();
         let seed = Some(Seed::demo());
-        let forge_options = github::Options { seed, ..github::Options::new(folder.path().join("forge")) };
+        let forge_options = github::Options { seed, record: true, ..github::Options::new(folder.path().join("forge")) };
         let forge = StandIn::start(forge_options).await?;
         let model_options =
             model::Options { bind: parts::any_port(), api_key: parts::MODEL_KEY.to_owned(), scenario_dir: None };
@@ -120,6 +128,7 @@ impl Platform {
             program: &options.program,
             hosting: options.hosting,
             tamper: options.tamper,
+            webhooks: options.webhooks,
         };
         let running = parts::Running::start(&setting).await?;
         let gateway_url = running.gateway_url.clone();
@@ -134,7 +143,10 @@ impl Platform {
             admin_token: token("maintainer")?,
             sealing: running.sealing(),
             slots: options.slots,
-            webhook_url: &format!("{gateway_url}/webhooks/github"),
+            webhook_url: &match options.webhooks {
+                WebhookMode::Push => format!("{gateway_url}/webhooks/github"),
+                WebhookMode::Pull { .. } => NOWHERE.to_owned(),
+            },
             webhook_secret: parts::WEBHOOK_SECRET,
         };
         let repository = connect(&store, &connection).await?;
@@ -177,6 +189,43 @@ impl Platform {
     #[must_use]
     pub fn tampered_with(&self) -> BTreeSet<String> {
         self.running.met.names()
+    }
+
+    /// Has a reconciler look now; gives what it found.
+    ///
+    /// # Errors
+    /// When it fails, or does not end within [`PATIENCE`].
+    pub async fn reconcile(&self, name: Reconciler) -> anyhow::Result<String> {
+        let since = chrono::Utc::now();
+        let id = workflow_id::reconcile(&self.instance, name);
+        self.await_that("the engine has the schedule", async || {
+            let triggered = self.engine.trigger_schedule(&id, None).await?;
+            Ok((triggered == Applied::Done).then_some(()))
+        })
+        .await?;
+        let ended = |run: &LastRun| run.name == name && run.started_at >= since && run.ended_at.is_some();
+        let run = self
+            .await_that(&format!("{name} has looked"), async || {
+                let runs = reconcilers::list(&mut *self.store().acquire().await?).await?;
+                Ok(runs.into_iter().find(ended))
+            })
+            .await?;
+        match run.error {
+            Some(error) => bail!("{name} failed: {error}"),
+            None => run.finding.context("it ended without a finding"),
+        }
+    }
+
+    /// Has a schedule of the project's settings start, as if it were that moment.
+    ///
+    /// # Errors
+    /// When the engine does not know it.
+    pub async fn trigger(&self, schedule: &str, at: chrono::DateTime<chrono::Utc>) -> anyhow::Result<()> {
+        let id = workflow_id::project_schedule(&self.instance, self.repository.id, schedule);
+        match self.engine.trigger_schedule(&id, Some(at)).await? {
+            Applied::Done => Ok(()),
+            Applied::NoSuchWorkflow => bail!("the engine has no schedule {id}"),
+        }
     }
 
     /// Starts one more gateway on the same database; gives its address.
@@ -359,7 +408,12 @@ impl Platform {
                 bail!("the Job {name} still runs");
             }
         }
+        let told = store::project_schedules::list(&mut conn, self.repository.id).await?;
         drop(conn);
+        for schedule in told {
+            let id = workflow_id::project_schedule(&self.instance, self.repository.id, &schedule.name);
+            self.engine.delete_schedule(&id).await?;
+        }
         self.running.stop().await?;
         self.forge.shutdown().await?;
         self.model.shutdown().await;

@@ -11,13 +11,14 @@ use std::{
 use activities::{
     launcher::JobLauncher,
     platform::Places,
+    reconcile::Retention,
     run_token::RunTokenKey,
     settings::WorkerSettings,
     worker::{self, Running as RunningWorker},
 };
 use anyhow::Context;
 use dispatch::{Dispatcher, Engine, EngineSettings};
-use domain::{ids::Instance, run_limits::START_MAX_AGE};
+use domain::{hook_log::WebhookMode, ids::Instance, reconciler::Reconciler, run_limits::START_MAX_AGE, workflow_id};
 use forge::seal::{OpeningKeys, SealingKeys};
 use gateway::{AppParts, AppState, hook_secrets::GatewayKey, model_gateway::ModelGateway, webhooks};
 use role::{LogFormat, SecretText};
@@ -50,6 +51,7 @@ pub(super) struct Setting<'a> {
     pub(super) program: &'a Path,
     pub(super) hosting: Hosting,
     pub(super) tamper: Option<Tamper>,
+    pub(super) webhooks: WebhookMode,
 }
 
 /// The roles at work.
@@ -73,6 +75,7 @@ struct Again {
     folder: PathBuf,
     launcher: Arc<dyn JobLauncher>,
     tamper: Option<Tamper>,
+    webhooks: WebhookMode,
 }
 
 /// A folder that the users of Jobs can reach.
@@ -110,6 +113,7 @@ impl Running {
             folder: setting.folder.to_owned(),
             launcher: Arc::clone(&setting.launcher),
             tamper: setting.tamper,
+            webhooks: setting.webhooks,
         };
         let keys = OpeningKeys::generate(&mut rand::rng());
         let (worker, hosted) = (None, None);
@@ -147,6 +151,7 @@ impl Running {
             folder: setting.folder,
             keys: &self.keys,
             codex: &codex()?,
+            webhooks: setting.webhooks,
         })
         .await?;
         self.gateway_url = hosted.gateway_url();
@@ -177,6 +182,10 @@ impl Running {
             buffer_bytes: None,
             clock,
         });
+        let (gaps, stop) = (state.clone().keep_gaps(), self.stop.clone());
+        self.tasks.push(tokio::spawn(async move {
+            stop.run_until_cancelled(gaps).await;
+        }));
         Ok(gateway::router(state))
     }
 
@@ -200,6 +209,11 @@ impl Running {
     pub(super) async fn stop(mut self) -> anyhow::Result<()> {
         if let Some(worker) = self.worker.take() {
             worker.stop().await?;
+            // The suite's Temporal goes on, and would go on starting what nobody works at any more.
+            let engine = self.operators_engine()?;
+            for name in Reconciler::ALL {
+                engine.delete_schedule(&workflow_id::reconcile(&self.again.instance, *name)).await?;
+            }
         }
         if let Some(hosted) = self.hosted.take() {
             hosted.stop().await?;
@@ -228,6 +242,8 @@ impl Running {
             opening_keys: self.keys.clone(),
             run_token_key: RunTokenKey::parse(&"5a".repeat(32))?,
             paced: false,
+            webhooks: self.again.webhooks,
+            retention: Retention { payload_days: 30, log_days: 90 },
             log_format: LogFormat::Text,
         };
         let platform = Arc::new(worker::build(settings, Arc::clone(&self.again.launcher))?);

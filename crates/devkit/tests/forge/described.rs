@@ -6,20 +6,24 @@ use chrono::{DateTime, Utc};
 use devkit::github::openapi::Description;
 use domain::run::StateLabel;
 use forge::{
-    BranchName, CommentSearch, IssueNumber, ItemState, NewPull, NewStatus, PullUpdate, RepositoryProvider, StatusState,
+    BranchName, CommentSearch, HookLog, HookNumber, IssueNumber, ItemState, LogPage, NewPull, NewStatus, PullUpdate,
+    RepositoryProvider, StatusState,
 };
 
-use crate::world::{BOT, World};
+use crate::world::{BOT, REPOSITORY, World};
 
 const ISSUE: IssueNumber = IssueNumber(1);
 
 /// Everything the adapter ever asks. A new request belongs into this list and into the walk below.
-const ASKED: [&str; 21] = [
+const ASKED: [&str; 25] = [
     "DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}",
     "GET /repos/{owner}/{repo}",
     "GET /repos/{owner}/{repo}/collaborators/{username}/permission",
     "GET /repos/{owner}/{repo}/commits/{ref}/statuses",
     "GET /repos/{owner}/{repo}/contents/{path}",
+    "GET /repos/{owner}/{repo}/hooks/{hook_id}/deliveries",
+    "GET /repos/{owner}/{repo}/hooks/{hook_id}/deliveries/{delivery_id}",
+    "GET /repos/{owner}/{repo}/issues",
     "GET /repos/{owner}/{repo}/issues/{issue_number}",
     "GET /repos/{owner}/{repo}/issues/{issue_number}/comments",
     "GET /repos/{owner}/{repo}/issues/{issue_number}/labels",
@@ -30,6 +34,7 @@ const ASKED: [&str; 21] = [
     "GET /user",
     "PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}",
     "PATCH /repos/{owner}/{repo}/pulls/{pull_number}",
+    "POST /repos/{owner}/{repo}/issues",
     "POST /repos/{owner}/{repo}/issues/{issue_number}/comments",
     "POST /repos/{owner}/{repo}/issues/{issue_number}/labels",
     "POST /repos/{owner}/{repo}/labels",
@@ -43,6 +48,7 @@ async fn every_request_and_answer_is_as_described() {
     let world = World::start().await;
     issues(&world).await;
     pulls(&world).await;
+    hook_log(&world).await;
     let description = Description::from_env().unwrap();
     let exchanges = world.stand_in.exchanges();
     let complaints = description.complaints(&exchanges);
@@ -52,11 +58,22 @@ async fn every_request_and_answer_is_as_described() {
     assert_eq!(asked, ASKED.map(str::to_owned).into());
 }
 
+async fn hook_log(world: &World) {
+    let hook = world.stand_in.create_hook(REPOSITORY, "http://127.0.0.1:9/", "s", &["push"]).unwrap().id;
+    world.stand_in.wait_until(|forge| forge.deliveries(hook).iter().all(|one| one.delivered_at.is_some())).await;
+    let (hook, newest) = (HookNumber(hook.try_into().unwrap()), LogPage::Newest { unless: None });
+    let log = world.github.hook_log(&world.repo, hook, newest).await.unwrap();
+    let HookLog::Page { deliveries, .. } = log else { panic!("{log:?}") };
+    world.github.delivered_event(&world.repo, hook, deliveries[0].number).await.unwrap();
+}
+
 async fn issues(world: &World) {
     let (github, repo) = (&world.github, &world.repo);
     github.me().await.unwrap();
     github.repository(repo.forge_id).await.unwrap();
     github.repository_by_name("acme", "greeter").await.unwrap();
+    let made = github.create_issue(repo, "Ours", "<!-- marker -->").await.unwrap();
+    assert_eq!(github.find_issue(repo, "<!-- marker -->").await.unwrap().map(|issue| issue.number), Some(made.number));
     github.permission(repo, &world.account("writer")).await.unwrap();
     github.issue(repo, ISSUE).await.unwrap();
     let comment = github.create_comment(repo, ISSUE, "one").await.unwrap();

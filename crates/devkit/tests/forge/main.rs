@@ -4,6 +4,7 @@
 
 mod described;
 mod git;
+mod hooks;
 mod issues;
 mod pulls;
 mod repositories;

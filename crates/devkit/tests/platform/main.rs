@@ -6,16 +6,19 @@ mod continue_run;
 mod crash;
 mod happy_path;
 mod lost;
+mod missed_deliveries;
 mod ordering;
 mod outage;
 mod outcomes;
 mod plain_client;
 mod queue;
+mod reconcilers;
 mod refusals;
 mod repeated;
 mod replay;
 mod retry;
 mod revise;
+mod schedules;
 mod secrecy;
 mod set_up;
 mod settings;
@@ -26,6 +29,7 @@ mod webhooks;
 use std::path::PathBuf;
 
 use devkit::harness::{Hosting, Options, Platform};
+use domain::hook_log::WebhookMode;
 
 /// A platform whose project has that many slots.
 async fn platform_with(slots: u32) -> anyhow::Result<Platform> {
@@ -43,7 +47,7 @@ async fn with(options: Options) -> anyhow::Result<Platform> {
 /// One slot, everything in this process, no trouble.
 fn defaults() -> Options {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_dev"));
-    Options { program, slots: 1, hosting: Hosting::InProcess, tamper: None }
+    Options { program, slots: 1, hosting: Hosting::InProcess, tamper: None, webhooks: WebhookMode::Push }
 }
 
 /// Says, past the test runner's capture, that a test did nothing and why.

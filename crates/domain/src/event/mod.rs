@@ -12,6 +12,7 @@ mod pull_request;
 mod push;
 mod repository;
 mod review;
+mod scheduled;
 
 use serde_json::value::RawValue;
 
@@ -25,6 +26,7 @@ pub use self::{
     push::Push,
     repository::{Repository, RepositoryAction},
     review::{Review, ReviewState},
+    scheduled::ScheduledMoment,
 };
 
 /// The events that a hook of ours listens to.
@@ -78,6 +80,8 @@ pub enum EventKind {
     Push(Push),
     /// The repository itself changed.
     Repository(RepositoryAction),
+    /// The time of a schedule has come. No webhook is this one.
+    Scheduled(ScheduledMoment),
     /// The forge tries out a hook.
     Ping,
     /// Nothing that a rule reads.
@@ -163,6 +167,7 @@ impl Event {
             EventKind::IssueLabeled(event) | EventKind::IssueUnlabeled(event) => Some(issue(event.issue.number)),
             EventKind::IssueClosed(on) | EventKind::IssueOther(on) => Some(issue(on.number)),
             EventKind::CommentCreated(event) => Some(event.subject),
+            EventKind::Scheduled(moment) => Some(issue(moment.issue.number)),
             EventKind::PullRequest(event) => Some(pull_request(event.pull_request.number)),
             EventKind::ReviewSubmitted(review) => Some(pull_request(review.pull_request.number)),
             EventKind::CheckEnded(_)
@@ -180,6 +185,7 @@ impl Event {
             EventKind::IssueLabeled(event) | EventKind::IssueUnlabeled(event) => &event.issue.title,
             EventKind::IssueClosed(issue) | EventKind::IssueOther(issue) => &issue.title,
             EventKind::CommentCreated(event) => &event.title,
+            EventKind::Scheduled(moment) => &moment.issue.title,
             EventKind::PullRequest(event) => &event.pull_request.title,
             EventKind::ReviewSubmitted(review) => &review.pull_request.title,
             EventKind::CheckEnded(_)

@@ -2,12 +2,14 @@
 //! written again.
 
 mod pull_request;
+mod schedule;
 mod status;
 mod sticky;
 mod words;
 
 pub use self::{
     pull_request::{PullRequestText, pull_request_body, pull_request_title, revised_body},
+    schedule::{schedule_issue, schedule_marker},
     status::status_description,
     sticky::{Continues, StepLine, StickyComment, sticky_comment},
     words::{MAX_CHARS, neutral},

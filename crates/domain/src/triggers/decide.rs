@@ -56,6 +56,7 @@ fn by_kind(event: &Event, known: &KnownRepository, facts: &Facts) -> Verdict {
         },
         EventKind::CheckEnded(check) => revise::after_check(event, check, facts),
         EventKind::Push(push) => pushed(event, push, known),
+        EventKind::Scheduled(moment) => start::scheduled(event, moment, facts),
         EventKind::Ping => plain(VerdictKind::Ignored, "the forge tries the hook out, and it works"),
         EventKind::Repository(_) => plain(VerdictKind::Ignored, starts_nothing(event)),
     }

@@ -10,6 +10,7 @@ mod facts;
 mod reason;
 mod retry;
 mod revise;
+mod source;
 mod start;
 mod storm_guard;
 mod verdict;
@@ -18,6 +19,7 @@ pub use self::{
     business_key::BusinessKey,
     decide::decide,
     facts::{Facts, KeptWork, KnownRepository, KnownRun, OwnPull, Parent},
+    source::DeliverySource,
     verdict::{
         CancelMark, CancelRequest, CancelRun, EarlierWork, Effect, NewRun, RetryRun, Trigger, TriggerKind, Verdict,
         VerdictKind,

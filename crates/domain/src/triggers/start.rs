@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     agents::{self, Agent, AgentRole},
-    event::{CommentCreated, Event, IssueLabel, PullRequest, Sender, Subject, SubjectKind},
+    event::{CommentCreated, Event, IssueLabel, PullRequest, ScheduledMoment, Sender, Subject, SubjectKind},
     services_yaml::{AgentName, ServicesYaml},
 };
 
@@ -90,6 +90,24 @@ pub(super) fn run_command(
         open: on.open,
         instructions,
         trigger,
+    };
+    judge(wish, facts)
+}
+
+pub(super) fn scheduled(event: &Event, on: &ScheduledMoment, facts: &Facts) -> Verdict {
+    let subject = Subject { kind: SubjectKind::Issue, number: on.issue.number };
+    let trigger = Trigger::Schedule { name: on.schedule.clone(), at: on.issue.updated_at };
+    let (agent, instructions) = (on.agent.as_str(), on.instructions.clone());
+    let wish = Wish {
+        event,
+        subject,
+        title: &on.issue.title,
+        agent,
+        labels: &[],
+        open: on.issue.open,
+        instructions,
+        trigger,
+        by: event.sender.clone(),
     };
     judge(wish, facts)
 }
@@ -195,6 +213,7 @@ fn asked(trigger: &Trigger, by: &Sender) -> String {
         Trigger::Review { .. } => format!("the review by @{by}"),
         Trigger::Checks { name, .. } => format!("the failing check {}", quote(name)),
         Trigger::Manual { .. } => format!("@{by}"),
+        Trigger::Schedule { name, .. } => format!("schedule {} of the settings", quote(name)),
     }
 }
 

@@ -15,7 +15,13 @@ pub(super) enum Cause {
 
 impl Cause {
     pub(super) const fn of(trigger: &Trigger, by: &Sender) -> Self {
-        if by.is_bot || matches!(trigger, Trigger::Checks { .. }) { Self::Machine } else { Self::Person }
+        match trigger {
+            // Its sender is the platform, and who wrote the settings is a person.
+            Trigger::Schedule { .. } => Self::Person,
+            Trigger::Checks { .. } => Self::Machine,
+            _ if by.is_bot => Self::Machine,
+            _ => Self::Person,
+        }
     }
 }
 

@@ -151,6 +151,13 @@ pub enum Trigger {
         /// When it was asked for.
         at: DateTime<Utc>,
     },
+    /// A schedule of the project's settings.
+    Schedule {
+        /// Its name.
+        name: String,
+        /// The moment it was for.
+        at: DateTime<Utc>,
+    },
 }
 
 text_enum! {
@@ -166,6 +173,8 @@ text_enum! {
         Checks = "checks",
         /// A person in the console.
         Manual = "manual",
+        /// A schedule of the project's settings.
+        Schedule = "schedule",
     }
 }
 
@@ -179,6 +188,7 @@ impl Trigger {
             Self::Review { .. } => TriggerKind::Review,
             Self::Checks { .. } => TriggerKind::Checks,
             Self::Manual { .. } => TriggerKind::Manual,
+            Self::Schedule { .. } => TriggerKind::Schedule,
         }
     }
 
@@ -190,7 +200,8 @@ impl Trigger {
             | Self::Command { at, .. }
             | Self::Review { at, .. }
             | Self::Checks { at, .. }
-            | Self::Manual { at } => *at,
+            | Self::Manual { at }
+            | Self::Schedule { at, .. } => *at,
         }
     }
 
@@ -199,7 +210,11 @@ impl Trigger {
     pub fn label(&self) -> Option<&str> {
         match self {
             Self::Label { label, .. } => Some(label),
-            Self::Command { .. } | Self::Review { .. } | Self::Checks { .. } | Self::Manual { .. } => None,
+            Self::Command { .. }
+            | Self::Review { .. }
+            | Self::Checks { .. }
+            | Self::Manual { .. }
+            | Self::Schedule { .. } => None,
         }
     }
 

@@ -7,7 +7,7 @@ use domain::{
 };
 use serde_json::json;
 
-use crate::wire::{body, comment, connected, event, labeled, pull_request, push, run_id, unlabeled};
+use crate::wire::{body, comment, connected, event, issue, labeled, pull_request, push, run_id, unlabeled};
 
 fn key(kind: IntentKind, key: String) -> Vec<Probe> {
     vec![Probe { kind, key: Some(key), forge_id: None }]
@@ -25,6 +25,8 @@ fn an_event_yields_the_key_that_its_write_was_stored_under() {
     let table: Vec<(Event, Vec<Probe>)> = vec![
         (labeled("codex:queued", &[], &json!({})), key(IntentKind::Label, label_key(12, "codex:queued", true))),
         (unlabeled("codex:queued", &json!({})), key(IntentKind::Label, label_key(12, "codex:queued", false))),
+        (event("issues", &issue("opened", &[], &json!({}))), key(IntentKind::Issue, "Sum is wrong".into())),
+        (event("issues", &issue("edited", &[], &json!({}))), Vec::new()),
         (comment("x", &json!({})), id(IntentKind::Comment, 900)),
         (event("pull_request_review", &review), id(IntentKind::Review, 4)),
         (push("refs/heads/codex/12-x", &json!({})), key(IntentKind::Push, push_key("codex/12-x", &sha))),

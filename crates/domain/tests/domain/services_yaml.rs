@@ -48,6 +48,13 @@ environments:
     url: https://staging.example.com
   production:
     approval: true
+schedules:
+  - name: nightly
+    cron: 0 3 * * mon-fri
+    zone: America/New_York
+    agent: fast
+    title: Look around
+  - { name: weekly, cron: "30 12 * * 0", agent: docs, title: Documents, instructions: Compare. }
 slots: 2
 learning: off
 limits:
@@ -67,6 +74,8 @@ fn a_full_file_is_read() {
     assert_eq!(config.services["web"].build.as_ref().unwrap().dockerfile, "Dockerfile");
     assert_eq!((config.slots, config.learning, config.triggers.commands), (Some(2), Learning::Off, false));
     assert_eq!((config.limits.max_files, config.limits.runs_per_hour), (10, 6));
+    let zones: Vec<&str> = config.schedules.iter().map(|schedule| schedule.zone.as_str()).collect();
+    assert_eq!(zones, ["America/New_York", "UTC"]);
     let stored = serde_json::to_value(&config).unwrap();
     assert_eq!(serde_json::from_value::<ServicesYaml>(stored).unwrap(), config);
 }
@@ -91,7 +100,7 @@ fn what_is_wrong_is_told_with_its_place() {
             &[
                 "2:1: agent: field `agent` is not known; did you mean `agents`?",
                 "3:1: colour: field `colour` is not known; known are `agents`, `cache`, `checks`, `documents`, \
-                 `environments`, `learning`, `limits`, `services`, `setup`, `slots`, `triggers`, `version`",
+                 `environments`, `learning`, `limits`, `schedules`, `services`, `setup`, `slots`, `triggers`, `version`",
                 "4:8: slots: 0 is not a whole number from 1 to 50",
             ],
         ),
@@ -118,6 +127,26 @@ fn what_is_wrong_is_told_with_its_place() {
                 "3:8: agents.deb: there is no built-in agent `deb`; did you mean `dev`? An own agent says `extends: dev` \
                  or the like",
                 "4:6: agents.x: there is no built-in agent `x`; say which one it extends: dev, reviewer, planner, docs",
+            ],
+        ),
+        (
+            "version: 1\nschedules:\n  - {name: a, cron: 0 25 * * *, agent: dev, title: t}\n  - {name: A b, cron: '@daily', \
+             zone: berlin, agent: deb, title: t}\n  - {name: a, cron: 0 3 * * *, zone: utc, agent: reviewer, title: t}\n  - {name: \
+             c, cron: 0 0 1 * mon, zone: Mars/Base, agent: dev, title: t}",
+            &[
+                "3:21: schedules[0].cron: `25` is no hour (0 to 23); `0 3 * * mon-fri` is 3:00 on working days",
+                "4:12: schedules[1].name: `A b` can't be a name here; 1 to 40 lower-case letters, digits and dashes, no dash \
+                 at either end",
+                "4:23: schedules[1].cron: a line of cron has five fields (minute, hour, day of the month, month, day of the \
+                 week), and this has 1; `0 3 * * mon-fri` is 3:00 on working days",
+                "4:39: schedules[1].zone: `berlin` is no time zone; did you mean `Europe/Berlin`?",
+                "4:54: schedules[1].agent: there is no agent `deb`; there are dev, docs, planner, reviewer",
+                "5:12: schedules[2].name: there are two schedules of the name `a`",
+                "5:38: schedules[2].zone: `utc` is no time zone; did you mean `UTC`?",
+                "5:50: schedules[2].agent: agent `reviewer` reviews pull requests and can't work on an issue",
+                "6:21: schedules[3].cron: days of the month and days of the week can't both be named: only days that are \
+                 both would count; `0 3 * * mon-fri` is 3:00 on working days",
+                "6:40: schedules[3].zone: `Mars/Base` is no time zone; write a name like `UTC` or `Europe/Berlin`",
             ],
         ),
         (

@@ -1,7 +1,7 @@
 //! What starts a run, and everything that can stand against it.
 
 use domain::{
-    event::{Event, SubjectKind},
+    event::{Event, EventKind, ScheduledMoment, SubjectKind},
     ids::Attempt,
     run::Step,
     triggers::{BusinessKey, EarlierWork, Effect, Facts, KeptWork, NewRun, Parent, Trigger, VerdictKind, decide},
@@ -41,6 +41,49 @@ fn a_command_starts_an_agent_with_instructions() {
     assert_eq!((run.agent.as_str(), run.instructions.as_str()), ("planner", "only the parser\nplease"));
     assert_eq!(run.trigger, Trigger::Command { comment_id: 900, at: time(AT) });
     assert_eq!(run.business_key.as_str(), "comment:77:900");
+}
+
+/// A moment of the schedule `nightly`, told by the platform's own account.
+fn moment(agent: &str, bot: bool) -> Event {
+    let mut event =
+        event("issues", &issue("opened", &[], &json!({"sender": {"type": if bot { "Bot" } else { "User" }}})));
+    let EventKind::IssueOther(on) = event.kind else { panic!("{event:?}") };
+    event.kind = EventKind::Scheduled(ScheduledMoment {
+        schedule: "nightly".into(),
+        agent: agent.parse().unwrap(),
+        instructions: "Look around.".into(),
+        issue: on,
+    });
+    event
+}
+
+#[test]
+fn a_schedule_starts_its_agent_on_its_issue() {
+    let run = started(&moment("docs", true), &connected());
+    assert_eq!((run.agent.as_str(), run.subject.number, run.instructions.as_str()), ("docs", 12, "Look around."));
+    assert_eq!(run.trigger, Trigger::Schedule { name: "nightly".into(), at: time(AT) });
+    assert_eq!(run.business_key.as_str(), "schedule:77:nightly:2026-11-03T10:00:00Z");
+    let reason = decide(&moment("docs", true), &connected()).reason;
+    assert_eq!(reason, "schedule `nightly` of the settings starts agent `docs` on issue #12");
+}
+
+#[test]
+fn a_moment_is_held_back_by_what_holds_others_back() {
+    let working = Facts { active_run: Some(by_label(1, "run:dev", AT)), ..connected() };
+    let told = Facts { run_by_key: Some(run_id(1)), ..connected() };
+    let often = Facts { runs_last_hour: 6, ..connected() };
+    for (facts, agent, expected) in [
+        (working, "dev", VerdictKind::AlreadyWorking),
+        (told, "dev", VerdictKind::Duplicate),
+        (often, "dev", VerdictKind::LoopGuard),
+        (connected(), "gone", VerdictKind::NoRule),
+        (connected(), "reviewer", VerdictKind::NoRule),
+        // The platform is a bot to its forge, and no bot has caused this.
+        (Facts { bot_runs_last_hour: 5, ..connected() }, "dev", VerdictKind::Started),
+    ] {
+        let verdict = decide(&moment(agent, true), &facts);
+        assert_eq!(verdict.kind, expected, "{agent} {facts:?}");
+    }
 }
 
 #[test]

@@ -23,6 +23,24 @@ impl GitHub {
         Ok(self.call(repo, Call::get(route)).await?.json::<WireIssue>()?.into())
     }
 
+    pub(super) async fn search_issues(&self, repo: &RepoRef, marker: &str) -> Result<Option<Issue>, ForgeError> {
+        let me = self.account().await?;
+        let route = self.repo_route(repo, &["issues"])?;
+        let route = route.query("state", "open").query("creator", &me.login).query("direction", "asc");
+        // Logins change hands, and anyone can copy a marker.
+        let ours = |issue: &Issue| {
+            let by_me = issue.author.as_ref().is_some_and(|author| author.id == me.id);
+            by_me && !issue.is_pull_request && issue.body.contains(marker)
+        };
+        self.find(repo, route, |wire: WireIssue| Some(Issue::from(wire)).filter(|issue| ours(issue))).await
+    }
+
+    pub(super) async fn post_issue(&self, repo: &RepoRef, title: &str, body: &str) -> Result<Issue, ForgeError> {
+        let route = self.repo_route(repo, &["issues"])?;
+        let call = Call::new(Method::POST, route).body(json!({ "title": title, "body": body }));
+        Ok(self.call(repo, call).await?.json::<WireIssue>()?.into())
+    }
+
     fn comments_route(
         &self,
         repo: &RepoRef,

@@ -4,6 +4,7 @@
 //! GitHub adds, drops or leaves empty can't fail a run.
 
 mod failure;
+mod hooks;
 mod issues;
 mod provider;
 mod pulls;

@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 use super::GitHub;
 use crate::{
     ForgeError, RepositoryProvider,
-    ids::{CommentId, CommitSha, ForgeRepoId, IssueNumber, PullNumber, ReviewId},
+    ids::{CommentId, CommitSha, DeliveryNumber, ForgeRepoId, HookNumber, IssueNumber, PullNumber, ReviewId},
     labels::LabelStyle,
     model::{
-        Account, Comment, CommentSearch, CommitStatus, Diff, Issue, NewPull, NewStatus, Permission, Pull, PullUpdate,
-        RepoRef, Repository, Review, ReviewComment,
+        Account, Comment, CommentSearch, CommitStatus, Diff, HookLog, Issue, LogPage, NewPull, NewStatus, Permission,
+        Pull, PullUpdate, RepoRef, Repository, Review, ReviewComment,
     },
 };
 
@@ -38,6 +38,14 @@ impl RepositoryProvider for GitHub {
 
     async fn issue(&self, repo: &RepoRef, number: IssueNumber) -> Result<Issue, ForgeError> {
         self.read_issue(repo, number).await
+    }
+
+    async fn find_issue(&self, repo: &RepoRef, marker: &str) -> Result<Option<Issue>, ForgeError> {
+        self.search_issues(repo, marker).await
+    }
+
+    async fn create_issue(&self, repo: &RepoRef, title: &str, body: &str) -> Result<Issue, ForgeError> {
+        self.post_issue(repo, title, body).await
     }
 
     async fn issue_comments(
@@ -157,5 +165,18 @@ impl RepositoryProvider for GitHub {
 
     async fn file(&self, repo: &RepoRef, path: &str, reference: &str) -> Result<Option<Vec<u8>>, ForgeError> {
         self.read_file(repo, path, reference).await
+    }
+
+    async fn hook_log(&self, repo: &RepoRef, hook: HookNumber, page: LogPage<'_>) -> Result<HookLog, ForgeError> {
+        self.read_hook_log(repo, hook, page).await
+    }
+
+    async fn delivered_event(
+        &self,
+        repo: &RepoRef,
+        hook: HookNumber,
+        delivery: DeliveryNumber,
+    ) -> Result<Vec<u8>, ForgeError> {
+        self.read_delivery(repo, hook, delivery).await
     }
 }

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use http::{
     HeaderMap, HeaderValue, Method, Request, StatusCode, Uri,
-    header::{ACCEPT, LOCATION, USER_AGENT},
+    header::{ACCEPT, ETAG, IF_NONE_MATCH, LINK, LOCATION, USER_AGENT},
 };
 use http_body_util::BodyExt;
 use hyper_rustls::HttpsConnectorBuilder;
@@ -59,11 +59,13 @@ pub(super) struct Call {
     accept: &'static str,
     body: Option<Value>,
     max_bytes: usize,
+    /// The entity tag of the answer that the caller still has.
+    known: Option<String>,
 }
 
 impl Call {
     pub(super) fn new(method: Method, route: Route) -> Self {
-        Self { method, route, accept: JSON, body: None, max_bytes: MAX_JSON_BYTES }
+        Self { method, route, accept: JSON, body: None, max_bytes: MAX_JSON_BYTES, known: None }
     }
 
     pub(super) fn get(route: Route) -> Self {
@@ -80,6 +82,18 @@ impl Call {
         (self.accept, self.max_bytes) = (accept, max_bytes);
         self
     }
+
+    /// Asks for JSON of up to `max_bytes`.
+    pub(super) fn up_to(mut self, max_bytes: usize) -> Self {
+        self.max_bytes = max_bytes;
+        self
+    }
+
+    /// Asks only for what has changed since the answer with this entity tag: see [`Reply::unchanged`].
+    pub(super) fn unless(mut self, known: Option<&str>) -> Self {
+        self.known = known.map(str::to_owned);
+        self
+    }
 }
 
 /// A good answer.
@@ -90,6 +104,8 @@ pub(super) struct Reply {
     pub(super) truncated: bool,
     /// Whether a redirect led to it.
     pub(super) moved: bool,
+    /// Whether nothing has changed since the entity tag that was sent along; then there is no body.
+    pub(super) unchanged: bool,
 }
 
 impl Reply {
@@ -105,8 +121,24 @@ impl Reply {
 
     /// Whether a list goes on after this page.
     pub(super) fn has_next_page(&self) -> bool {
-        let links = self.headers.get_all(http::header::LINK);
-        links.iter().filter_map(|value| value.to_str().ok()).any(|value| value.contains("rel=\"next\""))
+        self.next_link().is_some()
+    }
+
+    fn next_link(&self) -> Option<&str> {
+        let links = self.headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
+        links.flat_map(|value| value.split(',')).find(|link| link.contains("rel=\"next\""))
+    }
+
+    /// The cursor of the page after this one.
+    pub(super) fn next_cursor(&self) -> Option<String> {
+        let (_, rest) = self.next_link()?.split_once('<')?;
+        let url = url::Url::parse(rest.split_once('>')?.0).ok()?;
+        url.query_pairs().find(|(key, _)| key == "cursor").map(|(_, cursor)| cursor.into_owned())
+    }
+
+    /// The entity tag of this answer.
+    pub(super) fn etag(&self) -> Option<String> {
+        self.headers.get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned)
     }
 }
 
@@ -191,8 +223,9 @@ impl Transport {
         let mut uri = call.route.uri()?;
         for hop in 0..=MAX_REDIRECTS {
             let (status, headers, body, truncated) = self.send(&call, &uri).await?;
-            if status.is_success() {
-                return Ok(Reply { headers, body, truncated, moved: hop > 0 });
+            let unchanged = status == StatusCode::NOT_MODIFIED && call.known.is_some();
+            if status.is_success() || unchanged {
+                return Ok(Reply { headers, body, truncated, moved: hop > 0, unchanged });
             }
             if !status.is_redirection() {
                 let now = (self.clock)();
@@ -209,7 +242,10 @@ impl Transport {
     }
 
     async fn send(&self, call: &Call, uri: &Uri) -> Result<(StatusCode, HeaderMap, Bytes, bool), ForgeError> {
-        let builder = Request::builder().method(call.method.clone()).uri(uri).header(ACCEPT, call.accept);
+        let mut builder = Request::builder().method(call.method.clone()).uri(uri).header(ACCEPT, call.accept);
+        if let Some(known) = &call.known {
+            builder = builder.header(IF_NONE_MATCH, known);
+        }
         let request = self
             .client
             .build_request(builder, call.body.as_ref())

@@ -1,6 +1,6 @@
 //! The ledger: one row a delivery, whatever is in it.
 
-use domain::triggers::VerdictKind;
+use domain::triggers::{DeliverySource, VerdictKind};
 use futures::future::join_all;
 use store::deliveries::{self, Inserted, NewDelivery, StoredVerdict};
 
@@ -20,6 +20,7 @@ fn delivery(guid: &str) -> NewDelivery<'_> {
         verdict: VerdictKind::NoRule,
         reason: "label `bug` starts nothing in this project",
         received_at: at(0),
+        source: DeliverySource::Webhook,
     }
 }
 
@@ -57,6 +58,7 @@ async fn one_delivery_sent_many_times_at_once_is_one_row() {
         verdict: VerdictKind::Started,
         reason: "starts a run".to_owned(),
         run: Some(run),
+        source: DeliverySource::Webhook,
     };
     assert_eq!(results.iter().filter(|inserted| **inserted == Inserted::Duplicate(stored.clone())).count(), 9);
     assert_eq!(deliveries::list_for_run(&mut *world.conn().await, run).await.unwrap().len(), 1);

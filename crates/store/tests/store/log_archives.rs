@@ -5,7 +5,10 @@ use domain::{
     job::{LogChunk, LogStream},
 };
 use futures::TryStreamExt;
-use store::{blobs::Blobs, log_archives, logs};
+use store::{
+    blobs::{BlobKey, Blobs},
+    log_archives, logs,
+};
 
 use crate::world::{World, at};
 
@@ -44,4 +47,21 @@ async fn one_reader_spans_rows_and_blob() {
     assert_eq!(log_archives::archive(&store, &blobs, run, FIRST, at(10)).await.unwrap(), 0);
     assert_eq!(read(0).await, written);
     assert_eq!(log_archives::archive(&store, &blobs, run, Attempt(2), at(10)).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn an_old_log_goes_with_its_blob() {
+    let world = World::new().await;
+    let run = world.run(1).await;
+    let (store, dir) = (world.store(), tempfile::tempdir().unwrap());
+    let blobs = Blobs::local(dir.path()).unwrap();
+    logs::append(&mut *world.conn().await, run, FIRST, &chunks(3)).await.unwrap();
+    log_archives::archive(&store, &blobs, run, FIRST, at(9)).await.unwrap();
+    assert!(blobs.exists(&BlobKey::log(run, FIRST)).await.unwrap());
+    for _ in 0..2 {
+        log_archives::delete(&store, &blobs, run, FIRST).await.unwrap();
+        assert!(!blobs.exists(&BlobKey::log(run, FIRST)).await.unwrap());
+        let left = log_archives::read(&store, &blobs, run, FIRST, 0).await.unwrap();
+        assert_eq!(left.try_collect::<Vec<_>>().await.unwrap(), []);
+    }
 }

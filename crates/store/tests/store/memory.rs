@@ -4,7 +4,7 @@ use domain::{
     ids::Attempt,
     intent::IntentKind,
     job::{LogChunk, LogStream, Usage},
-    triggers::{CancelMark, CancelRequest, VerdictKind},
+    triggers::{CancelMark, CancelRequest, DeliverySource, VerdictKind},
 };
 use store::{
     cancel_marks::{self, NewCancelMark},
@@ -62,6 +62,7 @@ async fn a_cancel_holds_back_starts_that_happened_before_it() {
         verdict: VerdictKind::NothingToCancel,
         reason: "no run is at work there",
         received_at: at(0),
+        source: DeliverySource::Webhook,
     };
     let Inserted::New(delivery) = deliveries::insert(&mut conn, delivery).await.unwrap() else { panic!() };
     let request = CancelRequest { by: ada(), how: "wrote `/cancel`".to_owned(), trusted: false };
@@ -187,6 +188,7 @@ async fn a_storm_counts_what_was_held_back_and_ends_with_an_hour_of_quiet() {
         verdict: VerdictKind::LoopGuard,
         reason: "enough",
         received_at: at(0),
+        source: DeliverySource::Webhook,
     };
     let deliveries::Inserted::New(id) = deliveries::insert(&mut conn, delivery("a")).await.unwrap() else {
         panic!("it was there")

@@ -66,6 +66,7 @@ async fn ingest_reads_no_whole_table() {
     deliveries::list_for_run(&mut conn, RunId::from_uuid(Uuid::nil())).await.unwrap();
     deliveries::list_recent(&mut conn, 20).await.unwrap();
     attempts::by_token_hash(&mut conn, b"none").await.unwrap();
+    deliveries::unknown(&mut conn, 1, &["fill 5".to_owned(), "other".to_owned()]).await.unwrap();
     commands::pending(&mut conn, "fill 5", 10).await.unwrap();
     commands::workflows_with_pending(&mut conn, at(0), at(0), 10).await.unwrap();
     world.run(90_000).await;

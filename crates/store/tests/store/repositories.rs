@@ -74,17 +74,22 @@ async fn hook_secrets_are_replaced() {
     let world = World::new().await;
     let mut conn = world.conn().await;
     assert!(hooks::secrets_for(&mut conn, 5).await.unwrap().is_none());
-    let new =
-        NewHook { forge_hook_id: 5, repository: Some(world.repository), current: b"one", previous: None, now: at(0) };
+    let new = NewHook {
+        forge_hook_id: 5,
+        repository: Some(world.repository),
+        current: Some(b"one"),
+        previous: None,
+        now: at(0),
+    };
     let id = hooks::upsert(&mut conn, new).await.unwrap();
-    let rotated = NewHook { current: b"two", previous: Some(b"one"), ..new };
+    let rotated = NewHook { current: Some(b"two"), previous: Some(b"one"), ..new };
     assert_eq!(hooks::upsert(&mut conn, rotated).await.unwrap(), id);
     let secrets = hooks::secrets_for(&mut conn, 5).await.unwrap();
     assert!(
         secrets
             == Some(HookSecrets {
                 repository: Some(world.repository),
-                current: b"two".to_vec(),
+                current: Some(b"two".to_vec()),
                 previous: Some(b"one".to_vec())
             })
     );

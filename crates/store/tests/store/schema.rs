@@ -6,7 +6,7 @@ use domain::{
     intent::IntentKind,
     job::LogStream,
     run::{Outcome, RunState, Step},
-    triggers::{TriggerKind, VerdictKind},
+    triggers::{DeliverySource, TriggerKind, VerdictKind},
 };
 use store::{CommandKind, CommandState, JobState, StepState, SubjectKind, testing::TestDatabase};
 
@@ -105,6 +105,7 @@ async fn every_column_of_words_takes_exactly_the_words_there_are() {
         ("steps", "state", words!(StepState)),
         ("log_chunks", "stream", streams),
         ("deliveries", "verdict", words!(VerdictKind)),
+        ("deliveries", "source", words!(DeliverySource)),
         ("cancel_marks", "subject_kind", words!(SubjectKind)),
         ("storms", "subject_kind", words!(SubjectKind)),
         ("write_intents", "kind", words!(IntentKind)),
@@ -121,7 +122,7 @@ async fn every_column_of_words_takes_exactly_the_words_there_are() {
         "select c.table_name || '.' || c.column_name from information_schema.columns c \
          join information_schema.tables t using (table_schema, table_name) \
          where c.table_schema = 'public' and t.table_type = 'BASE TABLE' and c.data_type = 'text' \
-         and c.column_name ~ '(^|_)(state|kind|step|outcome|verdict|stream)$'",
+         and c.column_name ~ '(^|_)(state|kind|step|outcome|verdict|stream|source)$'",
     )
     .await;
     let listed: BTreeSet<String> = expected.iter().map(|(table, column, _)| format!("{table}.{column}")).collect();

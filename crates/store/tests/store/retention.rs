@@ -1,0 +1,135 @@
+//! What is old goes, what is young and what is history stays.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{
+    ids::Attempt,
+    job::{LogChunk, LogStream},
+    run::Outcome,
+    triggers::{DeliverySource, VerdictKind},
+};
+use store::{
+    audit,
+    deliveries::{self, Inserted, NewDelivery},
+    logs,
+    retention::{self, OldLogs},
+};
+
+use crate::world::{World, at};
+
+fn days_ago(days: i64) -> DateTime<Utc> {
+    Utc::now() - TimeDelta::days(days)
+}
+
+/// A delivery with a payload, received then.
+async fn received(world: &World, guid: &str, received_at: DateTime<Utc>) -> domain::ids::DeliveryId {
+    let mut conn = world.conn().await;
+    let new = NewDelivery {
+        hook_key: 1,
+        guid,
+        event: "issues",
+        action: None,
+        repository: None,
+        forge_repo_id: None,
+        subject_number: None,
+        sender_login: None,
+        sender_id: None,
+        verdict: VerdictKind::NoRule,
+        reason: "none",
+        received_at,
+        source: DeliverySource::Webhook,
+    };
+    let Inserted::New(id) = deliveries::insert(&mut conn, new).await.unwrap() else { panic!("{guid}") };
+    let received_at = deliveries::get(&mut conn, id).await.unwrap().unwrap().received_at;
+    deliveries::store_payload(&mut conn, id, received_at, b"{}").await.unwrap();
+    id
+}
+
+async fn drop_day(world: &World, cutoff: DateTime<Utc>) -> bool {
+    let mut tx = world.begin().await;
+    let dropped = retention::drop_payload_day(&mut tx, cutoff).await.unwrap();
+    tx.commit().await.unwrap();
+    dropped
+}
+
+#[tokio::test]
+async fn old_days_of_payloads_are_dropped() {
+    let world = World::new().await;
+    let today = received(&world, "today", Utc::now()).await;
+    let later = received(&world, "later", Utc::now() + TimeDelta::days(3)).await;
+    let lost = received(&world, "lost", days_ago(40)).await;
+    let cutoff = days_ago(30);
+    assert!(!drop_day(&world, cutoff).await, "no day that has a partition is so old");
+
+    // As it is a month and two days later: today and tomorrow are over, the day after is not.
+    let cutoff = Utc::now() + TimeDelta::days(2);
+    assert!(drop_day(&world, cutoff).await && drop_day(&world, cutoff).await && !drop_day(&world, cutoff).await);
+    let mut conn = world.conn().await;
+    assert!(deliveries::payload(&mut conn, today).await.unwrap().is_none());
+    assert!(deliveries::payload(&mut conn, later).await.unwrap().is_some());
+    assert_eq!(deliveries::list_recent(&mut conn, 10).await.unwrap().len(), 3, "the ledger stays");
+    assert!(deliveries::payload(&mut conn, lost).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn old_payloads_without_a_day_of_their_own_are_deleted_in_batches() {
+    let world = World::new().await;
+    let mut old = Vec::new();
+    for n in 0..5 {
+        old.push(received(&world, &format!("old-{n}"), days_ago(40)).await);
+    }
+    let young = received(&world, "young", days_ago(10)).await;
+    let mut conn = world.conn().await;
+    let cutoff = days_ago(30);
+    let mut batches = Vec::new();
+    for _ in 0..3 {
+        batches.push(retention::delete_stray_payloads(&mut conn, cutoff, 3).await.unwrap());
+    }
+    assert_eq!(batches, [3, 2, 0]);
+    for id in old {
+        assert!(deliveries::payload(&mut conn, id).await.unwrap().is_none());
+    }
+    assert!(deliveries::payload(&mut conn, young).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn webhooks_do_not_wait_for_a_day_to_be_dropped() {
+    let world = World::new().await;
+    let of = received(&world, "first", Utc::now()).await;
+    let mut writer = world.begin().await;
+    deliveries::store_payload(&mut writer, of, Utc::now(), b"{}").await.unwrap();
+    let cutoff = Utc::now() + TimeDelta::days(2);
+    let mut tx = world.begin().await;
+    let refused = retention::drop_payload_day(&mut tx, cutoff).await;
+    assert!(refused.is_err(), "somebody is storing a payload, so the day is left for another time");
+    drop(tx);
+    writer.commit().await.unwrap();
+    assert!(drop_day(&world, cutoff).await);
+}
+
+#[tokio::test]
+async fn logs_of_runs_that_ended_long_ago_are_deleted_and_their_runs_stay() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let chunk = |seq| LogChunk { seq, at: at(1), stream: LogStream::Runner, text: "x".to_owned() };
+    let (old, open) = (world.run(1).await, world.run(2).await);
+    for run in [old, open] {
+        let chunks: Vec<LogChunk> = (1..=5).map(chunk).collect();
+        logs::append(&mut conn, run, Attempt::FIRST, &chunks).await.unwrap();
+    }
+    // It ends at `at(100)`.
+    world.finish(old, Outcome::Lost).await;
+    assert_eq!(retention::old_logs(&mut conn, at(100), 10).await.unwrap(), []);
+    let found = retention::old_logs(&mut conn, at(101), 10).await.unwrap();
+    let of = OldLogs { run: old, attempt: Attempt::FIRST };
+    assert_eq!(found, [of]);
+    let mut batches = Vec::new();
+    for _ in 0..3 {
+        batches.push(retention::delete_log_chunks(&mut conn, of, 3).await.unwrap());
+    }
+    assert_eq!(batches, [3, 2, 0]);
+    retention::logs_deleted(&mut conn, of, at(200)).await.unwrap();
+    assert_eq!(retention::old_logs(&mut conn, at(101), 10).await.unwrap(), []);
+    assert_eq!(logs::read(&mut conn, open, Attempt::FIRST, 0, 10).await.unwrap().len(), 5);
+    assert!(store::runs::get(&mut conn, old).await.unwrap().outcome.is_some());
+    assert!(audit::list_for_run(&mut conn, old).await.is_ok());
+}
