@@ -35,6 +35,7 @@ pub mod logs;
 pub mod model_calls;
 pub mod pacing;
 pub mod partitions;
+pub mod reads;
 pub mod refusals;
 pub mod repositories;
 pub mod repository_events;
@@ -54,6 +55,7 @@ mod migrations;
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
+    reads: reads::Reads,
 }
 
 impl Store {
@@ -62,8 +64,7 @@ impl Store {
     /// # Errors
     /// The address is no Postgres URL, or nothing answers there.
     pub async fn connect(url: &str, max_connections: u32) -> Result<Self> {
-        let pool = pool_options(max_connections).connect_with(connect_options(url)?).await?;
-        Ok(Self { pool })
+        Ok(Self::from_pool(pool_options(max_connections).connect_with(connect_options(url)?).await?))
     }
 
     /// Connects when first used, so that a role starts while the database is down.
@@ -71,8 +72,7 @@ impl Store {
     /// # Errors
     /// The address is no Postgres URL.
     pub fn connect_lazy(url: &str, max_connections: u32) -> Result<Self> {
-        let pool = pool_options(max_connections).connect_lazy_with(connect_options(url)?);
-        Ok(Self { pool })
+        Ok(Self::from_pool(pool_options(max_connections).connect_lazy_with(connect_options(url)?)))
     }
 
     /// Asks the database for a sign of life.
@@ -86,8 +86,9 @@ impl Store {
 
     /// Takes a pool that is there already.
     #[must_use]
-    pub const fn from_pool(pool: PgPool) -> Self {
-        Self { pool }
+    pub fn from_pool(pool: PgPool) -> Self {
+        let reads = reads::Reads::of_primary(&pool.connect_options());
+        Self { pool, reads }
     }
 
     /// Begins a transaction; it is rolled back unless committed.
