@@ -7,7 +7,7 @@ use axum::{Router, serve::ListenerExt};
 use chrono::Utc;
 use dispatch::{Dispatcher, Engine, EngineSettings};
 use domain::run_limits::START_MAX_AGE;
-use store::{Store, blobs::Blobs};
+use store::{Store, blobs::Blobs, reads::ReplicaOptions};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -16,6 +16,9 @@ use crate::{
 };
 
 const DATABASE_CONNECTIONS: u32 = 20;
+
+/// A replica that is further behind is not asked: people would wonder.
+const REPLICA_MAX_LAG: Duration = Duration::from_secs(10);
 
 /// What requests under way get to finish in, once the role is asked to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
@@ -29,7 +32,10 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     role::logging::start(settings.log_format);
-    let store = Store::connect_lazy(settings.database_url.expose(), DATABASE_CONNECTIONS)?;
+    let mut store = Store::connect_lazy(settings.database_url.expose(), DATABASE_CONNECTIONS)?;
+    if let Some(url) = &settings.database_read_url {
+        store = store.with_replica(ReplicaOptions { url: url.expose(), max_lag: REPLICA_MAX_LAG })?;
+    }
     let blobs = Blobs::local(&settings.blob_dir)?;
     let engine = EngineSettings::at(&settings.temporal_address, settings.instance.clone(), "gateway")?;
     let clock: dispatch::Clock = Arc::new(Utc::now);

@@ -18,6 +18,8 @@ pub struct GatewaySettings {
     pub instance: Instance,
     /// Where Postgres is.
     pub database_url: SecretText,
+    /// Where its streaming replica is; none reads everything from the primary.
+    pub database_read_url: Option<SecretText>,
     /// `host:port` of Temporal's frontend.
     pub temporal_address: String,
     /// Where to listen.
@@ -49,6 +51,7 @@ impl GatewaySettings {
         let mut reader = Reader::new(environment);
         let instance = reader.required("CODEX_K8S_INSTANCE", "name this installation with 1 to 40 of a-z, 0-9 and `-`");
         let database_url = database_url(&mut reader);
+        let database_read_url = database_read_url(&mut reader);
         let temporal_address = temporal_address(&mut reader);
         let bind = reader.or("GATEWAY_BIND", SocketAddr::from(([127, 0, 0, 1], 8080)), "give an address and a port");
         let webhook_secrets = platform_secrets(&mut reader);
@@ -59,6 +62,7 @@ impl GatewaySettings {
             Some(Self {
                 instance: instance?,
                 database_url: database_url?,
+                database_read_url,
                 temporal_address: temporal_address?,
                 bind,
                 webhook_secrets: webhook_secrets?,
@@ -71,15 +75,26 @@ impl GatewaySettings {
     }
 }
 
+const DATABASE_FIX: &str = "write postgres://user:password@host:port/database";
+
 /// `DATABASE_URL`, checked for its form.
 pub(crate) fn database_url(reader: &mut Reader<'_>) -> Option<SecretText> {
-    const FIX: &str = "write postgres://user:password@host:port/database";
-    let text: SecretText = reader.required("DATABASE_URL", FIX)?;
+    let text: SecretText = reader.required("DATABASE_URL", DATABASE_FIX)?;
+    postgres_address(reader, "DATABASE_URL", text)
+}
+
+/// `DATABASE_READ_URL`, which may be absent or empty.
+fn database_read_url(reader: &mut Reader<'_>) -> Option<SecretText> {
+    let text: SecretText = reader.optional("DATABASE_READ_URL", DATABASE_FIX)?;
+    postgres_address(reader, "DATABASE_READ_URL", text)
+}
+
+fn postgres_address(reader: &mut Reader<'_>, variable: &'static str, text: SecretText) -> Option<SecretText> {
     // The value itself may hold a password and is not repeated.
     match Url::parse(text.expose()) {
         Ok(url) if matches!(url.scheme(), "postgres" | "postgresql") => Some(text),
         _ => {
-            reader.complain("DATABASE_URL", "is not the address of a Postgres database", FIX);
+            reader.complain(variable, "is not the address of a Postgres database", DATABASE_FIX);
             None
         }
     }
@@ -168,6 +183,13 @@ mod tests {
         ];
         let settings = GatewaySettings::read(&given.into_iter().collect()).unwrap();
         assert_eq!((settings.bind.port(), settings.log_format), (8080, LogFormat::Json));
+        assert!(settings.database_read_url.is_none());
+        let with_replica =
+            |url: &'static str| GatewaySettings::read(&given.into_iter().chain([("DATABASE_READ_URL", url)]).collect());
+        let replica = with_replica("postgres://replica/codex").unwrap().database_read_url;
+        assert_eq!(replica.map(|url| url.expose().to_owned()).as_deref(), Some("postgres://replica/codex"));
+        assert!(with_replica("").unwrap().database_read_url.is_none(), "empty is absent");
+        assert!(with_replica("replica:5432").is_err());
         for wrong in ["localhost", "", "a b:1"] {
             let mut other = given;
             other[2].1 = wrong;

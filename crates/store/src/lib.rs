@@ -38,6 +38,7 @@ pub mod pacing;
 pub mod partitions;
 pub mod project_schedules;
 pub mod reconcilers;
+pub mod reads;
 pub mod refusals;
 pub mod repositories;
 pub mod repository_events;
@@ -58,6 +59,7 @@ mod migrations;
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
+    reads: reads::Reads,
 }
 
 impl Store {
@@ -66,8 +68,7 @@ impl Store {
     /// # Errors
     /// The address is no Postgres URL, or nothing answers there.
     pub async fn connect(url: &str, max_connections: u32) -> Result<Self> {
-        let pool = pool_options(max_connections).connect_with(connect_options(url)?).await?;
-        Ok(Self { pool })
+        Ok(Self::from_pool(pool_options(max_connections).connect_with(connect_options(url)?).await?))
     }
 
     /// Connects when first used, so that a role starts while the database is down.
@@ -75,8 +76,7 @@ impl Store {
     /// # Errors
     /// The address is no Postgres URL.
     pub fn connect_lazy(url: &str, max_connections: u32) -> Result<Self> {
-        let pool = pool_options(max_connections).connect_lazy_with(connect_options(url)?);
-        Ok(Self { pool })
+        Ok(Self::from_pool(pool_options(max_connections).connect_lazy_with(connect_options(url)?)))
     }
 
     /// Asks the database for a sign of life.
@@ -90,8 +90,9 @@ impl Store {
 
     /// Takes a pool that is there already.
     #[must_use]
-    pub const fn from_pool(pool: PgPool) -> Self {
-        Self { pool }
+    pub fn from_pool(pool: PgPool) -> Self {
+        let reads = reads::Reads::of_primary(&pool.connect_options());
+        Self { pool, reads }
     }
 
     /// Begins a transaction; it is rolled back unless committed.

@@ -85,16 +85,30 @@ async fn taking_the_label_off_or_closing_cancels_at_once() {
 }
 
 #[tokio::test]
-async fn a_cancel_command_is_a_signal_since_its_writer_is_asked_for_their_rights() {
+async fn a_cancel_command_by_somebody_else_is_a_signal_since_its_writer_is_asked_for_their_rights() {
+    let world = World::new().await;
+    let run = run_of(&world.send("issues", "start", &labeled(1, "run:dev", 0)).await);
+    let mut cancel = comment(1, 900, "/cancel", 5);
+    let bert = events::sender((12, "bert"));
+    (cancel["sender"], cancel["comment"]["user"]) = (bert.clone(), bert);
+    let answer = world.send("issue_comment", "cancel", &cancel).await;
+    assert_eq!((answer["verdict"].clone(), run_of(&answer)), (json!("signalled"), run));
+    let commands = world.commands(run).await;
+    assert_eq!(commands[1].name.as_deref(), Some("cancel_requested"));
+    assert_eq!(commands[1].payload, json!({ "by": "bert", "by_id": 12, "source": "wrote `/cancel`" }));
+    let attempt = attempts::get(&mut world.store().acquire().await.unwrap(), run, Attempt::FIRST).await.unwrap();
+    assert_eq!(attempt.cancel_requested_at, None);
+}
+
+#[tokio::test]
+async fn a_cancel_command_by_who_asked_for_the_run_cancels_at_once() {
     let world = World::new().await;
     let run = run_of(&world.send("issues", "start", &labeled(1, "run:dev", 0)).await);
     let answer = world.send("issue_comment", "cancel", &comment(1, 900, "/cancel", 5)).await;
     assert_eq!((answer["verdict"].clone(), run_of(&answer)), (json!("signalled"), run));
-    let commands = world.commands(run).await;
-    assert_eq!(commands[1].name.as_deref(), Some("cancel_requested"));
-    assert_eq!(commands[1].payload, json!({ "by": "anna", "by_id": 11, "source": "wrote `/cancel`" }));
+    assert_eq!(kinds(&world, run).await, [CommandKind::Start, CommandKind::Cancel]);
     let attempt = attempts::get(&mut world.store().acquire().await.unwrap(), run, Attempt::FIRST).await.unwrap();
-    assert_eq!(attempt.cancel_requested_at, None);
+    assert!(attempt.cancel_requested_at.is_some());
 }
 
 #[tokio::test]

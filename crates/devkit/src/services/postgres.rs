@@ -54,6 +54,34 @@ impl Postgres {
         Ok(cluster)
     }
 
+    /// A copy of this running cluster in `home`, which follows it as a streaming replica once its program runs.
+    ///
+    /// # Errors
+    /// When its folder cannot be written or `pg_basebackup` fails.
+    pub async fn replicate(&self, home: &Path, port: u16) -> Result<Self, ServiceError> {
+        crate::processes::private_folder(home, self.owner).map_err(ServiceError::files("prepare", home))?;
+        let replica = Self { home: home.to_owned(), port, ..self.clone() };
+        let mut command = tokio::process::Command::new(self.bin.join("pg_basebackup"));
+        command
+            .args(["--host=127.0.0.1", "--no-password", "--wal-method=stream", "--checkpoint=fast"])
+            .arg("--write-recovery-conf")
+            .arg(format!("--port={}", self.port))
+            .arg(format!("--username={SUPERUSER}"))
+            .arg("--pgdata")
+            .arg(replica.data())
+            .env("PGPASSWORD", &self.password)
+            .current_dir(home)
+            .stdin(Stdio::null());
+        if self.durability == Durability::ThrowAway {
+            command.arg("--no-sync");
+        }
+        if let Some(owner) = self.owner {
+            command.uid(owner.uid).gid(owner.gid);
+        }
+        succeed("pg_basebackup", &mut command).await?;
+        Ok(replica)
+    }
+
     /// The superuser's URL of one database.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://{SUPERUSER}:{}@127.0.0.1:{}/{database}", self.password, self.port)
