@@ -234,3 +234,22 @@ fn stage(program: &Path, jobs_dir: &Path) -> std::io::Result<PathBuf> {
     }
     Ok(staged)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_holds_a_job_is_found_while_it_lives() {
+        let jobs = tempfile::tempdir().unwrap();
+        let folder = jobs.path().join("run-1");
+        fs::create_dir(&folder).unwrap();
+        assert!(claimants(jobs.path()).is_empty() && claimants(&jobs.path().join("none")).is_empty());
+        let claim = take_claim(&folder.join(CLAIM)).unwrap();
+        assert!(claim.is_some());
+        assert_eq!(claimants(jobs.path()), [i32::try_from(std::process::id()).unwrap()]);
+        assert!(take_claim(&folder.join(CLAIM)).unwrap().is_none(), "one at a time");
+        drop(claim);
+        assert!(claimants(jobs.path()).is_empty());
+    }
+}
