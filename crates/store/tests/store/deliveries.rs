@@ -76,6 +76,20 @@ async fn another_hook_is_another_delivery() {
 }
 
 #[tokio::test]
+async fn what_a_hook_sent_and_the_ledger_lacks_is_told() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    for (hook_key, guid) in [(11, "here"), (12, "elsewhere")] {
+        deliveries::insert(&mut conn, NewDelivery { hook_key, ..delivery(guid) }).await.unwrap();
+    }
+    let asked = ["here", "elsewhere", "nowhere"].map(str::to_owned);
+    let mut unknown = deliveries::unknown(&mut conn, 11, &asked).await.unwrap();
+    unknown.sort();
+    assert_eq!(unknown, ["elsewhere", "nowhere"], "a GUID counts for its hook alone");
+    assert!(deliveries::unknown(&mut conn, 11, &[]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn nothing_that_outsiders_write_breaks_the_ledger() {
     let world = World::new().await;
     let mut conn = world.conn().await;
