@@ -39,7 +39,7 @@ pub(super) async fn hook(state: &AppState, hook_id: Option<i64>) -> Result<Hook,
     };
     let sealed = [Some(current), previous];
     let opened = sealed.into_iter().flatten().filter_map(|sealed| {
-        hook_secrets::open(state.key(), id, &sealed)
+        hook_secrets::open(state.key(), registered.id, &sealed)
             .inspect_err(|error| tracing::error!(hook = id, %error, "a hook's secret can't be opened"))
             .ok()
     });

@@ -1,7 +1,7 @@
 //! Hooks with secrets of their own.
 
 use chrono::Utc;
-use domain::ids::RepositoryId;
+use domain::ids::{HookId, RepositoryId};
 use gateway::hook_secrets::{GatewayKey, seal};
 use store::{
     credentials::{self, NewCredential},
@@ -18,15 +18,11 @@ use crate::{
 const HOOK: i64 = 77;
 
 async fn register(world: &World, key: &GatewayKey, repository: Option<RepositoryId>) {
-    let (current, previous) = (seal(key, HOOK, b"new").unwrap(), seal(key, HOOK, b"old").unwrap());
-    let new = NewHook {
-        forge_hook_id: HOOK,
-        repository,
-        current: Some(&current),
-        previous: Some(&previous),
-        now: Utc::now(),
-    };
-    hooks::upsert(&mut world.store().acquire().await.unwrap(), new).await.unwrap();
+    let id = HookId::from_uuid(uuid::Uuid::now_v7());
+    let (current, previous) = (seal(key, id, b"new").unwrap(), seal(key, id, b"old").unwrap());
+    let previous = Some(previous.as_slice());
+    let new = NewHook { id, forge_hook_id: HOOK, repository, current: Some(&current), previous, now: Utc::now() };
+    hooks::insert(&mut world.store().acquire().await.unwrap(), new).await.unwrap();
 }
 
 async fn send(world: &World, hook: Option<&str>, secret: &str, guid: &str) -> reqwest::Response {
