@@ -1,5 +1,9 @@
 //! The codex-k8s binary: every role is a subcommand.
 
+mod credentials;
+mod keys;
+mod repo;
+
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -26,6 +30,21 @@ enum Command {
     Runner,
     /// Bring the database's schema up to date.
     Migrate,
+    /// Connect repositories, and see what keeps them connected.
+    Repo {
+        #[command(subcommand)]
+        command: repo::RepoCommand,
+    },
+    /// Look after sealed credentials.
+    Credentials {
+        #[command(subcommand)]
+        command: credentials::CredentialsCommand,
+    },
+    /// Make key files.
+    Keys {
+        #[command(subcommand)]
+        command: keys::KeysCommand,
+    },
     /// Look at the settings.
     Config {
         #[command(subcommand)]
@@ -53,10 +72,13 @@ enum CheckedRole {
 const NO_CLUSTER: &str = "no Kubernetes cluster is configured, and a worker starts nothing but Kubernetes Jobs: \
                           this version has no launcher for them yet; `cargo dev up` runs Jobs as local processes";
 
+/// Exit code of a command that did what it could and left something to be done by a person.
+const INCOMPLETE: u8 = 3;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match run(Cli::parse().command).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("codex-k8s: {error:#}");
             ExitCode::FAILURE
@@ -64,18 +86,22 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> anyhow::Result<()> {
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Gateway => gateway::serve(gateway::GatewaySettings::from_env()?, asked_to_stop()).await,
-        Command::Worker => check(CheckedRole::Worker),
+        Command::Repo { command } => return repo::run(command).await,
+        Command::Credentials { command } => return credentials::run(command).await,
+        Command::Keys { command } => println_line(&keys::run(command)?),
+        Command::Gateway => gateway::serve(gateway::GatewaySettings::from_env()?, asked_to_stop()).await?,
+        Command::Worker => check(CheckedRole::Worker)?,
         Command::ModelGateway => {
             let settings = gateway::model_gateway::ModelGatewaySettings::from_env()?;
-            gateway::model_gateway::serve(settings, asked_to_stop()).await
+            gateway::model_gateway::serve(settings, asked_to_stop()).await?;
         }
-        Command::Runner => Ok(runner::run(runner::Settings::from_env()?).await?),
-        Command::Migrate => migrate().await,
-        Command::Config { command: ConfigCommand::Check { role } } => check(role),
+        Command::Runner => runner::run(runner::Settings::from_env()?).await?,
+        Command::Migrate => migrate().await?,
+        Command::Config { command: ConfigCommand::Check { role } } => check(role)?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn check(role: CheckedRole) -> anyhow::Result<()> {

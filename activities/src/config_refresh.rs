@@ -54,7 +54,20 @@ async fn refresh(platform: &Platform, repository: &Repository, sha: &str) -> Res
     let mirror = platform.mirror(repository);
     git.mirror_fetch(&mirror, &forge.clone_url, Some(&forge.git)).await?;
     let text = git.show_file(&mirror, &commit, FILE_NAME).await?;
-    let read = text.map(|bytes| read(&bytes)).transpose();
+    store(platform, repository, text.as_deref(), sha).await
+}
+
+/// Stores the settings as they were at a commit; none if the file is not there. More slots let waiting runs go on.
+///
+/// # Errors
+/// When the database is away.
+pub async fn store(
+    platform: &Platform,
+    repository: &Repository,
+    text: Option<&[u8]>,
+    sha: &str,
+) -> Result<(), StepError> {
+    let read = text.map(read).transpose();
     let mut tx = platform.store.begin().await?;
     let mut woken = Vec::new();
     match read {

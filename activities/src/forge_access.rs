@@ -2,10 +2,16 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use domain::ids::CredentialId;
-use forge::{Clock, ForgeRepoId, RepoRef, RepositoryProvider, Secret, git::GitAuth, github::GitHub, seal::OpeningKeys};
+use domain::{connection::CredentialKind, ids::CredentialId};
+use forge::{
+    Clock, Credential, ForgeRepoId, RepoRef, RepositoryProvider, Secret,
+    git::GitAuth,
+    github::{GitHub, Scope},
+    seal::OpeningKeys,
+};
 use store::{
     Store,
+    credentials::{self, Learnt},
     pacing::{self, Taken, Urgency},
     repositories::Repository,
 };
@@ -17,14 +23,14 @@ use crate::failure::StepError;
 /// A wait shorter than this is slept; a longer one is given back to the engine, which can show it.
 const SLEPT_WAIT: Duration = Duration::from_secs(3);
 
-/// Opens credentials and makes clients, one a credential.
+/// Opens credentials and makes clients, one a credential and repository: an App's tokens are cut to one.
 pub struct ForgeAccess {
     store: Store,
     keys: OpeningKeys,
     base_url: Url,
     clock: Clock,
     paced: bool,
-    clients: Mutex<HashMap<CredentialId, Arc<dyn RepositoryProvider>>>,
+    clients: Mutex<HashMap<(CredentialId, ForgeRepoId), Arc<dyn RepositoryProvider>>>,
 }
 
 /// A repository together with the right to work on it.
@@ -38,6 +44,14 @@ pub struct ForgeRepo {
     /// Where git finds it.
     pub clone_url: String,
     credential: CredentialId,
+}
+
+/// The way to a repository of which only the name is known.
+pub struct ForgeByName {
+    /// Asks and writes.
+    pub provider: Box<dyn RepositoryProvider>,
+    /// The kind of credential that it is asked with.
+    pub kind: CredentialKind,
 }
 
 impl ForgeAccess {
@@ -56,45 +70,86 @@ impl ForgeAccess {
     /// The way to a repository.
     ///
     /// # Errors
-    /// When it has no credential, or one that does not open with our key.
+    /// When it has no credential, or one that does not open with our keys.
     pub async fn open(&self, repository: &Repository) -> Result<ForgeRepo, StepError> {
         let id = repository.credential.ok_or_else(|| {
             StepError::fatal(
                 "credential_missing",
-                format!("{}/{} has no credential", repository.owner, repository.name),
+                format!("{} has no credential: connect it again (`codex-k8s repo add`)", repository.full_name()),
             )
         })?;
-        let mut conn = self.store.acquire().await?;
-        let sealed = store::credentials::get(&mut conn, id).await?;
-        let Some(sealed) = sealed.filter(|sealed| sealed.revoked_at.is_none()) else {
-            return Err(StepError::fatal("credential_missing", "the credential of this repository was taken back"));
-        };
-        drop(conn);
-        let opened =
-            self.keys.open(&sealed.sealed).map_err(|error| StepError::fatal("credential_sealed", error.to_string()))?;
-        let token = std::str::from_utf8(&opened)
-            .map_err(|_| StepError::fatal("credential_sealed", "the credential is no text"))?;
-        let token = Secret::new(token.trim());
         let repo = RepoRef {
             owner: repository.owner.clone(),
             name: repository.name.clone(),
             forge_id: ForgeRepoId(repository.forge_repo_id),
         };
+        let stored = self.stored(id).await?;
+        let provider = self.client(&stored, &repo).await?;
+        let token = provider.git_token().await?;
+        let expires_at = provider.credential_expires_at();
+        if expires_at.is_some() && expires_at != stored.expires_at {
+            let learnt = Learnt { login: None, expires_at };
+            credentials::learn(&mut *self.store.acquire().await?, id, learnt).await?;
+        }
         let clone_url = clone_url(&self.base_url, &repo);
-        let provider = self.client(id, &token).await?;
         let git = GitAuth::new(&clone_url, token).map_err(|error| StepError::fatal("forge_url", error.to_string()))?;
         Ok(ForgeRepo { provider, repo, git, clone_url, credential: id })
     }
 
-    async fn client(&self, id: CredentialId, token: &Secret) -> Result<Arc<dyn RepositoryProvider>, StepError> {
+    /// The way to a repository of which only the name is known.
+    ///
+    /// # Errors
+    /// When the credential does not open with our keys.
+    pub async fn open_by_name(&self, id: CredentialId, owner: &str, name: &str) -> Result<ForgeByName, StepError> {
+        let stored = self.stored(id).await?;
+        let scope = Scope { owner: owner.to_owned(), name: name.to_owned(), forge_id: None };
+        Ok(ForgeByName { provider: Box::new(self.make_client(&stored, scope)?), kind: stored.kind })
+    }
+
+    /// Opens a text that was sealed for the worker.
+    ///
+    /// # Errors
+    /// When it does not open with our keys.
+    pub fn open_text(&self, key_id: &str, sealed: &[u8]) -> Result<Secret, StepError> {
+        let opened = self.keys.open(key_id, sealed).map_err(|error| StepError::fatal("sealed", error.to_string()))?;
+        let text =
+            std::str::from_utf8(&opened).map_err(|_| StepError::fatal("sealed", "what was sealed is no text"))?;
+        Ok(Secret::new(text))
+    }
+
+    async fn stored(&self, id: CredentialId) -> Result<credentials::Credential, StepError> {
+        let stored = credentials::get(&mut *self.store.acquire().await?, id).await?;
+        stored.filter(|stored| stored.revoked_at.is_none()).ok_or_else(|| {
+            StepError::fatal(
+                "credential_missing",
+                "the credential of this repository was taken back: connect it again (`codex-k8s repo add`)",
+            )
+        })
+    }
+
+    /// What is inside a credential never changes, so a client is good for as long as the credential is.
+    async fn client(
+        &self,
+        stored: &credentials::Credential,
+        repo: &RepoRef,
+    ) -> Result<Arc<dyn RepositoryProvider>, StepError> {
         let mut clients = self.clients.lock().await;
-        if let Some(client) = clients.get(&id) {
+        let key = (stored.id, repo.forge_id);
+        if let Some(client) = clients.get(&key) {
             return Ok(Arc::clone(client));
         }
-        let client = GitHub::new(self.base_url.as_str(), token.clone(), Arc::clone(&self.clock), Default::default())?;
-        let client: Arc<dyn RepositoryProvider> = Arc::new(client);
-        clients.insert(id, Arc::clone(&client));
+        let scope = Scope { owner: repo.owner.clone(), name: repo.name.clone(), forge_id: Some(repo.forge_id) };
+        let client: Arc<dyn RepositoryProvider> = Arc::new(self.make_client(stored, scope)?);
+        clients.insert(key, Arc::clone(&client));
         Ok(client)
+    }
+
+    fn make_client(&self, stored: &credentials::Credential, scope: Scope) -> Result<GitHub, StepError> {
+        let sealed = |error: &dyn std::error::Error| StepError::fatal("credential_sealed", error.to_string());
+        let opened = self.keys.open(&stored.key_id, &stored.sealed).map_err(|error| sealed(&error))?;
+        let credential = Credential::from_plaintext(stored.kind, &opened).map_err(|error| sealed(&error))?;
+        let clock = Arc::clone(&self.clock);
+        Ok(GitHub::for_repository(self.base_url.as_str(), credential, scope, clock, Default::default())?)
     }
 
     /// Waits until a write is allowed. Writes go one at a time and slowly: forges ban those that hurry.
@@ -110,13 +165,21 @@ impl ForgeAccess {
     /// # Errors
     /// See [`Self::pace`].
     pub async fn pace_for(&self, to: &ForgeRepo, urgency: Urgency) -> Result<(), StepError> {
+        self.pace_credential(to.credential, urgency).await
+    }
+
+    /// The same where only the credential is known.
+    ///
+    /// # Errors
+    /// See [`Self::pace`].
+    pub async fn pace_credential(&self, id: CredentialId, urgency: Urgency) -> Result<(), StepError> {
         if !self.paced {
             return Ok(());
         }
         loop {
             let now = (self.clock)();
             let mut tx = self.store.begin().await?;
-            let taken = pacing::take(&mut tx, to.credential, urgency, now).await?;
+            let taken = pacing::take(&mut tx, id, urgency, now).await?;
             tx.commit().await.map_err(store::StoreError::from)?;
             let at = match taken {
                 Taken::Now => return Ok(()),

@@ -2,15 +2,18 @@
 
 pub mod beat;
 pub mod config_refresh;
+pub mod connect_steps;
 pub mod failure;
 pub mod forge_access;
 pub mod launcher;
+pub mod lost_connections;
 pub mod lost_runs;
 pub mod owed_ends;
 pub mod platform;
 pub mod progress;
 pub mod project_schedules;
 pub mod reconcile;
+pub mod reseal;
 pub mod run_context;
 pub mod run_steps;
 pub mod run_token;

@@ -4,7 +4,7 @@ use domain::workflow_id;
 use serde_json::Value;
 use store::{
     CommandKind, PgConnection,
-    commands::{self, NewCommand},
+    commands::{self, About, NewCommand},
     slots::Grant,
 };
 
@@ -21,8 +21,7 @@ pub async fn signal(platform: &Platform, tx: &mut PgConnection, grants: Vec<Gran
         let command = NewCommand {
             workflow_id: &workflow_id,
             kind: CommandKind::Signal,
-            run,
-            attempt,
+            about: About::Run(run, attempt),
             name: Some("slot_granted"),
             payload: Value::Null,
             now: platform.now(),

@@ -8,13 +8,14 @@ use domain::run_limits::START_MAX_AGE;
 use store::{Store, blobs::Blobs};
 use temporalio_client::Client;
 use temporalio_sdk::{Runtime, Worker, WorkerOptions, WorkerOptionsBuilder};
-use workflows::{AgentRun, Reconcile, ScheduledStart};
+use workflows::{AgentRun, ConnectRepository, Reconcile, ScheduledStart};
 
 use crate::{
     config_refresh,
+    connect_steps::ConnectActivities,
     forge_access::ForgeAccess,
     launcher::JobLauncher,
-    lost_runs, owed_ends,
+    lost_connections, lost_runs, owed_ends,
     platform::Platform,
     reconcile::{ReconcileActivities, schedules},
     run_steps::RunActivities,
@@ -116,9 +117,11 @@ pub fn options(platform: &Arc<Platform>) -> anyhow::Result<WorkerOptions> {
         .register_activities(RunActivities { platform: Arc::clone(platform) })
         .register_activities(ReconcileActivities { platform: Arc::clone(platform) })
         .register_activities(ScheduleActivities { platform: Arc::clone(platform) })
+        .register_activities(ConnectActivities { platform: Arc::clone(platform) })
         .register_workflow::<AgentRun>()
         .and_then(WorkerOptionsBuilder::register_workflow::<Reconcile>)
         .and_then(WorkerOptionsBuilder::register_workflow::<ScheduledStart>)
+        .and_then(WorkerOptionsBuilder::register_workflow::<ConnectRepository>)
         .context("the workflows can't be registered")?
         .graceful_shutdown_period(GRACE)
         .sticky_queue_schedule_to_start_timeout(STICKY)
@@ -146,6 +149,7 @@ pub fn start(client: Client, platform: Arc<Platform>, options: WorkerOptions) ->
             config_refresh::keep(&platform),
             lost_runs::keep(&platform),
             owed_ends::keep(&platform),
+            lost_connections::keep(&platform),
             schedules::put_in_place(&platform)
         );
     });

@@ -6,6 +6,7 @@ use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
 };
+use domain::ids::HookId;
 
 const NONCE_BYTES: usize = 24;
 
@@ -72,14 +73,15 @@ impl fmt::Debug for GatewayKey {
     }
 }
 
-/// Seals the secret of a hook. The hook's id on the forge is bound in, so that sealed bytes fit no other row.
+/// Seals the secret of a hook. Our id of the hook is bound in, so that sealed bytes fit no other row; the forge's id is not known
+/// yet when the secret is made.
 ///
 /// # Errors
 /// Only for a secret of absurd length.
-pub fn seal(key: &GatewayKey, forge_hook_id: i64, secret: &[u8]) -> Result<Vec<u8>, NotSealed> {
+pub fn seal(key: &GatewayKey, hook: HookId, secret: &[u8]) -> Result<Vec<u8>, NotSealed> {
     let nonce: [u8; NONCE_BYTES] = rand::random();
     let sealed = cipher(key)
-        .encrypt(XNonce::from_slice(&nonce), Payload { msg: secret, aad: &forge_hook_id.to_be_bytes() })
+        .encrypt(XNonce::from_slice(&nonce), Payload { msg: secret, aad: hook.as_uuid().as_bytes() })
         .map_err(|_| NotSealed)?;
     Ok([nonce.as_slice(), &sealed].concat())
 }
@@ -88,10 +90,10 @@ pub fn seal(key: &GatewayKey, forge_hook_id: i64, secret: &[u8]) -> Result<Vec<u
 ///
 /// # Errors
 /// [`SealBroken`] for another key, another hook, or changed bytes.
-pub fn open(key: &GatewayKey, forge_hook_id: i64, sealed: &[u8]) -> Result<Vec<u8>, SealBroken> {
+pub fn open(key: &GatewayKey, hook: HookId, sealed: &[u8]) -> Result<Vec<u8>, SealBroken> {
     let (nonce, sealed) = sealed.split_at_checked(NONCE_BYTES).ok_or(SealBroken)?;
     cipher(key)
-        .decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: &forge_hook_id.to_be_bytes() })
+        .decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: hook.as_uuid().as_bytes() })
         .map_err(|_| SealBroken)
 }
 
@@ -106,15 +108,16 @@ mod tests {
     #[test]
     fn what_is_sealed_opens_with_the_same_key_and_hook_only() {
         let key = GatewayKey::generate();
-        let sealed = seal(&key, 7, b"secret").unwrap();
-        assert_eq!(open(&key, 7, &sealed).unwrap(), b"secret");
-        assert_eq!(open(&key, 8, &sealed), Err(SealBroken));
-        assert_eq!(open(&GatewayKey::generate(), 7, &sealed), Err(SealBroken));
-        assert_eq!(open(&key, 7, &sealed[..10]), Err(SealBroken));
+        let [hook, other] = [7, 8].map(|n| HookId::from_uuid(uuid::Uuid::from_u128(n)));
+        let sealed = seal(&key, hook, b"secret").unwrap();
+        assert_eq!(open(&key, hook, &sealed).unwrap(), b"secret");
+        assert_eq!(open(&key, other, &sealed), Err(SealBroken));
+        assert_eq!(open(&GatewayKey::generate(), hook, &sealed), Err(SealBroken));
+        assert_eq!(open(&key, hook, &sealed[..10]), Err(SealBroken));
         let mut changed = sealed.clone();
         changed[30] ^= 1;
-        assert_eq!(open(&key, 7, &changed), Err(SealBroken));
-        assert_ne!(seal(&key, 7, b"secret").unwrap(), sealed);
+        assert_eq!(open(&key, hook, &changed), Err(SealBroken));
+        assert_ne!(seal(&key, hook, b"secret").unwrap(), sealed);
     }
 
     #[test]

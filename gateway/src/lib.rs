@@ -4,6 +4,7 @@
 //! in the outbox of the same transaction and is delivered afterwards.
 
 pub mod app;
+pub mod connecting;
 pub mod gaps;
 pub mod health;
 pub mod hook_secrets;

@@ -125,7 +125,8 @@ fn platform_secrets(reader: &mut Reader<'_>) -> Option<PlatformSecrets> {
     })
 }
 
-fn gateway_key(reader: &mut Reader<'_>) -> Option<GatewayKey> {
+/// `GATEWAY_KEY_FILE`, read.
+pub(crate) fn gateway_key(reader: &mut Reader<'_>) -> Option<GatewayKey> {
     const FIX: &str = "name a file that holds 32 random bytes as 64 hexadecimal digits";
     let path: PathBuf = reader.required("GATEWAY_KEY_FILE", FIX)?;
     match GatewayKey::read(&path) {

@@ -16,6 +16,7 @@ use temporalio_workflow::{
 };
 
 use crate::{
+    failure::innermost,
     messages::{
         AgentRunInput, CancelCheck, CancelRequest, JobEnd, JobPresence, RunEnd, RunRef, RunStatus, Settlement, Verdict,
     },
@@ -355,17 +356,4 @@ enum Stopped {
 fn in_doubt(error: &ActivityExecutionError) -> bool {
     let passing = |error: &IncomingError| matches!(error, IncomingError::Application(app) if !app.is_non_retryable());
     error.as_timeout().is_some() || error.cause().is_some_and(passing)
-}
-
-/// The words of the failure at the bottom of the chain: the outer ones only say "activity failed".
-fn innermost(error: &ActivityExecutionError) -> String {
-    let mut words = error.to_string();
-    let mut failure = error.failure();
-    while let Some(inner) = failure {
-        if !inner.message.is_empty() {
-            words.clone_from(&inner.message);
-        }
-        failure = inner.cause.as_deref();
-    }
-    words
 }

@@ -1,10 +1,12 @@
 //! Durable workflows: decisions only, and the declarations of the activities they call.
 //!
 //! This crate can't do I/O even by mistake: it depends on the vocabulary and on Temporal's authoring crates alone. What a
-//! workflow wants done it asks of an activity declared in [`steps`]; the `activities` crate implements the declarations.
+//! workflow wants done it asks of an activity declared in [`steps`] or [`connect_steps`]; the `activities` crate implements the declarations.
 //! Messages in here lie in histories for as long as those are kept: add fields with `#[serde(default)]`, never rename.
 
 pub mod agent_run;
+pub mod connect_repository;
+pub mod connect_steps;
 pub mod messages;
 pub mod options;
 pub mod ownership;
@@ -12,6 +14,9 @@ pub mod reconcile;
 pub mod scheduled_start;
 pub mod steps;
 
+mod failure;
+
 pub use agent_run::AgentRun;
+pub use connect_repository::ConnectRepository;
 pub use reconcile::Reconcile;
 pub use scheduled_start::ScheduledStart;

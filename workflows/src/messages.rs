@@ -1,7 +1,7 @@
 //! What goes in and out of workflows and activities. Small on purpose: ids and verdicts; the facts lie in the database.
 
 use domain::{
-    ids::{Attempt, RunId},
+    ids::{Attempt, ConnectionId, RunId},
     run::{Outcome, Step},
 };
 use serde::{Deserialize, Serialize};
@@ -145,4 +145,28 @@ pub struct RunStatus {
     pub cancelled_by: Option<String>,
     /// How it ended, once it did.
     pub end: Option<RunEnd>,
+}
+
+/// Names the connection: the input of [`crate::ConnectRepository`] and of its activities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionRef {
+    /// The connection; everything else is in its row.
+    pub connection: ConnectionId,
+}
+
+/// What became of looking at a credential's rights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RightsVerdict {
+    /// Whether the repository is to be connected now: it was asked for, and nothing is missing.
+    pub connect: bool,
+}
+
+/// How connecting ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionEnd {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// What it failed with; none if it got to its end.
+    #[serde(default)]
+    pub failure: Option<String>,
 }

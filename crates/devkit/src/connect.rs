@@ -4,8 +4,12 @@
 
 use activities::config_refresh;
 use anyhow::Context;
-use domain::services_yaml::FILE_NAME;
-use forge::{RepositoryProvider, Secret, github::GitHub, seal::SealingKeys};
+use domain::{ids::HookId, services_yaml::FILE_NAME};
+use forge::{
+    Credential, RepositoryProvider, Secret,
+    github::{GitHub, Scope},
+    seal::SealingKeys,
+};
 use serde_json::{Value, json};
 use store::{
     Store,
@@ -23,8 +27,8 @@ pub struct Connection<'a> {
     pub owner: &'a str,
     /// Name of the repository.
     pub name: &'a str,
-    /// The platform's own token.
-    pub bot_token: Secret,
+    /// What the platform works with.
+    pub credential: Credential,
     /// Somebody who may make hooks.
     pub admin_token: Secret,
     /// Closes the credential for the worker.
@@ -44,7 +48,9 @@ pub struct Connection<'a> {
 pub async fn connect(store: &Store, connection: &Connection<'_>) -> anyhow::Result<Repository> {
     let clock = forge::system_clock();
     let now = clock();
-    let github = GitHub::new(connection.forge_url, connection.bot_token.clone(), clock, Default::default())?;
+    let scope = Scope { owner: connection.owner.to_owned(), name: connection.name.to_owned(), forge_id: None };
+    let credential = connection.credential.clone();
+    let github = GitHub::for_repository(connection.forge_url, credential, scope, clock, Default::default())?;
     let found = github.repository_by_name(connection.owner, connection.name).await.context("find the repository")?;
     let forge_repo_id = found.repo.forge_id.get();
     let mut tx = store.begin().await?;
@@ -60,10 +66,11 @@ pub async fn connect(store: &Store, connection: &Connection<'_>) -> anyhow::Resu
     let credential = match credential {
         Some(credential) => credential,
         None => {
-            let sealed = connection.sealing.seal(&mut rand::rng(), connection.bot_token.expose().as_bytes())?;
+            let sealed = connection.sealing.seal(&mut rand::rng(), &connection.credential.to_plaintext())?;
             let login = github.me().await?.login;
             let key_id = connection.sealing.key_id.clone();
-            let new = NewCredential { key_id: &key_id, sealed: &sealed, login: Some(&login), now };
+            let kind = connection.credential.kind();
+            let new = NewCredential { kind, key_id: &key_id, sealed: &sealed, login: Some(&login), now };
             credentials::insert(&mut tx, new).await?
         }
     };
@@ -86,8 +93,15 @@ pub async fn connect(store: &Store, connection: &Connection<'_>) -> anyhow::Resu
     tx.commit().await?;
     let forge_hook_id = make_hook(connection).await.context("make the webhook")?;
     // The platform's own secret signs.
-    let hook = NewHook { forge_hook_id, repository: Some(id), current: None, previous: None, now };
-    hooks::upsert(&mut *store.acquire().await?, hook).await?;
+    let hook = NewHook {
+        id: HookId::from_uuid(uuid::Uuid::now_v7()),
+        forge_hook_id,
+        repository: Some(id),
+        current: None,
+        previous: None,
+        now,
+    };
+    hooks::insert(&mut *store.acquire().await?, hook).await?;
     Ok(repositories::get(&mut *store.acquire().await?, id).await?)
 }
 

@@ -11,8 +11,8 @@ use domain::{ids::Instance, run::Outcome};
 use serde_json::json;
 use store::{
     CommandKind, PgConnection, Store, StoreError, audit,
-    commands::{self, Command},
-    runs,
+    commands::{self, About, Command},
+    connections, runs,
 };
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -265,7 +265,7 @@ impl Dispatcher {
         }
     }
 
-    /// Settles the run of a start that will never be delivered.
+    /// Settles the run, or the connection, of a start that will never be delivered.
     async fn give_up(&self, command: &Command, reason: &str) -> Result<(), StoreError> {
         if command.kind != CommandKind::Start {
             return Ok(());
@@ -295,16 +295,20 @@ impl Dispatcher {
         cause: &str,
     ) -> Result<(), StoreError> {
         let now = self.now();
-        let end = runs::End { attempt: start.attempt, outcome, cause, now };
-        if runs::finish(tx, start.run, end).await? {
+        let (run, attempt) = match start.about {
+            About::Run(run, attempt) => (run, attempt),
+            About::Connection(id) => return connections::fail(tx, id, cause, now).await.map(drop),
+        };
+        let end = runs::End { attempt, outcome, cause, now };
+        if runs::finish(tx, run, end).await? {
             let event = audit::NewFlowEvent {
                 at: now,
-                run: Some(start.run),
+                run: Some(run),
                 repository: None,
                 delivery: None,
                 actor: "dispatcher",
                 kind: "run_finished",
-                detail: json!({ "attempt": start.attempt, "outcome": outcome, "cause": cause }),
+                detail: json!({ "attempt": attempt, "outcome": outcome, "cause": cause }),
             };
             audit::append(tx, event).await?;
         }

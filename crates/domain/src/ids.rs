@@ -45,6 +45,8 @@ macro_rules! uuid_id {
 uuid_id! {
     /// One engine command in the outbox.
     CommandId,
+    /// One request to connect a repository.
+    ConnectionId,
     /// A sealed credential.
     CredentialId,
     /// One row of the delivery ledger.

@@ -4,6 +4,7 @@
 
 pub mod agents;
 pub mod commands;
+pub mod connection;
 pub mod event;
 pub mod forge_text;
 pub mod hook_log;
@@ -13,6 +14,7 @@ pub mod job;
 pub mod job_tokens;
 pub mod policy;
 pub mod reconciler;
+pub mod rights;
 pub mod run;
 pub mod run_limits;
 pub mod services_yaml;

@@ -1,7 +1,7 @@
 //! Workflow ids: fixed by what they are about, so that a second start is a no-op. No `/` ever.
 
 use crate::{
-    ids::{Attempt, Instance, RepositoryId, RunId},
+    ids::{Attempt, ConnectionId, Instance, RepositoryId, RunId},
     reconciler::Reconciler,
 };
 
@@ -21,6 +21,12 @@ pub fn reconcile(instance: &Instance, reconciler: Reconciler) -> String {
 #[must_use]
 pub fn project_schedule(instance: &Instance, repository: RepositoryId, name: &str) -> String {
     format!("{instance}:schedule:{repository}:{name}")
+}
+
+/// `<instance>:connect:<connection>`.
+#[must_use]
+pub fn connect_repository(instance: &Instance, connection: ConnectionId) -> String {
+    format!("{instance}:connect:{connection}")
 }
 
 /// Name of the Job of an attempt: unique, a DNS label, and the key that makes launching it idempotent.

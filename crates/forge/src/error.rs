@@ -7,8 +7,17 @@ use chrono::{DateTime, Utc};
 #[non_exhaustive]
 pub enum ForgeError {
     /// The credential is wrong, expired or revoked.
-    #[error("the forge does not accept the credential")]
+    #[error(
+        "the forge does not accept the credential: it is wrong, expired or revoked; make a new one, and connect the repository \
+         with it again (`codex-k8s repo add`)"
+    )]
     Unauthorised,
+    /// A GitHub App that can't be used as it is.
+    #[error("{message}")]
+    AppUnusable {
+        /// What is wrong and what helps.
+        message: String,
+    },
     /// The credential is good, but lacks a right.
     #[error("the forge forbids it: {message}")]
     Forbidden {
@@ -107,6 +116,7 @@ impl ForgeError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Unauthorised => "forge_unauthorised",
+            Self::AppUnusable { .. } => "forge_app_unusable",
             Self::Forbidden { .. } => "forge_forbidden",
             Self::NotFound => "forge_not_found",
             Self::Gone { .. } => "forge_gone",

@@ -4,6 +4,7 @@
 //! * [`git`] runs the git command line, hardened, with the credential in the environment only.
 //! * [`seal`] closes credentials so that only the worker can open them.
 
+pub mod credential;
 pub mod error;
 pub mod git;
 pub mod github;
@@ -14,14 +15,15 @@ pub mod provider;
 pub mod seal;
 pub mod secret;
 
+pub use credential::{AppCredential, Credential, CredentialError};
 pub use error::{ForgeError, Outage};
 pub use ids::{
     AccountId, BranchName, CommentId, CommitSha, DeliveryNumber, ForgeRepoId, HookNumber, IssueId, IssueNumber,
     PullNumber, ReviewId,
 };
 pub use model::{
-    Account, Comment, CommentSearch, CommitStatus, Diff, HookDelivery, HookLog, Issue, ItemState, LogPage, NewPull,
-    NewStatus, Permission, Pull, PullUpdate, RepoRef, Repository, Review, ReviewComment, StatusState,
+    Account, Comment, CommentSearch, CommitStatus, Diff, Hook, HookDelivery, HookLog, HookSpec, Issue, ItemState,
+    LogPage, NewPull, NewStatus, Permission, Pull, PullUpdate, RepoRef, Repository, Review, ReviewComment, StatusState,
 };
 pub use provider::RepositoryProvider;
 pub use secret::Secret;

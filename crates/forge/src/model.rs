@@ -5,9 +5,10 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::Secret;
 use crate::ids::{
-    AccountId, BranchName, CommentId, CommitSha, DeliveryNumber, ForgeRepoId, IssueId, IssueNumber, PullNumber,
-    ReviewId,
+    AccountId, BranchName, CommentId, CommitSha, DeliveryNumber, ForgeRepoId, HookNumber, IssueId, IssueNumber,
+    PullNumber, ReviewId,
 };
 
 /// How a repository is addressed. The number is the identity; owner and name are where it was last seen.
@@ -329,4 +330,30 @@ pub enum HookLog {
         /// What the next page is asked for by; none after the last.
         next: Option<String>,
     },
+}
+
+/// A webhook of a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// Its id.
+    pub id: HookNumber,
+    /// Where it delivers to.
+    pub url: String,
+    /// Whether it delivers.
+    pub active: bool,
+    /// What it tells of.
+    pub events: Vec<String>,
+}
+
+/// A webhook as it should be.
+#[derive(Clone, Debug)]
+pub struct HookSpec<'a> {
+    /// Where it delivers to.
+    pub url: &'a str,
+    /// What signs its deliveries; none leaves address and secret as they are.
+    pub secret: Option<&'a Secret>,
+    /// Whether it delivers.
+    pub active: bool,
+    /// What it tells of.
+    pub events: &'a [&'a str],
 }

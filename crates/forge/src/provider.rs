@@ -2,15 +2,16 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use domain::run::StateLabel;
+use domain::{rights::RightCheck, run::StateLabel};
 
 use crate::{
+    Secret,
     error::ForgeError,
     ids::{CommentId, CommitSha, DeliveryNumber, ForgeRepoId, HookNumber, IssueNumber, PullNumber, ReviewId},
     labels::{self, LabelPlan, LabelStyle},
     model::{
-        Account, Comment, CommentSearch, CommitStatus, Diff, HookLog, Issue, LogPage, NewPull, NewStatus, Permission,
-        Pull, PullUpdate, RepoRef, Repository, Review, ReviewComment,
+        Account, Comment, CommentSearch, CommitStatus, Diff, Hook, HookLog, HookSpec, Issue, LogPage, NewPull,
+        NewStatus, Permission, Pull, PullUpdate, RepoRef, Repository, Review, ReviewComment,
     },
 };
 
@@ -22,6 +23,15 @@ use crate::{
 pub trait RepositoryProvider: Send + Sync {
     /// The account whose credential is used.
     async fn me(&self) -> Result<Account, ForgeError>;
+
+    /// A token for git over HTTP, good for a few minutes at least.
+    async fn git_token(&self) -> Result<Secret, ForgeError>;
+
+    /// When the credential ends, as far as an answer has told. Asks nobody.
+    fn credential_expires_at(&self) -> Option<DateTime<Utc>>;
+
+    /// What the credential may do in a repository, right by right. Changes nothing there.
+    async fn rights(&self, repo: &RepoRef) -> Result<Vec<RightCheck>, ForgeError>;
 
     /// A repository by owner and name, as people write it.
     async fn repository_by_name(&self, owner: &str, name: &str) -> Result<Repository, ForgeError>;
@@ -166,4 +176,16 @@ pub trait RepositoryProvider: Send + Sync {
         hook: HookNumber,
         delivery: DeliveryNumber,
     ) -> Result<Vec<u8>, ForgeError>;
+
+    /// The webhooks of the repository.
+    async fn hooks(&self, repo: &RepoRef) -> Result<Vec<Hook>, ForgeError>;
+
+    /// Makes a webhook.
+    async fn create_hook(&self, repo: &RepoRef, spec: &HookSpec<'_>) -> Result<Hook, ForgeError>;
+
+    /// Changes a webhook.
+    async fn update_hook(&self, repo: &RepoRef, id: HookNumber, spec: &HookSpec<'_>) -> Result<Hook, ForgeError>;
+
+    /// Has the forge send a sign of life to a webhook's address.
+    async fn ping_hook(&self, repo: &RepoRef, id: HookNumber) -> Result<(), ForgeError>;
 }

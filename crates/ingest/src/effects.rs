@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use store::{
     CommandKind, PgConnection, Result, StoreError, attempts,
     cancel_marks::{self, NewCancelMark},
-    commands::{self, NewCommand},
+    commands::{self, About, NewCommand},
     repositories::Repository,
     repository_events::{self, Seen},
     runs::{self, NewAttempt, NewRunResult, RetryError, Run},
@@ -219,8 +219,7 @@ impl Outbox<'_> {
         let command = NewCommand {
             workflow_id: &self.workflow_id(),
             kind,
-            run: self.run,
-            attempt: self.attempt,
+            about: About::Run(self.run, self.attempt),
             name,
             payload,
             now: self.place.now,

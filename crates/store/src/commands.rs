@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use domain::ids::{Attempt, CommandId, RunId};
+use domain::ids::{Attempt, CommandId, ConnectionId, RunId};
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -18,6 +18,38 @@ use crate::{
     convert::{self, attempt_number, clean, clean_json},
 };
 
+/// What a command drives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// An attempt of a run.
+    Run(RunId, Attempt),
+    /// The connecting of a repository.
+    Connection(ConnectionId),
+}
+
+impl About {
+    const fn run(self) -> Option<RunId> {
+        match self {
+            Self::Run(run, _) => Some(run),
+            Self::Connection(_) => None,
+        }
+    }
+
+    const fn attempt(self) -> Option<Attempt> {
+        match self {
+            Self::Run(_, attempt) => Some(attempt),
+            Self::Connection(_) => None,
+        }
+    }
+
+    const fn connection(self) -> Option<ConnectionId> {
+        match self {
+            Self::Run(..) => None,
+            Self::Connection(connection) => Some(connection),
+        }
+    }
+}
+
 /// A command to be delivered.
 #[derive(Clone, Debug)]
 pub struct NewCommand<'a> {
@@ -25,10 +57,8 @@ pub struct NewCommand<'a> {
     pub workflow_id: &'a str,
     /// What it is.
     pub kind: CommandKind,
-    /// The run.
-    pub run: RunId,
-    /// Its attempt.
-    pub attempt: Attempt,
+    /// What it drives.
+    pub about: About,
     /// Name of the signal, or type of the workflow that is started.
     pub name: Option<&'a str>,
     /// What goes with it. No secrets.
@@ -50,10 +80,8 @@ pub struct Command {
     pub seq: i64,
     /// What it is.
     pub kind: CommandKind,
-    /// The run.
-    pub run: RunId,
-    /// Its attempt.
-    pub attempt: Attempt,
+    /// What it drives.
+    pub about: About,
     /// Name of the signal, or type of the workflow that is started.
     pub name: Option<String>,
     /// What goes with it.
@@ -75,8 +103,9 @@ struct Row {
     workflow_id: String,
     seq: i64,
     kind: String,
-    run_id: Uuid,
-    attempt: i32,
+    run_id: Option<Uuid>,
+    attempt: Option<i32>,
+    connection_id: Option<Uuid>,
     name: Option<String>,
     payload: Value,
     state: String,
@@ -90,14 +119,20 @@ impl TryFrom<Row> for Command {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self> {
+        let about = match (row.run_id, row.attempt, row.connection_id) {
+            (Some(run), Some(attempt), None) => {
+                About::Run(RunId::from_uuid(run), convert::attempt("engine_commands", attempt)?)
+            }
+            (None, None, Some(connection)) => About::Connection(ConnectionId::from_uuid(connection)),
+            _ => return Err(convert::corrupt("engine_commands", "run_id", "it is about one thing")),
+        };
         Ok(Self {
             id: CommandId::from_uuid(row.id),
             request_id: row.id,
             workflow_id: row.workflow_id,
             seq: row.seq,
             kind: convert::parse("engine_commands", "kind", &row.kind)?,
-            run: RunId::from_uuid(row.run_id),
-            attempt: convert::attempt("engine_commands", row.attempt)?,
+            about,
             name: row.name,
             payload: row.payload,
             state: convert::parse("engine_commands", "state", &row.state)?,
@@ -114,8 +149,8 @@ macro_rules! select_commands {
     ($tail:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             Row,
-            "select id, workflow_id, seq, kind, run_id, attempt, name, payload, state, tries, next_try_at, last_error, \
-             created_at from engine_commands " + $tail
+            "select id, workflow_id, seq, kind, run_id, attempt, connection_id, name, payload, state, tries, next_try_at, \
+             last_error, created_at from engine_commands " + $tail
             $(, $argument)*
         )
     };
@@ -125,7 +160,7 @@ macro_rules! select_commands {
 /// workflow waits until this transaction ends.
 ///
 /// # Errors
-/// The run is not there, or the database fails.
+/// The run or the connection is not there, or the database fails.
 pub async fn enqueue(conn: &mut PgConnection, new: NewCommand<'_>) -> Result<CommandId> {
     let id = sqlx::query_scalar!(
         "with place as ( \
@@ -133,13 +168,14 @@ pub async fn enqueue(conn: &mut PgConnection, new: NewCommand<'_>) -> Result<Com
              on conflict (workflow_id) do update set next_seq = engine_queues.next_seq + 1 \
              returning next_seq - 1 as seq) \
          insert into engine_commands \
-             (id, workflow_id, seq, kind, run_id, attempt, name, payload, next_try_at, created_at) \
-         select $1, $2, place.seq, $3, $4, $5, $6, $7, $8, $8 from place returning id",
+             (id, workflow_id, seq, kind, run_id, attempt, connection_id, name, payload, next_try_at, created_at) \
+         select $1, $2, place.seq, $3, $4, $5, $6, $7, $8, $9, $9 from place returning id",
         Uuid::now_v7(),
         new.workflow_id,
         new.kind.as_str(),
-        new.run.as_uuid(),
-        attempt_number(new.attempt),
+        new.about.run().map(RunId::as_uuid),
+        new.about.attempt().map(attempt_number),
+        new.about.connection().map(ConnectionId::as_uuid),
         new.name,
         &*clean_json(&new.payload),
         new.now,

@@ -24,6 +24,11 @@ where
     text.map(|text| parse(table, column, text)).transpose()
 }
 
+/// What can't be read.
+pub(crate) fn corrupt(table: &'static str, column: &'static str, detail: &str) -> StoreError {
+    StoreError::Corrupt { table, column, detail: detail.to_owned() }
+}
+
 /// Reads a JSON column.
 pub(crate) fn json<T: DeserializeOwned>(table: &'static str, column: &'static str, value: Value) -> Result<T> {
     serde_json::from_value(value).map_err(|error| StoreError::Corrupt { table, column, detail: error.to_string() })

@@ -3,13 +3,14 @@
 use chrono::{DateTime, Utc};
 use domain::ids::{HookId, RepositoryId};
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use crate::Result;
 
 /// The secrets of a hook, sealed. Two while one is being replaced.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HookSecrets {
+    /// Our id of the hook, to which the secrets are bound.
+    pub id: HookId,
     /// The one repository that the hook may speak for; none if for many.
     pub repository: Option<RepositoryId>,
     /// The one in force; none if the platform's own signs.
@@ -21,6 +22,8 @@ pub struct HookSecrets {
 /// A registration to be stored.
 #[derive(Clone, Copy)]
 pub struct NewHook<'a> {
+    /// Our id of the hook, to which the secrets are bound.
+    pub id: HookId,
     /// The forge's id.
     pub forge_hook_id: i64,
     /// The repository that it is for; none if for many.
@@ -39,32 +42,30 @@ pub struct NewHook<'a> {
 /// The database fails.
 pub async fn secrets_for(conn: &mut PgConnection, forge_hook_id: i64) -> Result<Option<HookSecrets>> {
     let row = sqlx::query!(
-        "select repository_id, secret_current, secret_previous from hooks where forge_hook_id = $1",
+        "select id, repository_id, secret_current, secret_previous from hooks where forge_hook_id = $1",
         forge_hook_id
     )
     .fetch_optional(conn)
     .await?;
     Ok(row.map(|row| HookSecrets {
+        id: HookId::from_uuid(row.id),
         repository: row.repository_id.map(RepositoryId::from_uuid),
         current: row.secret_current,
         previous: row.secret_previous,
     }))
 }
 
-/// Stores a registration, or replaces its secrets.
+/// Stores a registration. One that is there already stays as it is; gives our id of it, which then is another than `new.id`.
 ///
 /// # Errors
 /// The database fails.
-pub async fn upsert(conn: &mut PgConnection, new: NewHook<'_>) -> Result<HookId> {
+pub async fn insert(conn: &mut PgConnection, new: NewHook<'_>) -> Result<HookId> {
     let id = sqlx::query_scalar!(
         "insert into hooks (id, forge_hook_id, repository_id, secret_current, secret_previous, created_at) \
          values ($1, $2, $3, $4, $5, $6) \
-         on conflict (forge_hook_id) do update set repository_id = excluded.repository_id, \
-             secret_current = coalesce(excluded.secret_current, hooks.secret_current), \
-             secret_previous = case when excluded.secret_current is null then hooks.secret_previous \
-                 else excluded.secret_previous end \
+         on conflict (forge_hook_id) do update set repository_id = coalesce(excluded.repository_id, hooks.repository_id) \
          returning id",
-        Uuid::now_v7(),
+        new.id.as_uuid(),
         new.forge_hook_id,
         new.repository.map(RepositoryId::as_uuid),
         new.current,
@@ -74,4 +75,20 @@ pub async fn upsert(conn: &mut PgConnection, new: NewHook<'_>) -> Result<HookId>
     .fetch_one(conn)
     .await?;
     Ok(HookId::from_uuid(id))
+}
+
+/// Replaces the secrets of a hook.
+///
+/// # Errors
+/// The database fails.
+pub async fn set_secrets(conn: &mut PgConnection, id: HookId, current: &[u8], previous: Option<&[u8]>) -> Result<()> {
+    sqlx::query!(
+        "update hooks set secret_current = $2, secret_previous = $3 where id = $1",
+        id.as_uuid(),
+        current,
+        previous,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }

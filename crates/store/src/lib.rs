@@ -23,6 +23,8 @@ pub mod blobs;
 pub mod cancel_marks;
 pub mod checkpoints;
 pub mod commands;
+pub mod connected;
+pub mod connections;
 pub mod credentials;
 pub mod deliveries;
 pub mod ends;

@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use store::{
     CommandKind, StoreError, attempts,
-    commands::{self, NewCommand},
+    commands::{self, About, NewCommand},
 };
 
 use super::RunnerAuth;
@@ -25,8 +25,7 @@ pub(super) async fn post(
     let command = NewCommand {
         workflow_id: &workflow_id,
         kind: CommandKind::Signal,
-        run,
-        attempt,
+        about: About::Run(run, attempt),
         name: Some("job_reported"),
         payload: Value::Null,
         now: state.now(),

@@ -31,15 +31,14 @@ pub(super) async fn hook(state: &AppState, hook_id: Option<i64>) -> Result<Hook,
         None => None,
     };
     let repository = registered.as_ref().and_then(|(_, hook)| hook.repository);
-    let with_own = registered.and_then(|(id, hook)| Some((id, hook.current?, hook.previous)));
-    let Some((id, current, previous)) = with_own else {
+    let with_own = registered.and_then(|(id, hook)| Some((id, hook.id, [Some(hook.current?), hook.previous])));
+    let Some((id, bound_to, sealed)) = with_own else {
         let own = state.webhook_secrets();
         let secrets = [Some(own.current.clone()), own.previous.clone()].into_iter().flatten().collect();
         return Ok(Hook { secrets, repository });
     };
-    let sealed = [Some(current), previous];
     let opened = sealed.into_iter().flatten().filter_map(|sealed| {
-        hook_secrets::open(state.key(), id, &sealed)
+        hook_secrets::open(state.key(), bound_to, &sealed)
             .inspect_err(|error| tracing::error!(hook = id, %error, "a hook's secret can't be opened"))
             .ok()
     });

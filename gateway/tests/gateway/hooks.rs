@@ -1,7 +1,10 @@
 //! Hooks with secrets of their own.
 
 use chrono::Utc;
-use domain::ids::RepositoryId;
+use domain::{
+    connection::CredentialKind,
+    ids::{HookId, RepositoryId},
+};
 use gateway::hook_secrets::{GatewayKey, seal};
 use store::{
     credentials::{self, NewCredential},
@@ -18,15 +21,11 @@ use crate::{
 const HOOK: i64 = 77;
 
 async fn register(world: &World, key: &GatewayKey, repository: Option<RepositoryId>) {
-    let (current, previous) = (seal(key, HOOK, b"new").unwrap(), seal(key, HOOK, b"old").unwrap());
-    let new = NewHook {
-        forge_hook_id: HOOK,
-        repository,
-        current: Some(&current),
-        previous: Some(&previous),
-        now: Utc::now(),
-    };
-    hooks::upsert(&mut world.store().acquire().await.unwrap(), new).await.unwrap();
+    let id = HookId::from_uuid(uuid::Uuid::now_v7());
+    let (current, previous) = (seal(key, id, b"new").unwrap(), seal(key, id, b"old").unwrap());
+    let previous = Some(previous.as_slice());
+    let new = NewHook { id, forge_hook_id: HOOK, repository, current: Some(&current), previous, now: Utc::now() };
+    hooks::insert(&mut world.store().acquire().await.unwrap(), new).await.unwrap();
 }
 
 async fn send(world: &World, hook: Option<&str>, secret: &str, guid: &str) -> reqwest::Response {
@@ -88,13 +87,14 @@ async fn a_hook_speaks_for_its_own_repository_only() {
 async fn a_hook_without_a_secret_of_its_own_is_signed_with_the_platforms() {
     let world = World::new().await;
     let new = NewHook {
+        id: HookId::from_uuid(uuid::Uuid::now_v7()),
         forge_hook_id: HOOK,
         repository: Some(world.repository),
         current: None,
         previous: None,
         now: Utc::now(),
     };
-    hooks::upsert(&mut world.store().acquire().await.unwrap(), new).await.unwrap();
+    hooks::insert(&mut world.store().acquire().await.unwrap(), new).await.unwrap();
     assert_eq!(send(&world, Some("77"), SECRET, "one").await.status().as_u16(), 202);
     assert_eq!(send(&world, Some("77"), "new", "two").await.status().as_u16(), 401);
 }
@@ -103,7 +103,7 @@ async fn a_hook_without_a_secret_of_its_own_is_signed_with_the_platforms() {
 async fn what_had_to_be_refused_is_looked_for_in_the_hooks_log() {
     let world = World::new().await;
     let mut conn = world.store().acquire().await.unwrap();
-    let new = NewCredential { key_id: "k", sealed: b"s", login: None, now: Utc::now() };
+    let new = NewCredential { kind: CredentialKind::Token, key_id: "k", sealed: b"s", login: None, now: Utc::now() };
     let credential = Some(credentials::insert(&mut conn, new).await.unwrap());
     let opened = NewRepository { credential, ..new_repository(world.project, 5, "other") };
     let repository = repositories::upsert_repository(&mut conn, opened).await.unwrap();

@@ -110,8 +110,9 @@ pub(crate) fn token_of(headers: &HeaderMap) -> Result<Option<String>, ApiError> 
 /// Finds the person behind the headers; a token that nobody has is an error, no token is not.
 pub(crate) fn caller_of(forge: &Forge, headers: &HeaderMap) -> Result<Caller, ApiError> {
     let Some(token) = token_of(headers)? else { return Ok(Caller(None)) };
+    let now = forge.clock.now();
     forge.read(|view| match view.model.tokens.get(&token) {
-        Some(known) if !known.revoked => Ok(Caller(Some(known.user))),
+        Some(known) if known.works(now) => Ok(Caller(Some(known.user))),
         _ => Err(ApiError::BadCredentials),
     })
 }

@@ -38,6 +38,14 @@ pub(crate) async fn turn(forge: &Forge, knob: Knob) -> Result<(), ApiError> {
             tokens.filter(|token| token.user == user).for_each(|token| token.revoked = true);
             Ok(())
         })?,
+        Knob::InstallationTokenLife { seconds } => forge.write(|tx| {
+            tx.model.installation_token_life = seconds;
+            Ok(())
+        })?,
+        Knob::SuspendInstallation { installation, suspended } => forge.write(|tx| {
+            tx.model.installations.get_mut(&installation).ok_or(ApiError::NotFound)?.suspended = suspended;
+            Ok(())
+        })?,
         Knob::AdvanceClock { seconds } => forge.clock.advance(seconds),
         Knob::Clear => forge.knobs.clear(),
     }

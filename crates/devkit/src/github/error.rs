@@ -20,6 +20,9 @@ pub enum ApiError {
     /// A token was sent that nobody has.
     #[error("Bad credentials")]
     BadCredentials,
+    /// An App's signature that does not count.
+    #[error("{0}")]
+    BadAssertion(String),
     /// The operation needs a person and none was named.
     #[error("Requires authentication")]
     RequiresAuthentication,
@@ -83,7 +86,7 @@ impl ApiError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::MalformedJson => StatusCode::BAD_REQUEST,
-            Self::BadCredentials | Self::RequiresAuthentication => StatusCode::UNAUTHORIZED,
+            Self::BadCredentials | Self::BadAssertion(_) | Self::RequiresAuthentication => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Conflict(_) => StatusCode::CONFLICT,

@@ -47,6 +47,18 @@ pub enum Knob {
         /// The person.
         login: String,
     },
+    /// Tokens that are minted from now on for installations of Apps live that long (an hour otherwise).
+    InstallationTokenLife {
+        /// How many seconds.
+        seconds: u32,
+    },
+    /// An installation of an App is suspended, or no longer.
+    SuspendInstallation {
+        /// Its id.
+        installation: u64,
+        /// Whether it is.
+        suspended: bool,
+    },
     /// The clock that writes into things goes forward.
     AdvanceClock {
         /// By how many seconds.

@@ -5,6 +5,8 @@
 //! go through the same operations.
 
 mod access;
+mod app_verbs;
+mod assertions;
 mod clock;
 mod control;
 mod error;
@@ -16,6 +18,7 @@ mod knobs;
 pub mod openapi;
 mod ops;
 mod pages;
+mod permissions;
 mod record;
 mod rest;
 mod seed;
@@ -31,6 +34,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+pub use app_verbs::permissions as permissions_of;
+pub use assertions::{AppKeys, KeyTrouble};
 pub use clock::Clock;
 pub use error::ApiError;
 pub use git::GitError;
@@ -40,7 +45,8 @@ pub use record::Exchange;
 pub use seed::{Seed, SeedIssue, SeedRepo};
 pub use snapshot::SnapshotError;
 pub use state::{
-    AccountKind, ChangeSize, Comment, Delivery, Hook, Issue, Label, Pull, Review, ReviewComment, Role, Status, User,
+    AccountKind, ChangeSize, Comment, Delivery, Hook, Issue, Label, Level, Permissions, Pull, Review, ReviewComment,
+    Role, Status, User,
 };
 pub use verbs::LineNote;
 

@@ -22,7 +22,7 @@ use super::{
     forge::Forge,
     git_http,
     knobs::{Effect, Knob},
-    pages,
+    pages, permissions,
     record::Exchange,
     rest,
 };
@@ -38,6 +38,7 @@ pub(crate) fn app(forge: Forge) -> Router {
         .merge(pages::router())
         .route("/_standin/knobs", post(turn))
         .fallback(|| async { ApiError::NotFound })
+        .layer(middleware::from_fn_with_state(forge.clone(), permissions::enforce))
         .layer(middleware::from_fn_with_state(forge.clone(), around))
         .with_state(forge.clone());
     // Names are settled before the routes are looked at, so they need a router around the router.

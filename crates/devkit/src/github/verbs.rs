@@ -53,7 +53,7 @@ impl StandIn {
     #[must_use]
     pub fn tokens(&self) -> BTreeMap<String, String> {
         self.forge.read(|view| {
-            let working = view.model.tokens.iter().filter(|(_, token)| !token.revoked);
+            let working = view.model.tokens.iter().filter(|(_, token)| !token.revoked && token.grant.is_none());
             working
                 .filter_map(|(value, token)| {
                     let user = view.model.users.get(&token.user)?;
@@ -303,6 +303,12 @@ impl StandIn {
         };
         let events = Some(events.iter().map(|event| (*event).to_owned()).collect());
         hooks::create(&self.forge, &at, hooks::NewHook { config, events, active: Some(true) })
+    }
+
+    /// The hooks of a repository.
+    pub fn hooks(&self, repository: &str) -> Result<Vec<Hook>, ApiError> {
+        let at = control::as_admin(&self.forge, repository)?;
+        self.forge.read(|view| Ok(view.repo(&at, Need::Admin)?.hooks.values().cloned().collect()))
     }
 
     /// Removes a hook.

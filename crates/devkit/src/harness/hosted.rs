@@ -51,6 +51,7 @@ pub(super) struct Told<'a> {
     pub(super) model_gateway_url: &'a str,
     pub(super) folder: &'a Path,
     pub(super) keys: &'a OpeningKeys,
+    pub(super) gateway_key: &'a GatewayKey,
     pub(super) codex: &'a Path,
     pub(super) webhooks: WebhookMode,
 }
@@ -85,7 +86,7 @@ impl Hosted {
             ("GATEWAY_BIND", gateway.to_string().into()),
             ("MODEL_GATEWAY_URL", told.model_gateway_url.into()),
             ("WEBHOOK_SECRET", parts::WEBHOOK_SECRET.into()),
-            ("GATEWAY_KEY_FILE", key_file("gateway.key", &GatewayKey::generate().to_hex())?),
+            ("GATEWAY_KEY_FILE", key_file("gateway.key", &told.gateway_key.to_hex())?),
             ("SEALING_PRIVATE_KEY_FILE", key_file("sealing.key", &told.keys.to_file_text())?),
             ("RUN_TOKEN_KEY_FILE", key_file("run-token.key", &"5a".repeat(32))?),
             ("BLOB_DIR", folder("blobs")),

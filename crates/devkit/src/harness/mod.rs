@@ -5,6 +5,7 @@
 //! command; or if row, label, comment and commit status of any run differ.
 
 mod agreement;
+mod apps;
 mod hosted;
 mod parts;
 mod tampering;
@@ -25,8 +26,9 @@ use domain::{
     run::RunState,
     workflow_id,
 };
-use forge::Secret;
+use forge::{Credential, Secret};
 use futures::TryStreamExt as _;
+use gateway::connecting::ConnectKeys;
 use store::{
     Store,
     blobs::Blobs,
@@ -39,7 +41,12 @@ use store::{
 };
 use workflows::messages::JobPresence;
 
-pub use self::{hosted::Victim, tampering::Tamper, wait::until};
+pub use self::{
+    apps::{RegisteredApp, all_rights},
+    hosted::Victim,
+    tampering::Tamper,
+    wait::until,
+};
 use crate::{
     connect::{Connection, connect},
     github::{self, Seed, StandIn},
@@ -52,6 +59,8 @@ pub const REPOSITORY: &str = "acme/greeter";
 
 /// An address that answers nobody: where the hook goes of a platform that its forge can't reach.
 const NOWHERE: &str = "http://127.0.0.1:9/webhooks/github";
+/// The name of the App that the platform is, where it is one.
+pub const APP_SLUG: &str = "codex-k8s";
 
 /// Longest that a test waits for anything: a bound for broken code, not an expectation.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -69,6 +78,17 @@ pub struct Options {
     pub tamper: Option<Tamper>,
     /// How the forge's events come in.
     pub webhooks: WebhookMode,
+    /// What the repository is connected with.
+    pub identity: Identity,
+}
+
+/// Who the platform is on GitHub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// A person of its own, with a token.
+    Person,
+    /// A GitHub App.
+    App,
 }
 
 /// Where gateway and worker run.
@@ -92,6 +112,7 @@ pub struct Platform {
     pub instance: Instance,
     /// The gateway's address.
     pub gateway_url: String,
+    app: Option<RegisteredApp>,
     launcher: ProcessLauncher,
     engine: Engine,
     running: parts::Running,
@@ -135,11 +156,19 @@ impl Platform {
         let token = |login: &str| {
             forge.token(login).map(Secret::new).with_context(|| format!("the stand-in has no token of {login}"))
         };
+        let app = match options.identity {
+            Identity::Person => None,
+            Identity::App => Some(RegisteredApp::install(&forge, APP_SLUG, Some(&[REPOSITORY]), all_rights())?),
+        };
+        let credential = match &app {
+            None => Credential::Token(token("codex-bot")?),
+            Some(app) => app.credential()?,
+        };
         let connection = Connection {
             forge_url: forge.url(),
             owner: "acme",
             name: "greeter",
-            bot_token: token("codex-bot")?,
+            credential,
             admin_token: token("maintainer")?,
             sealing: running.sealing(),
             slots: options.slots,
@@ -151,13 +180,41 @@ impl Platform {
         };
         let repository = connect(&store, &connection).await?;
         let engine = running.operators_engine()?;
-        Ok(Self { forge, model, repository, instance, gateway_url, launcher, engine, running, database, folder })
+        Ok(Self { forge, model, repository, instance, gateway_url, app, launcher, engine, running, database, folder })
     }
 
     /// The database.
     #[must_use]
     pub fn store(&self) -> &Store {
         self.database.store()
+    }
+
+    /// The App that the platform is, if it is one.
+    #[must_use]
+    pub fn app(&self) -> Option<&RegisteredApp> {
+        self.app.as_ref()
+    }
+
+    /// What requests to connect a repository are sealed with.
+    #[must_use]
+    pub fn connect_keys(&self) -> ConnectKeys {
+        ConnectKeys { gateway: self.running.gateway_key().clone(), sealing: self.running.sealing().clone() }
+    }
+
+    /// Stops the worker in this process; what is at work waits for the next one.
+    ///
+    /// # Errors
+    /// When it does not stop.
+    pub async fn stop_worker(&mut self) -> anyhow::Result<()> {
+        self.running.stop_worker().await
+    }
+
+    /// Starts a worker in this process.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start_worker(&mut self) -> anyhow::Result<()> {
+        self.running.start_another_worker().await
     }
 
     /// Kills a role with SIGKILL and starts it again.

@@ -59,6 +59,7 @@ pub(super) struct Running {
     pub(super) gateway_url: String,
     model_gateway_url: String,
     keys: OpeningKeys,
+    gateway_key: GatewayKey,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
     worker: Option<RunningWorker>,
@@ -116,11 +117,12 @@ impl Running {
             webhooks: setting.webhooks,
         };
         let keys = OpeningKeys::generate(&mut rand::rng());
-        let (worker, hosted) = (None, None);
+        let (gateway_key, worker, hosted) = (GatewayKey::generate(), None, None);
         let mut running = Self {
             gateway_url: String::new(),
             model_gateway_url,
             keys,
+            gateway_key,
             stop,
             tasks,
             worker,
@@ -150,6 +152,7 @@ impl Running {
             model_gateway_url: &self.model_gateway_url,
             folder: setting.folder,
             keys: &self.keys,
+            gateway_key: &self.gateway_key,
             codex: &codex()?,
             webhooks: setting.webhooks,
         })
@@ -178,7 +181,7 @@ impl Running {
             dispatcher,
             blobs: Blobs::local(&self.again.folder.join("blobs"))?,
             webhook_secrets: webhooks::PlatformSecrets { current: secret, previous: None },
-            key: GatewayKey::generate(),
+            key: self.gateway_key.clone(),
             buffer_bytes: None,
             clock,
         });
@@ -200,6 +203,19 @@ impl Running {
             Some(hosted) => engine_at(&hosted.temporal_address(), &self.again.instance, "operator"),
             None => engine(&self.again.instance, "operator"),
         }
+    }
+
+    pub(super) const fn gateway_key(&self) -> &GatewayKey {
+        &self.gateway_key
+    }
+
+    pub(super) async fn stop_worker(&mut self) -> anyhow::Result<()> {
+        self.worker.take().context("no worker runs in this process")?.stop().await
+    }
+
+    pub(super) async fn start_another_worker(&mut self) -> anyhow::Result<()> {
+        self.worker = Some(self.start_worker().await?);
+        Ok(())
     }
 
     pub(super) fn sealing(&self) -> &SealingKeys {

@@ -27,6 +27,8 @@ pub enum Layer {
     Github,
     /// The devkit's own parts.
     Devkit,
+    /// The commands of the production binary.
+    Cli,
     /// The whole platform, in user verbs.
     Platform,
 }
@@ -38,6 +40,7 @@ impl Layer {
         match self {
             Self::Devkit => calls.push(words(&["-p", "devkit", "--lib", "--bins"])),
             Self::Github | Self::Platform => {}
+            Self::Cli => calls.push(words(&["-p", "codex-k8s"])),
             _ => calls.push(words(&["-p", &self.name()])),
         }
         let mut of_devkit = words(&["-p", "devkit"]);
@@ -64,7 +67,9 @@ impl Layer {
                 .find(|layer| program.starts_with(&layer.name()))
                 .or_else(|| program.starts_with("model").then_some(Self::Github))
                 .or(Some(Self::Platform)),
-            "github" | "platform" => None,
+            "github" | "platform" | "cli" => None,
+            // Cargo names a program with underscores.
+            "codex-k8s" | "codex_k8s" => Some(Self::Cli),
             _ => Self::value_variants().iter().copied().find(|layer| layer.name() == package),
         }
     }
@@ -110,7 +115,8 @@ mod tests {
             ("devkit", "model", Some(Layer::Github)),
             ("devkit", "runner", Some(Layer::Runner)),
             ("devkit", "crashes", Some(Layer::Platform)),
-            ("codex-k8s", "codex_k8s", None),
+            ("codex_k8s", "codex_k8s", Some(Layer::Cli)),
+            ("codex_k8s", "cli", Some(Layer::Cli)),
         ] {
             assert_eq!(Layer::of(package, program), layer, "{package} {program}");
         }

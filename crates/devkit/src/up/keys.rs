@@ -29,7 +29,7 @@ pub struct Keys {
     pub gateway_key_file: PathBuf,
     /// Opens credentials; the worker's alone.
     pub sealing_private_key_file: PathBuf,
-    /// Closes credentials.
+    /// Closes credentials; beside the private file, with `.pub` behind its name, for whoever connects a repository by hand.
     pub sealing_public_key: String,
     /// Makes run tokens; the worker's alone.
     pub run_token_key_file: PathBuf,
@@ -86,7 +86,7 @@ fn sealing_pair(folder: &Path) -> Result<(PathBuf, String), UpError> {
     let text = keep(&path, || OpeningKeys::generate(&mut rand::rng()).to_file_text().trim().to_owned())?;
     let keys = OpeningKeys::from_file_text(&text)
         .map_err(|error| UpError::files("understand", &path)(std::io::Error::other(error)))?;
-    let public = keys.sealing().to_file_text().trim().to_owned();
+    let public = keep(&folder.join("sealing.key.pub"), || keys.sealing().to_file_text().trim().to_owned())?;
     Ok((path, public))
 }
 

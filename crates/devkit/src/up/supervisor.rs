@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use forge::{Secret, seal::SealingKeys};
+use forge::{Credential, Secret, seal::SealingKeys};
 use store::Store;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -207,7 +207,7 @@ async fn connect_demo(store: &Store, plan: &Plan<'_>) -> Result<(), UpError> {
         forge_url: &url(plan.ports.forge()),
         owner: OWNER,
         name: NAME,
-        bot_token: token("codex-bot"),
+        credential: Credential::Token(token("codex-bot")),
         admin_token: token("maintainer"),
         sealing: &sealing,
         slots: SLOTS,

@@ -3,26 +3,32 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use devkit::github::openapi::Description;
+use devkit::{
+    github::openapi::Description,
+    harness::{RegisteredApp, all_rights},
+};
 use domain::run::StateLabel;
 use forge::{
-    BranchName, CommentSearch, HookLog, HookNumber, IssueNumber, ItemState, LogPage, NewPull, NewStatus, PullUpdate,
-    RepositoryProvider, StatusState,
+    BranchName, CommentSearch, HookLog, HookNumber, HookSpec, IssueNumber, ItemState, LogPage, NewPull, NewStatus,
+    PullUpdate, RepositoryProvider, Secret, StatusState, system_clock,
 };
 
-use crate::world::{BOT, REPOSITORY, World};
+use crate::world::{BOT, REPOSITORY, World, app_client};
 
 const ISSUE: IssueNumber = IssueNumber(1);
 
 /// Everything the adapter ever asks. A new request belongs into this list and into the walk below.
-const ASKED: [&str; 25] = [
+const ASKED: [&str; 34] = [
     "DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}",
+    "GET /app",
     "GET /repos/{owner}/{repo}",
     "GET /repos/{owner}/{repo}/collaborators/{username}/permission",
     "GET /repos/{owner}/{repo}/commits/{ref}/statuses",
     "GET /repos/{owner}/{repo}/contents/{path}",
+    "GET /repos/{owner}/{repo}/hooks",
     "GET /repos/{owner}/{repo}/hooks/{hook_id}/deliveries",
     "GET /repos/{owner}/{repo}/hooks/{hook_id}/deliveries/{delivery_id}",
+    "GET /repos/{owner}/{repo}/installation",
     "GET /repos/{owner}/{repo}/issues",
     "GET /repos/{owner}/{repo}/issues/{issue_number}",
     "GET /repos/{owner}/{repo}/issues/{issue_number}/comments",
@@ -32,8 +38,14 @@ const ASKED: [&str; 25] = [
     "GET /repos/{owner}/{repo}/pulls/{pull_number}",
     "GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews",
     "GET /user",
+    "GET /users/{username}",
+    "PATCH /repos/{owner}/{repo}/git/refs/{ref}",
+    "PATCH /repos/{owner}/{repo}/hooks/{hook_id}",
     "PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}",
     "PATCH /repos/{owner}/{repo}/pulls/{pull_number}",
+    "POST /app/installations/{installation_id}/access_tokens",
+    "POST /repos/{owner}/{repo}/hooks",
+    "POST /repos/{owner}/{repo}/hooks/{hook_id}/pings",
     "POST /repos/{owner}/{repo}/issues",
     "POST /repos/{owner}/{repo}/issues/{issue_number}/comments",
     "POST /repos/{owner}/{repo}/issues/{issue_number}/labels",
@@ -49,6 +61,7 @@ async fn every_request_and_answer_is_as_described() {
     issues(&world).await;
     pulls(&world).await;
     hook_log(&world).await;
+    rights_and_hooks(&world).await;
     let description = Description::from_env().unwrap();
     let exchanges = world.stand_in.exchanges();
     let complaints = description.complaints(&exchanges);
@@ -65,6 +78,23 @@ async fn hook_log(world: &World) {
     let log = world.github.hook_log(&world.repo, hook, newest).await.unwrap();
     let HookLog::Page { deliveries, .. } = log else { panic!("{log:?}") };
     world.github.delivered_event(&world.repo, hook, deliveries[0].number).await.unwrap();
+}
+
+async fn rights_and_hooks(world: &World) {
+    let (github, repo) = (world.client_of("maintainer"), &world.repo);
+    assert!(github.rights(repo).await.unwrap().iter().all(|check| check.held));
+    let secret = Secret::new("s");
+    let spec = |secret, active| HookSpec { url: "http://127.0.0.1:9/hook", secret, active, events: &["issues"] };
+    let hook = github.create_hook(repo, &spec(Some(&secret), false)).await.unwrap();
+    let woken = github.update_hook(repo, hook.id, &spec(None, true)).await.unwrap();
+    assert!(woken.active && woken.url == hook.url);
+    github.ping_hook(repo, hook.id).await.unwrap();
+    assert_eq!(github.hooks(repo).await.unwrap(), [woken]);
+
+    let app = RegisteredApp::install(&world.stand_in, "poster", None, all_rights()).unwrap();
+    let github = app_client(world, app.credential().unwrap(), system_clock());
+    assert!(github.rights(repo).await.unwrap().iter().all(|check| check.held));
+    github.me().await.unwrap();
 }
 
 async fn issues(world: &World) {

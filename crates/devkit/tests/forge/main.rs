@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test they serve")]
 
+mod apps;
 mod described;
 mod git;
 mod hooks;

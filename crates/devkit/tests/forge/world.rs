@@ -5,9 +5,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use devkit::github::{Options, Seed, StandIn};
 use forge::{
-    Account, AccountId, CommitSha, ForgeRepoId, RepoRef, Secret,
+    Account, AccountId, CommitSha, Credential, ForgeRepoId, RepoRef, Secret,
     git::GitAuth,
-    github::{GitHub, Timeouts},
+    github::{GitHub, Scope, Timeouts},
 };
 use tempfile::TempDir;
 
@@ -76,6 +76,13 @@ impl World {
         let request = request.bearer_auth(self.stand_in.token(BOT).unwrap());
         request.send().await.unwrap().json().await.unwrap()
     }
+}
+
+/// A client that is an App, for the demo repository.
+pub fn app_client(world: &World, credential: Credential, clock: forge::Clock) -> GitHub {
+    let RepoRef { owner, name, forge_id } = world.repo.clone();
+    let scope = Scope { owner, name, forge_id: Some(forge_id) };
+    GitHub::for_repository(world.stand_in.url(), credential, scope, clock, Timeouts::default()).unwrap()
 }
 
 pub fn client(url: &str, token: &str) -> GitHub {

@@ -5,6 +5,7 @@ use http::Method;
 use serde_json::json;
 
 use crate::{
+    apps::install,
     receiver::{Receiver, SECRET},
     world::{REPOSITORY, World, answer},
 };
@@ -34,9 +35,30 @@ async fn everything(world: &World) {
     maintainer.put(&format!("{REPO}/collaborators/outsider"), json!({"permission": "triage"})).await;
     maintainer.delete(&format!("{REPO}/collaborators/outsider")).await;
     pulls(world).await;
+    apps(world).await;
     maintainer.patch(REPO, json!({"name": "host", "archived": true})).await.ok();
     bot.get("/repos/acme/none").await;
     bot.post("/repos/acme/host/issues", json!({"title": "x"})).await;
+}
+
+async fn apps(world: &World) {
+    let app = install(world);
+    let itself = world.with_token(&app.signature(-60, 540));
+    let path = format!("/app/installations/{}", app.installation);
+    for path in ["/app", path.as_str(), &format!("{REPO}/installation")] {
+        itself.get(path).await.ok();
+    }
+    let cut = json!({"repositories": ["greeter"], "permissions": {"issues": "write", "metadata": "read"}});
+    let token = app.token(world, cut).await;
+    let bot = world.with_token(&token);
+    bot.get("/installation/repositories").await.ok();
+    bot.post(&format!("{REPO}/issues"), json!({"title": "By an App"})).await.created();
+    bot.post(&format!("{REPO}/issues/1/comments"), json!({"body": "By an App"})).await.created();
+    bot.get("/user").await;
+    bot.get(&format!("{REPO}/hooks")).await;
+    bot.post(&format!("{path}/access_tokens"), json!({})).await;
+    app.mint(world, json!({"permissions": {"actions": "write"}})).await;
+    itself.get("/repos/acme/none/installation").await;
 }
 
 async fn issues(world: &World) {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test by panicking")]
 
 mod access;
+mod apps;
 mod comments;
 mod contents;
 mod description;

@@ -1,6 +1,6 @@
 //! The agents that do not end in a pull request.
 
-use devkit::harness::REPOSITORY;
+use devkit::harness::{Platform, REPOSITORY};
 use domain::{event::SubjectKind, run::Outcome};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -19,7 +19,15 @@ async fn a_planner_answers_with_a_comment() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reviewer_posts_one_review() -> anyhow::Result<()> {
-    let platform = super::platform_with(1).await?;
+    review_is_posted(super::platform_with(1).await?).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_posts_one_review() -> anyhow::Result<()> {
+    review_is_posted(super::platform_as_app(1).await?).await
+}
+
+async fn review_is_posted(platform: Platform) -> anyhow::Result<()> {
     platform.forge.commit("writer", REPOSITORY, "main", &[("NOTES.md", Some("Notes.\n"))]).await?;
     let change = [("greeter/extra.py", Some("WORD = 'hello'\n"))];
     platform.forge.commit("writer", REPOSITORY, "topic", &change).await?;

@@ -4,7 +4,13 @@ use devkit::harness::{Platform, REPOSITORY};
 use domain::run::{Outcome, Step};
 
 async fn cancelled_by(end: impl AsyncFnOnce(&Platform, u64) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let platform = super::platform_with(1).await?;
+    cancelled_on(super::platform_with(1).await?, end).await
+}
+
+async fn cancelled_on(
+    platform: Platform,
+    end: impl AsyncFnOnce(&Platform, u64) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let number = platform.open_issue("endless-loop")?;
     platform.label(number, "run:dev")?;
     platform.await_run(number, "at work", |run| run.step == Some(Step::Agent)).await?;
@@ -18,6 +24,15 @@ async fn cancelled_by(end: impl AsyncFnOnce(&Platform, u64) -> anyhow::Result<()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_command_ends_the_run_and_its_job() -> anyhow::Result<()> {
     cancelled_by(async |platform, number| {
+        platform.forge.comment("maintainer", REPOSITORY, number, "/cancel")?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_apps_run_is_cancelled_too() -> anyhow::Result<()> {
+    cancelled_on(super::platform_as_app(1).await?, async |platform, number| {
         platform.forge.comment("maintainer", REPOSITORY, number, "/cancel")?;
         Ok(())
     })

@@ -1,12 +1,30 @@
 //! A label, a pull request.
 
-use devkit::harness::REPOSITORY;
+use anyhow::Context;
+use devkit::harness::{Platform, REPOSITORY};
 use domain::run::{Outcome, RunState, STATUS_CONTEXT, comment_marker};
 use store::steps;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_label_becomes_a_pull_request_whose_tests_pass() -> anyhow::Result<()> {
     let platform = super::platform_with(3).await?;
+    label_becomes_pull_request(&platform, "codex-bot").await?;
+    platform.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_does_everything_a_token_does() -> anyhow::Result<()> {
+    let platform = super::platform_as_app(3).await?;
+    let app = platform.app().context("it is an App")?.clone();
+    label_becomes_pull_request(&platform, &app.login).await?;
+    // The repository's token and the one of its connecting: nothing was minted beside them.
+    assert!(platform.forge.installation_tokens(app.installation) <= 2);
+    platform.finish().await
+}
+
+/// `author` is the platform's own login.
+async fn label_becomes_pull_request(platform: &Platform, author: &str) -> anyhow::Result<()> {
+    let ours = platform.forge.user(author)?.id;
     platform.label(1, "run:dev")?;
     let run = platform.await_end(1).await?;
     assert_eq!((run.state, run.outcome), (RunState::Finished, Some(Outcome::PullRequestOpen)), "{run:?}");
@@ -14,7 +32,7 @@ async fn a_label_becomes_a_pull_request_whose_tests_pass() -> anyhow::Result<()>
     let number = u64::try_from(run.pr_number.unwrap_or_default())?;
     let pulls = platform.forge.pulls(REPOSITORY)?;
     assert_eq!(pulls.len(), 1);
-    assert_eq!(pulls[0].number, number);
+    assert_eq!((pulls[0].number, pulls[0].author), (number, ours));
     let branch = run.branch.clone().unwrap_or_default();
     assert!(branch.starts_with("codex/1-names-with-spaces"), "{branch}");
     let head = platform.forge.refs(REPOSITORY).await?[&format!("refs/heads/{branch}")].clone();
@@ -29,6 +47,7 @@ async fn a_label_becomes_a_pull_request_whose_tests_pass() -> anyhow::Result<()>
             Ok(ours.into_iter().find(|comment| comment.body.contains(&format!("#{number}"))))
         })
         .await?;
+    assert_eq!(sticky.author, ours);
     assert_eq!(sticky.id, u64::try_from(run.comment_id.unwrap_or_default())?);
     platform
         .await_that("the only state label is codex:done", async || {
@@ -55,5 +74,5 @@ async fn a_label_becomes_a_pull_request_whose_tests_pass() -> anyhow::Result<()>
             Ok((history.is_some() && rows.is_empty()).then_some(()))
         })
         .await?;
-    platform.finish().await
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod agents;
 mod cancel;
+mod connecting;
 mod continue_run;
 mod crash;
 mod happy_path;
@@ -28,12 +29,17 @@ mod webhooks;
 
 use std::path::PathBuf;
 
-use devkit::harness::{Hosting, Options, Platform};
+use devkit::harness::{Hosting, Identity, Options, Platform};
 use domain::hook_log::WebhookMode;
 
 /// A platform whose project has that many slots.
 async fn platform_with(slots: u32) -> anyhow::Result<Platform> {
     start(slots, Hosting::InProcess).await
+}
+
+/// A platform that is a GitHub App.
+async fn platform_as_app(slots: u32) -> anyhow::Result<Platform> {
+    with(Options { slots, identity: Identity::App, ..defaults() }).await
 }
 
 async fn start(slots: u32, hosting: Hosting) -> anyhow::Result<Platform> {
@@ -47,7 +53,14 @@ async fn with(options: Options) -> anyhow::Result<Platform> {
 /// One slot, everything in this process, no trouble.
 fn defaults() -> Options {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_dev"));
-    Options { program, slots: 1, hosting: Hosting::InProcess, tamper: None, webhooks: WebhookMode::Push }
+    Options {
+        program,
+        slots: 1,
+        hosting: Hosting::InProcess,
+        tamper: None,
+        webhooks: WebhookMode::Push,
+        identity: Identity::Person,
+    }
 }
 
 /// Says, past the test runner's capture, that a test did nothing and why.

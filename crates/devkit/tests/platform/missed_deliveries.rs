@@ -9,6 +9,7 @@ use devkit::{
 };
 use domain::{
     hook_log::WebhookMode,
+    ids::HookId,
     reconciler::Reconciler,
     run::Outcome,
     triggers::{DeliverySource, VerdictKind},
@@ -109,9 +110,19 @@ async fn what_the_gateway_had_to_refuse_is_read_back() -> anyhow::Result<()> {
     let (id, now) = (hook.look.hook, chrono::Utc::now());
     await_ping(&platform).await?;
     let register = async |secret: Option<&[u8]>| {
-        let new =
-            NewHook { forge_hook_id: id, repository: Some(hook.repository), current: secret, previous: None, now };
-        hooks::upsert(&mut *platform.store().acquire().await?, new).await?;
+        let new = NewHook {
+            id: HookId::from_uuid(uuid::Uuid::now_v7()),
+            forge_hook_id: id,
+            repository: Some(hook.repository),
+            current: secret,
+            previous: None,
+            now,
+        };
+        let mut conn = platform.store().acquire().await?;
+        let known = hooks::insert(&mut conn, new).await?;
+        if let Some(secret) = secret {
+            hooks::set_secrets(&mut conn, known, secret, None).await?;
+        }
         anyhow::Ok(())
     };
     // A secret that does not open is answered with 503; a body beyond the limit with 413.
@@ -196,12 +207,13 @@ async fn connect_another(platform: &Platform, name: &str) -> anyhow::Result<()> 
     };
     let repository = repositories::upsert_repository(&mut conn, repository).await?;
     let hook = NewHook {
+        id: HookId::from_uuid(uuid::Uuid::now_v7()),
         forge_hook_id: i64::try_from(hook.id)?,
         repository: Some(repository),
         current: None,
         previous: None,
         now,
     };
-    hooks::upsert(&mut conn, hook).await?;
+    hooks::insert(&mut conn, hook).await?;
     Ok(())
 }

@@ -14,7 +14,7 @@ use domain::{
 use serde_json::json;
 use store::{
     CommandKind, CommandState,
-    commands::{self, NewCommand},
+    commands::{self, About, NewCommand},
     runs::{self, NewRun, NewRunResult},
 };
 
@@ -52,8 +52,7 @@ async fn store_start(platform: &Platform, at: DateTime<Utc>, known: bool) -> any
     let start = NewCommand {
         workflow_id: &workflow,
         kind: CommandKind::Start,
-        run,
-        attempt: Attempt::FIRST,
+        about: About::Run(run, Attempt::FIRST),
         name: None,
         payload: payload.clone(),
         now: at,

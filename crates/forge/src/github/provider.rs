@@ -1,16 +1,19 @@
 //! The adapter as the platform sees it.
 
+use std::sync::PoisonError;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use domain::rights::RightCheck;
 
 use super::GitHub;
 use crate::{
-    ForgeError, RepositoryProvider,
+    ForgeError, RepositoryProvider, Secret,
     ids::{CommentId, CommitSha, DeliveryNumber, ForgeRepoId, HookNumber, IssueNumber, PullNumber, ReviewId},
     labels::LabelStyle,
     model::{
-        Account, Comment, CommentSearch, CommitStatus, Diff, HookLog, Issue, LogPage, NewPull, NewStatus, Permission,
-        Pull, PullUpdate, RepoRef, Repository, Review, ReviewComment,
+        Account, Comment, CommentSearch, CommitStatus, Diff, Hook, HookLog, HookSpec, Issue, LogPage, NewPull,
+        NewStatus, Permission, Pull, PullUpdate, RepoRef, Repository, Review, ReviewComment,
     },
 };
 
@@ -18,6 +21,18 @@ use crate::{
 impl RepositoryProvider for GitHub {
     async fn me(&self) -> Result<Account, ForgeError> {
         self.account().await
+    }
+
+    async fn git_token(&self) -> Result<Secret, ForgeError> {
+        self.tokens.current(&self.transport).await
+    }
+
+    fn credential_expires_at(&self) -> Option<DateTime<Utc>> {
+        *self.expires_at.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn rights(&self, repo: &RepoRef) -> Result<Vec<RightCheck>, ForgeError> {
+        self.check_rights(repo).await
     }
 
     async fn repository_by_name(&self, owner: &str, name: &str) -> Result<Repository, ForgeError> {
@@ -178,5 +193,21 @@ impl RepositoryProvider for GitHub {
         delivery: DeliveryNumber,
     ) -> Result<Vec<u8>, ForgeError> {
         self.read_delivery(repo, hook, delivery).await
+    }
+
+    async fn hooks(&self, repo: &RepoRef) -> Result<Vec<Hook>, ForgeError> {
+        self.list_hooks(repo).await
+    }
+
+    async fn create_hook(&self, repo: &RepoRef, spec: &HookSpec<'_>) -> Result<Hook, ForgeError> {
+        self.post_hook(repo, spec).await
+    }
+
+    async fn update_hook(&self, repo: &RepoRef, id: HookNumber, spec: &HookSpec<'_>) -> Result<Hook, ForgeError> {
+        self.edit_hook(repo, id, spec).await
+    }
+
+    async fn ping_hook(&self, repo: &RepoRef, id: HookNumber) -> Result<(), ForgeError> {
+        self.send_ping(repo, id).await
     }
 }

@@ -8,8 +8,9 @@ use serde_json::json;
 use super::{
     GitHub,
     route::Route,
+    tokens::Tokens,
     transport::Call,
-    wire::{WireAccount, WireContent, WirePermission, WireRepository, WireStatus},
+    wire::{WireAccount, WireContent, WireOwnRoles, WirePermission, WireRepository, WireRoles, WireStatus},
 };
 use crate::{
     ForgeError, RepoRef,
@@ -80,20 +81,33 @@ impl GitHub {
     /// Asked once; an account keeps its number.
     pub(super) async fn account(&self) -> Result<Account, ForgeError> {
         let ask = async || {
-            let reply = self.transport.call(Call::get(Route::new(["user"])?)).await?;
-            Ok(reply.json::<WireAccount>()?.into())
+            let route = match &self.tokens {
+                Tokens::Fixed(_) => Route::new(["user"])?,
+                // An App writes as the bot of its name; `/user` is closed to it.
+                Tokens::Installation(tokens) => {
+                    let bot = format!("{}[bot]", tokens.app(&self.transport).await?.slug);
+                    Route::new(["users", &bot])?
+                }
+            };
+            Ok(self.send(Call::get(route)).await?.json::<WireAccount>()?.into())
         };
         self.me.get_or_try_init(ask).await.cloned()
     }
 
     pub(super) async fn repository_by_id(&self, id: ForgeRepoId) -> Result<Repository, ForgeError> {
         let route = Route::new(["repositories", &id.to_string()])?;
-        Ok(self.transport.call(Call::get(route)).await?.json::<WireRepository>()?.into())
+        Ok(self.send(Call::get(route)).await?.json::<WireRepository>()?.into())
     }
 
     pub(super) async fn read_repository(&self, owner: &str, name: &str) -> Result<Repository, ForgeError> {
         let route = Route::new(["repos", owner, name])?;
-        Ok(self.transport.call(Call::get(route)).await?.json::<WireRepository>()?.into())
+        Ok(self.send(Call::get(route)).await?.json::<WireRepository>()?.into())
+    }
+
+    /// What the account behind a token may do, as the repository itself tells.
+    pub(super) async fn own_roles(&self, repo: &RepoRef) -> Result<WireRoles, ForgeError> {
+        let route = self.repo_route(repo, &[])?;
+        Ok(self.call(repo, Call::get(route)).await?.json::<WireOwnRoles>()?.permissions)
     }
 
     pub(super) async fn read_permission(&self, repo: &RepoRef, who: &Account) -> Result<Permission, ForgeError> {

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use http::{
     HeaderMap, HeaderValue, Method, Request, StatusCode, Uri,
-    header::{ACCEPT, ETAG, IF_NONE_MATCH, LINK, LOCATION, USER_AGENT},
+    header::{ACCEPT, AUTHORIZATION, ETAG, IF_NONE_MATCH, LINK, LOCATION, USER_AGENT},
 };
 use http_body_util::BodyExt;
 use hyper_rustls::HttpsConnectorBuilder;
@@ -20,7 +20,7 @@ use hyper_util::{
 };
 use octocrab::{
     AuthState, OctoBody, Octocrab, OctocrabBuilder,
-    service::middleware::{auth_header::AuthHeaderLayer, base_uri::BaseUriLayer, extra_headers::ExtraHeadersLayer},
+    service::middleware::{base_uri::BaseUriLayer, extra_headers::ExtraHeadersLayer},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -145,7 +145,6 @@ impl Reply {
 pub(super) struct Transport {
     client: Octocrab,
     base: Uri,
-    token: Secret,
     clock: Clock,
     whole: Duration,
     /// Asking on before then, whoever asks, can get the credential banned.
@@ -153,11 +152,8 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    pub(super) fn new(base_url: &str, token: Secret, clock: Clock, timeouts: Timeouts) -> Result<Self, ForgeError> {
+    pub(super) fn new(base_url: &str, clock: Clock, timeouts: Timeouts) -> Result<Self, ForgeError> {
         let base = base_uri(base_url)?;
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
-            .map_err(|_| setup("the token has characters that no header can carry"))?;
-        bearer.set_sensitive(true);
         let agent = HeaderValue::from_static(concat!("codex-k8s/", env!("CARGO_PKG_VERSION")));
 
         // Named here, because the process may hold several providers and no default.
@@ -182,20 +178,24 @@ impl Transport {
             .with_service(http)
             .with_layer(&ExtraHeadersLayer::new(Arc::new(vec![(USER_AGENT, agent)])))
             .with_layer(&BaseUriLayer::new(base.clone()))
-            .with_layer(&AuthHeaderLayer::new(Some(bearer), base.clone(), base.clone()))
             .with_auth(AuthState::None)
             .build();
         let client = match built {
             Ok(client) => client,
             Err(never) => match never {},
         };
-        Ok(Self { client, base, token, clock, whole: timeouts.whole, limited_until: Mutex::default() })
+        Ok(Self { client, base, clock, whole: timeouts.whole, limited_until: Mutex::default() })
     }
 
-    /// Sends it and reads the answer; anything but success is an error.
-    pub(super) async fn call(&self, call: Call) -> Result<Reply, ForgeError> {
+    /// The time.
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        (self.clock)()
+    }
+
+    /// Sends it with this token and reads the answer; anything but success is an error.
+    pub(super) async fn call(&self, call: &Call, token: &Secret) -> Result<Reply, ForgeError> {
         self.refuse_while_limited()?;
-        let result = match tokio::time::timeout(self.whole, self.follow(call)).await {
+        let result = match tokio::time::timeout(self.whole, self.follow(call, token)).await {
             Ok(result) => result,
             Err(_) => Err(ForgeError::Unavailable { outage: Outage::TimedOut, retry_at: None }),
         };
@@ -208,7 +208,7 @@ impl Transport {
     /// What one request was told holds for all of them.
     fn refuse_while_limited(&self) -> Result<(), ForgeError> {
         let until = *self.limit();
-        match until.filter(|until| *until > (self.clock)()) {
+        match until.filter(|until| *until > self.now()) {
             Some(retry_at) => Err(ForgeError::RateLimited { retry_at, secondary: true }),
             None => Ok(()),
         }
@@ -219,43 +219,46 @@ impl Transport {
     }
 
     /// GitHub asks to repeat a redirected request word for word at the new place, whatever its method.
-    async fn follow(&self, call: Call) -> Result<Reply, ForgeError> {
+    async fn follow(&self, call: &Call, token: &Secret) -> Result<Reply, ForgeError> {
+        let bearer = bearer(token)?;
         let mut uri = call.route.uri()?;
         for hop in 0..=MAX_REDIRECTS {
-            let (status, headers, body, truncated) = self.send(&call, &uri).await?;
+            let (status, headers, body, truncated) = self.send(call, (&uri, &bearer), token).await?;
             let unchanged = status == StatusCode::NOT_MODIFIED && call.known.is_some();
             if status.is_success() || unchanged {
                 return Ok(Reply { headers, body, truncated, moved: hop > 0, unchanged });
             }
             if !status.is_redirection() {
-                let now = (self.clock)();
-                return Err(failure::from_answer(
-                    status,
-                    &headers,
-                    &self.token.redact(&String::from_utf8_lossy(&body)),
-                    now,
-                ));
+                let body = token.redact(&String::from_utf8_lossy(&body));
+                return Err(failure::from_answer(status, &headers, &body, self.now()));
             }
             uri = self.redirect_target(&headers)?;
         }
         Err(ForgeError::Unexpected { detail: format!("redirected more than {MAX_REDIRECTS} times") })
     }
 
-    async fn send(&self, call: &Call, uri: &Uri) -> Result<(StatusCode, HeaderMap, Bytes, bool), ForgeError> {
-        let mut builder = Request::builder().method(call.method.clone()).uri(uri).header(ACCEPT, call.accept);
+    async fn send(
+        &self,
+        call: &Call,
+        (uri, bearer): (&Uri, &HeaderValue),
+        token: &Secret,
+    ) -> Result<(StatusCode, HeaderMap, Bytes, bool), ForgeError> {
+        // Only paths come here, so that the credential goes nowhere but to the base address.
+        let builder = Request::builder().method(call.method.clone()).uri(uri);
+        let mut builder = builder.header(ACCEPT, call.accept).header(AUTHORIZATION, bearer);
         if let Some(known) = &call.known {
             builder = builder.header(IF_NONE_MATCH, known);
         }
         let request = self
             .client
             .build_request(builder, call.body.as_ref())
-            .map_err(|error| setup(&self.token.redact(&error.to_string())))?;
-        let response = self.client.execute(request).await.map_err(|error| self.transport_error(&error))?;
+            .map_err(|error| setup(&token.redact(&error.to_string())))?;
+        let response = self.client.execute(request).await.map_err(|error| transport_error(&error, token))?;
         let (parts, mut body) = response.into_parts();
         let mut bytes = BytesMut::new();
         let mut truncated = false;
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| self.transport_error(&error))?;
+            let frame = frame.map_err(|error| transport_error(&error, token))?;
             if let Ok(data) = frame.into_data() {
                 let room = call.max_bytes - bytes.len();
                 bytes.extend_from_slice(&data[..data.len().min(room)]);
@@ -282,20 +285,27 @@ impl Transport {
             _ => Err(ForgeError::Unexpected { detail: "redirected to another host".to_owned() }),
         }
     }
+}
 
-    /// octocrab's texts name the address and the cause; the chain below says what really happened.
-    fn transport_error(&self, error: &(dyn std::error::Error + 'static)) -> ForgeError {
-        let mut timed_out = false;
-        let mut innermost = error;
-        while let Some(source) = innermost.source() {
-            innermost = source;
-            timed_out |=
-                innermost.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut);
-        }
-        let outage =
-            if timed_out { Outage::TimedOut } else { Outage::Transport(self.token.redact(&innermost.to_string())) };
-        ForgeError::Unavailable { outage, retry_at: None }
+/// octocrab's texts name the address and the cause; the chain below says what really happened.
+fn transport_error(error: &(dyn std::error::Error + 'static), token: &Secret) -> ForgeError {
+    let mut timed_out = false;
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+        timed_out |=
+            innermost.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut);
     }
+    let outage = if timed_out { Outage::TimedOut } else { Outage::Transport(token.redact(&innermost.to_string())) };
+    ForgeError::Unavailable { outage, retry_at: None }
+}
+
+/// The header that carries a token; fails for one that no header can carry.
+pub(super) fn bearer(token: &Secret) -> Result<HeaderValue, ForgeError> {
+    let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
+        .map_err(|_| setup("the token has characters that no header can carry"))?;
+    bearer.set_sensitive(true);
+    Ok(bearer)
 }
 
 fn base_uri(text: &str) -> Result<Uri, ForgeError> {

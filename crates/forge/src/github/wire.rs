@@ -1,13 +1,16 @@
 //! GitHub's answers, as far as we use them: whatever can be missing or null may be.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
 
 use crate::{
     ForgeError,
-    ids::{AccountId, CommentId, CommitSha, ForgeRepoId, IssueId, IssueNumber, PullNumber, ReviewId},
+    ids::{AccountId, CommentId, CommitSha, ForgeRepoId, HookNumber, IssueId, IssueNumber, PullNumber, ReviewId},
     model::{
-        Account, Comment, CommitStatus, Issue, ItemState, Pull, RepoRef, Repository, Review, ReviewComment, StatusState,
+        Account, Comment, CommitStatus, Hook, Issue, ItemState, Pull, RepoRef, Repository, Review, ReviewComment,
+        StatusState,
     },
 };
 
@@ -20,6 +23,66 @@ fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserial
 pub(super) struct WireAccount {
     login: String,
     id: i64,
+}
+
+/// A GitHub App.
+#[derive(Deserialize)]
+pub(super) struct WireApp {
+    pub(super) slug: String,
+}
+
+/// An App's installation.
+#[derive(Deserialize)]
+pub(super) struct WireInstallation {
+    pub(super) id: u64,
+    /// Permission and level, in GitHub's words.
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) permissions: BTreeMap<String, String>,
+}
+
+/// A token minted for an installation. Of no known length: GitHub has changed that before.
+#[derive(Deserialize)]
+pub(super) struct WireInstallationToken {
+    pub(super) token: String,
+    pub(super) expires_at: DateTime<Utc>,
+}
+
+/// The roles of the account that asks.
+#[derive(Deserialize)]
+pub(super) struct WireOwnRoles {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) permissions: WireRoles,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+pub(super) struct WireRoles {
+    #[serde(default)]
+    pub(super) admin: bool,
+    #[serde(default)]
+    pub(super) push: bool,
+}
+
+#[derive(Deserialize)]
+pub(super) struct WireHook {
+    id: i64,
+    #[serde(default, deserialize_with = "or_default")]
+    active: bool,
+    #[serde(default, deserialize_with = "or_default")]
+    events: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    config: WireHookConfig,
+}
+
+#[derive(Default, Deserialize)]
+struct WireHookConfig {
+    #[serde(default, deserialize_with = "or_default")]
+    url: String,
+}
+
+impl From<WireHook> for Hook {
+    fn from(wire: WireHook) -> Self {
+        Self { id: HookNumber(wire.id), url: wire.config.url, active: wire.active, events: wire.events }
+    }
 }
 
 #[derive(Deserialize)]

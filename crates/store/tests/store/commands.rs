@@ -6,7 +6,7 @@ use domain::ids::{Attempt, CommandId, RunId};
 use serde_json::json;
 use store::{
     CommandKind, CommandState, PgConnection,
-    commands::{self, Command, NewCommand},
+    commands::{self, About, Command, NewCommand},
 };
 use uuid::Uuid;
 
@@ -20,8 +20,7 @@ async fn enqueue(conn: &mut PgConnection, run: RunId, kind: CommandKind) -> Comm
     let new = NewCommand {
         workflow_id: WORKFLOW,
         kind,
-        run,
-        attempt: Attempt::FIRST,
+        about: About::Run(run, Attempt::FIRST),
         name,
         payload: json!({ "n": 1 }),
         now: at(0),

@@ -1,6 +1,6 @@
 //! What is known of hooks' delivery logs, and of the reconcilers that read them.
 
-use domain::reconciler::Reconciler;
+use domain::{connection::CredentialKind, ids::HookId, reconciler::Reconciler};
 use store::{
     credentials::{self, NewCredential},
     hook_logs::{self, HookLog, Looked},
@@ -8,6 +8,8 @@ use store::{
     reconcilers,
     repositories::{self, NewRepository},
 };
+
+use uuid::Uuid;
 
 use crate::world::{World, at, new_repository};
 
@@ -17,13 +19,14 @@ const HOOK: i64 = 31;
 async fn hooked() -> World {
     let world = World::new().await;
     let mut conn = world.conn().await;
-    let new = NewCredential { key_id: "k", sealed: b"s", login: None, now: at(0) };
+    let new = NewCredential { kind: CredentialKind::Token, key_id: "k", sealed: b"s", login: None, now: at(0) };
     let credential = Some(credentials::insert(&mut conn, new).await.unwrap());
     let opened = NewRepository { credential, ..new_repository(world.project, 1, "greeter") };
     repositories::upsert_repository(&mut conn, opened).await.unwrap();
     for (forge_hook_id, repository) in [(HOOK, Some(world.repository)), (32, None)] {
-        let hook = NewHook { forge_hook_id, repository, current: None, previous: None, now: at(5) };
-        hooks::upsert(&mut conn, hook).await.unwrap();
+        let id = HookId::from_uuid(Uuid::now_v7());
+        let hook = NewHook { id, forge_hook_id, repository, current: None, previous: None, now: at(5) };
+        hooks::insert(&mut conn, hook).await.unwrap();
     }
     world
 }

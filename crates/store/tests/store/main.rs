@@ -7,6 +7,8 @@ mod audit;
 mod blobs;
 mod checkpoints;
 mod commands;
+mod connections;
+mod credentials;
 mod deliveries;
 mod hook_logs;
 mod log_archives;

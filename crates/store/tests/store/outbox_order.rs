@@ -13,7 +13,7 @@ use domain::ids::{Attempt, RunId};
 use futures::future::join_all;
 use store::{
     CommandKind, Store,
-    commands::{self, NewCommand},
+    commands::{self, About, NewCommand},
 };
 use uuid::Uuid;
 
@@ -28,8 +28,7 @@ async fn enqueue(store: &Store, run: RunId) {
     let new = NewCommand {
         workflow_id: WORKFLOW,
         kind: CommandKind::Signal,
-        run,
-        attempt: Attempt::FIRST,
+        about: About::Run(run, Attempt::FIRST),
         name: Some("tick"),
         payload: serde_json::Value::Null,
         now: Utc::now(),

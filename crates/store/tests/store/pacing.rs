@@ -1,7 +1,7 @@
 //! Pacing: ten at once, one a second, eighty a minute, five hundred an hour.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::ids::CredentialId;
+use domain::{connection::CredentialKind, ids::CredentialId};
 use futures::future::join_all;
 use store::{
     credentials::{self, NewCredential},
@@ -14,7 +14,8 @@ use store::{
 use crate::world::{World, at};
 
 async fn credential(world: &World) -> CredentialId {
-    let new = NewCredential { key_id: "k1", sealed: b"sealed", login: Some("bot"), now: at(0) };
+    let new =
+        NewCredential { kind: CredentialKind::Token, key_id: "k1", sealed: b"sealed", login: Some("bot"), now: at(0) };
     credentials::insert(&mut *world.conn().await, new).await.unwrap()
 }
 

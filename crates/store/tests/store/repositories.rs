@@ -1,10 +1,9 @@
-//! Projects, repositories, hooks and credentials.
+//! Projects, repositories and hooks.
 
-use domain::ids::{CredentialId, RepositoryId};
+use domain::ids::{HookId, RepositoryId};
 use serde_json::json;
 use store::{
     StoreError,
-    credentials::{self, NewCredential},
     hooks::{self, HookSecrets, NewHook},
     repositories::{self, NewProject, NewRepository},
     repository_events::{self, Seen},
@@ -74,44 +73,26 @@ async fn hook_secrets_are_replaced() {
     let world = World::new().await;
     let mut conn = world.conn().await;
     assert!(hooks::secrets_for(&mut conn, 5).await.unwrap().is_none());
+    let id = HookId::from_uuid(Uuid::from_u128(1));
     let new = NewHook {
+        id,
         forge_hook_id: 5,
         repository: Some(world.repository),
         current: Some(b"one"),
         previous: None,
         now: at(0),
     };
-    let id = hooks::upsert(&mut conn, new).await.unwrap();
-    let rotated = NewHook { current: Some(b"two"), previous: Some(b"one"), ..new };
-    assert_eq!(hooks::upsert(&mut conn, rotated).await.unwrap(), id);
-    let secrets = hooks::secrets_for(&mut conn, 5).await.unwrap();
-    assert!(
-        secrets
-            == Some(HookSecrets {
-                repository: Some(world.repository),
-                current: Some(b"two".to_vec()),
-                previous: Some(b"one".to_vec())
-            })
-    );
-}
-
-#[tokio::test]
-async fn a_credential_is_kept_sealed() {
-    let world = World::new().await;
-    let mut conn = world.conn().await;
-    let new = NewCredential { key_id: "k1", sealed: b"\0box", login: None, now: at(0) };
-    let id = credentials::insert(&mut conn, new).await.unwrap();
-    let stored = credentials::get(&mut conn, id).await.unwrap().unwrap();
-    assert_eq!((stored.key_id.as_str(), stored.sealed.as_slice(), stored.revoked_at), ("k1", &b"\0box"[..], None));
-    credentials::revoke(&mut conn, id, at(5)).await.unwrap();
-    credentials::revoke(&mut conn, id, at(6)).await.unwrap();
-    assert_eq!(credentials::get(&mut conn, id).await.unwrap().unwrap().revoked_at, Some(at(5)));
-    assert!(credentials::get(&mut conn, CredentialId::from_uuid(Uuid::nil())).await.unwrap().is_none());
-    // Connecting again without naming one keeps it.
-    let with = NewRepository { credential: Some(id), ..new_repository(world.project, 1, "greeter") };
-    repositories::upsert_repository(&mut conn, with).await.unwrap();
-    repositories::upsert_repository(&mut conn, new_repository(world.project, 1, "greeter")).await.unwrap();
-    assert_eq!(repositories::get(&mut conn, world.repository).await.unwrap().credential, Some(id));
+    assert_eq!(hooks::insert(&mut conn, new).await.unwrap(), id);
+    // A second registration of the same hook finds the first: its secret is the one that the forge knows.
+    let again = NewHook { id: HookId::from_uuid(Uuid::from_u128(2)), repository: None, current: Some(b"other"), ..new };
+    assert_eq!(hooks::insert(&mut conn, again).await.unwrap(), id);
+    let secrets = |current: &[u8], previous: Option<&[u8]>| {
+        let (current, previous) = (Some(current.to_vec()), previous.map(<[u8]>::to_vec));
+        Some(HookSecrets { id, repository: Some(world.repository), current, previous })
+    };
+    assert!(hooks::secrets_for(&mut conn, 5).await.unwrap() == secrets(b"one", None));
+    hooks::set_secrets(&mut conn, id, b"two", Some(b"one")).await.unwrap();
+    assert!(hooks::secrets_for(&mut conn, 5).await.unwrap() == secrets(b"two", Some(b"one")));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::{
+    connection::{ConnectionPurpose, ConnectionState, ConnectionStep, CredentialKind},
     intent::IntentKind,
     job::LogStream,
     run::{Outcome, RunState, Step},
@@ -111,7 +112,10 @@ async fn every_column_of_words_takes_exactly_the_words_there_are() {
         ("write_intents", "kind", words!(IntentKind)),
         ("engine_commands", "kind", words!(CommandKind)),
         ("engine_commands", "state", words!(CommandState)),
-        ("credentials", "kind", BTreeSet::from(["token".to_owned()])),
+        ("credentials", "kind", words!(CredentialKind)),
+        ("connections", "purpose", words!(ConnectionPurpose)),
+        ("connections", "state", words!(ConnectionState)),
+        ("connections", "step", words!(ConnectionStep)),
     ];
     for (table, column, words) in &expected {
         assert_eq!(allowed(&database, table, column).await, *words, "{table}.{column}");
@@ -122,7 +126,7 @@ async fn every_column_of_words_takes_exactly_the_words_there_are() {
         "select c.table_name || '.' || c.column_name from information_schema.columns c \
          join information_schema.tables t using (table_schema, table_name) \
          where c.table_schema = 'public' and t.table_type = 'BASE TABLE' and c.data_type = 'text' \
-         and c.column_name ~ '(^|_)(state|kind|step|outcome|verdict|stream|source)$'",
+         and c.column_name ~ '(^|_)(state|kind|step|outcome|verdict|stream|source|purpose)$'",
     )
     .await;
     let listed: BTreeSet<String> = expected.iter().map(|(table, column, _)| format!("{table}.{column}")).collect();

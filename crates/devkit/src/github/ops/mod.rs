@@ -1,5 +1,6 @@
 //! What people and programs can do, whichever way they ask: each operation checks, changes the model and sends its events.
 
+pub(crate) mod apps;
 pub(crate) mod comments;
 pub(crate) mod files;
 pub(crate) mod hooks;

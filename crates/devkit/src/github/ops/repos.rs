@@ -73,7 +73,7 @@ pub(crate) fn create_user(forge: &Forge, new: NewUser) -> Result<User, ApiError>
             let token = new
                 .token
                 .unwrap_or_else(|| format!("github_pat_{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()));
-            tx.model.tokens.insert(token, Token { user: user.id, revoked: false });
+            tx.model.tokens.insert(token, Token { user: user.id, revoked: false, grant: None });
         }
         tx.model.users.insert(user.id, user.clone());
         Ok(user)

@@ -1,5 +1,6 @@
 //! GitHub's REST paths: thin handlers that read a request, call an operation and show the result.
 
+mod apps;
 mod comments;
 mod commits;
 mod contents;
@@ -37,6 +38,7 @@ pub(crate) fn router() -> Router<Forge> {
     Router::new()
         .merge(meta::router())
         .merge(users::router())
+        .merge(apps::router())
         .merge(repos::router())
         .merge(issues::router())
         .merge(labels::router())

@@ -28,7 +28,7 @@ impl View<'_> {
             "created_at": time(issue.created_at), "updated_at": time(issue.updated_at),
             "closed_at": time_or_null(issue.closed_at), "closed_by": self.user_or_null(issue.closed_by),
             "author_association": association(self.model, repo, issue.author),
-            "performed_via_github_app": null,
+            "performed_via_github_app": self.app_behind(issue.author),
             "reactions": reactions(&api),
         });
         if let Some(pull) = &issue.pull {
@@ -57,7 +57,7 @@ impl View<'_> {
             "body": comment.body, "user": self.user(comment.author),
             "created_at": time(comment.created_at), "updated_at": time(comment.updated_at),
             "author_association": association(self.model, repo, comment.author),
-            "performed_via_github_app": null, "reactions": reactions(&api),
+            "performed_via_github_app": self.app_behind(comment.author), "reactions": reactions(&api),
         })
     }
 }

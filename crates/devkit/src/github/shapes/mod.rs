@@ -1,5 +1,6 @@
 //! How things look in answers and webhook payloads: every field that GitHub's description marks as required.
 
+mod app;
 mod commit;
 mod hook;
 mod issue;

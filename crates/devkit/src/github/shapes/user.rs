@@ -56,14 +56,16 @@ pub(crate) fn extend(value: &mut Map<String, Value>, more: Value) {
 
 fn short(user: &User, base: &str) -> Map<String, Value> {
     let login = &user.login;
-    let api = format!("{base}/users/{login}");
+    // The brackets of a bot's login stand in no address.
+    let escaped = login.replace('[', "%5B").replace(']', "%5D");
+    let api = format!("{base}/users/{escaped}");
     let mut value = Map::new();
     extend(
         &mut value,
         json!({
             "login": login, "id": user.id, "node_id": node_id("User", user.id),
             "avatar_url": format!("{base}/avatars/u/{}", user.id), "gravatar_id": "",
-            "url": api, "html_url": format!("{base}/{login}"),
+            "url": api, "html_url": format!("{base}/{escaped}"),
             "followers_url": format!("{api}/followers"),
             "following_url": format!("{api}/following{{/other_user}}"),
             "gists_url": format!("{api}/gists{{/gist_id}}"),

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Grant;
+
 /// What kind of account a login is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AccountKind {
@@ -83,9 +85,20 @@ impl Role {
     }
 }
 
-/// A credential of a person.
+impl Token {
+    /// Does it still work?
+    pub(crate) fn works(&self, now: DateTime<Utc>) -> bool {
+        let expires_at = self.grant.as_ref().and_then(|grant| grant.expires_at);
+        !self.revoked && expires_at.is_none_or(|at| at > now)
+    }
+}
+
+/// A credential of a person or a machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Token {
     pub(crate) user: u64,
     pub(crate) revoked: bool,
+    /// What it is cut to; none: it may do whatever its account may.
+    #[serde(default)]
+    pub(crate) grant: Option<Grant>,
 }

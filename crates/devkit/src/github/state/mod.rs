@@ -1,6 +1,7 @@
 //! Everything the stand-in knows besides git objects.
 
 mod account;
+mod app;
 mod hook;
 mod issue;
 mod repository;
@@ -11,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use account::Token;
 pub use account::{AccountKind, Role, User};
+pub(crate) use app::{App, Grant, Installation};
+pub use app::{Level, Permissions};
 pub use hook::{Delivery, Hook};
 pub use issue::{ChangeSize, Comment, Issue, Pull, Review, ReviewComment};
 pub(crate) use repository::Repo;
@@ -31,6 +34,17 @@ pub(crate) struct Model {
     pub(crate) deliveries: BTreeMap<u64, Delivery>,
     /// Two hooks of one event get one GUID, as GitHub's description has it, or one each.
     pub(crate) distinct_guids: bool,
+    #[serde(default)]
+    pub(crate) apps: BTreeMap<u64, App>,
+    #[serde(default)]
+    pub(crate) installations: BTreeMap<u64, Installation>,
+    /// Seconds that a token of an installation lives.
+    #[serde(default = "an_hour")]
+    pub(crate) installation_token_life: u32,
+}
+
+const fn an_hour() -> u32 {
+    3600
 }
 
 impl Default for Model {
@@ -43,6 +57,9 @@ impl Default for Model {
             former_names: BTreeMap::new(),
             deliveries: BTreeMap::new(),
             distinct_guids: false,
+            apps: BTreeMap::new(),
+            installations: BTreeMap::new(),
+            installation_token_life: an_hour(),
         }
     }
 }
@@ -85,6 +102,11 @@ impl Model {
         let public = (!repo.private).then_some(Role::Read);
         let Some(user) = user else { return public };
         if user == repo.owner {
+            return Some(Role::Admin);
+        }
+        // What an App may do there, its token says: it is cut to permissions, not to a role.
+        let app = self.apps.values().find(|app| app.bot == user).map(|app| app.id);
+        if app.is_some() && self.installations.values().any(|known| Some(known.app) == app && known.covers(repo)) {
             return Some(Role::Admin);
         }
         repo.collaborators.get(&user).copied().max(public)

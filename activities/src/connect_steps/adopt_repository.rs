@@ -1,0 +1,72 @@
+//! Stores what the repository is, and with which credential it is worked on.
+
+use domain::connection::CredentialKind;
+use forge::{ForgeError, Repository};
+use store::{
+    StoreError,
+    connections::{self, Connection},
+    repositories::{self, NewRepository},
+};
+
+use crate::{failure::StepError, forge_access::ForgeByName, platform::Platform};
+
+pub(super) async fn run(platform: &Platform, connection: Connection) -> Result<(), StepError> {
+    let access = platform.forge.open_by_name(connection.credential, &connection.owner, &connection.name).await?;
+    let found = find(&access, &connection).await?;
+    let mut tx = platform.store.begin().await?;
+    let new = NewRepository {
+        project: connection.project,
+        // The identity: one that was renamed is found again.
+        forge_repo_id: found.repo.forge_id.get(),
+        owner: &found.repo.owner,
+        name: &found.repo.name,
+        default_branch: &found.default_branch,
+        private: found.private,
+        archived: found.archived,
+        credential: Some(connection.credential),
+        now: platform.now(),
+    };
+    let repository = repositories::upsert_repository(&mut tx, new).await.map_err(|error| match error {
+        StoreError::Conflict { .. } => StepError::fatal(
+            "repository_name_taken",
+            format!(
+                "another connected repository is still known as {}: rename it back on the forge or wait for its next webhook",
+                found.repo
+            ),
+        ),
+        other => other.into(),
+    })?;
+    connections::set_repository(&mut tx, connection.id, repository, platform.now()).await?;
+    Ok(tx.commit().await.map_err(StoreError::from)?)
+}
+
+/// The repository, if the credential sees it and something can be written there.
+pub(super) async fn find(access: &ForgeByName, connection: &Connection) -> Result<Repository, StepError> {
+    let full_name = format!("{}/{}", connection.owner, connection.name);
+    let found = match access.provider.repository_by_name(&connection.owner, &connection.name).await {
+        Err(ForgeError::NotFound) => {
+            return Err(StepError::fatal("repository_not_found", unseen(access.kind, &full_name)));
+        }
+        other => other?,
+    };
+    if found.archived {
+        let text = format!(
+            "{full_name} is archived, so nothing can be written there: unarchive it (its Settings > General > Danger Zone), then \
+             connect it again"
+        );
+        return Err(StepError::fatal("repository_archived", text));
+    }
+    Ok(found)
+}
+
+fn unseen(kind: CredentialKind, full_name: &str) -> String {
+    let place = match kind {
+        CredentialKind::Token => {
+            "add it to the token: Settings > Developer settings > Fine-grained tokens > the token > Repository access"
+        }
+        CredentialKind::App => {
+            "add it to the App's installation: Settings > Applications > the App > Repository access"
+        }
+    };
+    format!("the credential sees no repository {full_name}: check the name, and if it is right {place}")
+}

@@ -1,0 +1,113 @@
+//! The activities of connecting a repository. This file ties each declaration to the file that does it.
+#![expect(missing_docs, reason = "the macros of the SDK generate items without documentation")]
+
+mod adopt_repository;
+mod check_rights;
+mod end_connecting;
+mod make_hook;
+mod read_settings;
+
+use std::sync::Arc;
+
+use domain::connection::ConnectionStep;
+use store::connections::{self, Connection};
+use temporalio_common::ActivityError;
+use temporalio_macros::activities;
+use temporalio_sdk::activities::ActivityContext;
+use workflows::messages::{ConnectionEnd, ConnectionRef, RightsVerdict};
+
+use crate::{
+    beat::{OnCancel, beating},
+    failure::StepError,
+    platform::Platform,
+};
+
+/// Implements [`workflows::connect_steps::ConnectSteps`].
+pub struct ConnectActivities {
+    /// What they have at hand.
+    pub platform: Arc<Platform>,
+}
+
+#[activities]
+impl ConnectActivities {
+    #[activity(definition = workflows::connect_steps::defs::CheckRights)]
+    pub async fn check_rights(
+        self: Arc<Self>,
+        ctx: ActivityContext,
+        at: ConnectionRef,
+    ) -> Result<RightsVerdict, ActivityError> {
+        let work = in_step(&self.platform, at, ConnectionStep::Rights, async |connection| {
+            check_rights::run(&self.platform, connection).await
+        });
+        beating(&ctx, OnCancel::Stop, work).await
+    }
+
+    #[activity(definition = workflows::connect_steps::defs::AdoptRepository)]
+    pub async fn adopt_repository(
+        self: Arc<Self>,
+        ctx: ActivityContext,
+        at: ConnectionRef,
+    ) -> Result<(), ActivityError> {
+        let work = in_step(&self.platform, at, ConnectionStep::Repository, async |connection| {
+            adopt_repository::run(&self.platform, connection).await
+        });
+        beating(&ctx, OnCancel::Stop, work).await
+    }
+
+    #[activity(definition = workflows::connect_steps::defs::MakeHook)]
+    pub async fn make_hook(self: Arc<Self>, ctx: ActivityContext, at: ConnectionRef) -> Result<(), ActivityError> {
+        let work = in_step(&self.platform, at, ConnectionStep::Hook, async |connection| {
+            make_hook::run(&self.platform, connection).await
+        });
+        beating(&ctx, OnCancel::Finish, work).await
+    }
+
+    #[activity(definition = workflows::connect_steps::defs::ReadSettings)]
+    pub async fn read_settings(self: Arc<Self>, ctx: ActivityContext, at: ConnectionRef) -> Result<(), ActivityError> {
+        let work = in_step(&self.platform, at, ConnectionStep::Settings, async |connection| {
+            read_settings::run(&self.platform, connection).await
+        });
+        beating(&ctx, OnCancel::Stop, work).await
+    }
+
+    #[activity(definition = workflows::connect_steps::defs::EndConnecting)]
+    pub async fn end_connecting(
+        self: Arc<Self>,
+        ctx: ActivityContext,
+        end: ConnectionEnd,
+    ) -> Result<(), ActivityError> {
+        beating(&ctx, OnCancel::Finish, end_connecting::run(&self.platform, &end)).await
+    }
+}
+
+/// Stores how connecting ended, for one whose workflow can't.
+pub(crate) async fn end(platform: &Platform, end: &ConnectionEnd) -> Result<(), StepError> {
+    end_connecting::run(platform, end).await
+}
+
+/// Notes the step in the row that people look at, and what it waits for if it has to be repeated.
+async fn in_step<T>(
+    platform: &Platform,
+    at: ConnectionRef,
+    step: ConnectionStep,
+    work: impl AsyncFnOnce(Connection) -> Result<T, StepError>,
+) -> Result<T, StepError> {
+    let id = at.connection;
+    let mut conn = platform.store.acquire().await?;
+    let connection = connections::get(&mut conn, id).await?;
+    if !connections::begin_step(&mut conn, id, step, platform.now()).await? {
+        return Err(StepError::fatal("connection_ended", "this connection has ended already"));
+    }
+    drop(conn);
+    let done = work(connection).await;
+    if let Err(error @ (StepError::Passing(_) | StepError::NotBefore { .. })) = &done {
+        let waits = format!("{} failed and is tried again: {error}", capitalised(step.describe()));
+        connections::note(&mut *platform.store.acquire().await?, id, &waits, platform.now()).await?;
+    }
+    done
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}

@@ -1,0 +1,248 @@
+//! Asking for a repository to be connected: for the command line and for the staff API.
+//!
+//! What is asked is stored whole, in one transaction with the command that starts the workflow; the worker does the rest. The
+//! credential is sealed for the worker before it reaches the database. The webhook's secret is made here: one copy under the
+//! gateway's own key, to be kept, and one for the worker, which puts it on the forge and deletes it.
+
+mod follow;
+mod settings;
+mod table;
+
+use domain::{
+    connection::ConnectionPurpose,
+    ids::{ConnectionId, CredentialId, HookId, Instance, ProjectId, RepositoryId},
+    workflow_id,
+};
+use forge::{
+    Credential,
+    seal::{SealError, SealingKeys},
+};
+use rand::CryptoRng;
+use serde_json::json;
+use store::{
+    CommandKind, PgConnection, Store, StoreError,
+    commands::{self, About, NewCommand},
+    connections::{self, NewConnection, PlannedHook},
+    credentials::{self, NewCredential},
+    repositories::{self, NewProject, Repository},
+};
+use url::Url;
+use uuid::Uuid;
+use workflows::messages::ConnectionRef;
+
+use crate::hook_secrets::{self, GatewayKey, NotSealed};
+
+pub use self::{
+    follow::{Heard, follow, stands},
+    settings::{ConnectSettings, DatabaseSettings},
+    table::{repositories_table, rights_table},
+};
+
+/// Slots of a project that is made on the way.
+pub const DEFAULT_SLOTS: u32 = 3;
+
+/// Bytes of a webhook's secret.
+const SECRET_BYTES: usize = 32;
+
+/// The address of the gateway at which webhooks arrive.
+const WEBHOOK_PATH: &str = "/webhooks/github";
+
+/// The keys that what is stored is sealed for.
+#[derive(Clone, Debug)]
+pub struct ConnectKeys {
+    /// The gateway's own.
+    pub gateway: GatewayKey,
+    /// Closes boxes that only the worker opens.
+    pub sealing: SealingKeys,
+}
+
+/// A repository to be connected.
+#[derive(Debug)]
+pub struct ConnectRequest<'a> {
+    /// Account or organisation.
+    pub owner: &'a str,
+    /// Name of the repository.
+    pub name: &'a str,
+    /// Short name of the project; made if there is none of that name.
+    pub project: &'a str,
+    /// Slots of a project that is made.
+    pub slots: u32,
+    /// What to work with.
+    pub credential: &'a Credential,
+    /// Where the forge reaches the gateway.
+    pub public_url: &'a Url,
+}
+
+/// Why a request was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Another request about it is under way.
+    #[error("{0} is being connected already: wait for its end, or cancel the workflow {1} in Temporal's web UI")]
+    UnderWay(String, String),
+    /// There is no such repository.
+    #[error("{0} is not connected: `codex-k8s repo list` shows what is; connect it with `codex-k8s repo add {0}`")]
+    NotConnected(String),
+    /// It has no credential.
+    #[error("{0} has no credential: connect it again with `codex-k8s repo add {0}`")]
+    NoCredential(String),
+    /// The address does not lead to a gateway.
+    #[error("PUBLIC_URL must be http(s)://host[:port][/path], the address at which the forge reaches the gateway")]
+    PublicUrl,
+    /// Could not be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// Could not be sealed.
+    #[error(transparent)]
+    HookSecret(#[from] NotSealed),
+    /// The database.
+    #[error("the database does not answer as it should: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// What asking needs at hand.
+pub struct Asking<'a, R> {
+    /// The database.
+    pub store: &'a Store,
+    /// This installation.
+    pub instance: &'a Instance,
+    /// Randomness for boxes and secrets.
+    pub rng: &'a mut R,
+    /// Now.
+    pub now: chrono::DateTime<chrono::Utc>,
+}
+
+impl<R: CryptoRng> Asking<'_, R> {
+    /// Asks for a repository to be connected. What it is called on the forge, and whether the credential suffices, shows later.
+    ///
+    /// # Errors
+    /// [`ConnectError`]
+    pub async fn connect(
+        &mut self,
+        keys: &ConnectKeys,
+        request: &ConnectRequest<'_>,
+    ) -> Result<ConnectionId, ConnectError> {
+        let hook = self.plan_hook(keys, request.public_url)?;
+        let sealed = keys.sealing.seal(self.rng, &request.credential.to_plaintext())?;
+        let mut tx = self.store.begin().await?;
+        if let Some(other) = connections::under_way(&mut tx, request.owner, request.name).await? {
+            return Err(self.under_way(request, other.id));
+        }
+        let new = NewProject { slug: request.project, slots: request.slots, settings: json!({}), now: self.now };
+        let project = repositories::insert_project(&mut tx, new).await?;
+        let new = NewCredential {
+            kind: request.credential.kind(),
+            key_id: &keys.sealing.key_id,
+            sealed: &sealed,
+            login: None,
+            now: self.now,
+        };
+        let credential = credentials::insert(&mut tx, new).await?;
+        let id = ConnectionId::from_uuid(Uuid::now_v7());
+        let new = NewConnection {
+            id,
+            purpose: ConnectionPurpose::Connect,
+            project,
+            credential,
+            owner: request.owner,
+            name: request.name,
+            repository: None,
+            hook: Some(&hook),
+            now: self.now,
+        };
+        connections::insert(&mut tx, new).await.map_err(|error| match error {
+            StoreError::Conflict { .. } => self.under_way(request, id),
+            other => other.into(),
+        })?;
+        self.start(&mut tx, id).await?;
+        tx.commit().await.map_err(StoreError::from)?;
+        Ok(id)
+    }
+
+    /// Asks what the credential of a connected repository may do there.
+    ///
+    /// # Errors
+    /// [`ConnectError`]
+    pub async fn check(&mut self, full_name: &str) -> Result<ConnectionId, ConnectError> {
+        let mut tx = self.store.begin().await?;
+        let all = repositories::list(&mut tx).await?;
+        let found = all.into_iter().find(|known| known.full_name().eq_ignore_ascii_case(full_name));
+        let known = found.ok_or_else(|| ConnectError::NotConnected(full_name.to_owned()))?;
+        let credential = known.credential.ok_or_else(|| ConnectError::NoCredential(full_name.to_owned()))?;
+        let id = ConnectionId::from_uuid(Uuid::now_v7());
+        connections::insert(&mut tx, checking(id, &known, (known.project, credential, known.id), self.now)).await?;
+        self.start(&mut tx, id).await?;
+        tx.commit().await.map_err(StoreError::from)?;
+        Ok(id)
+    }
+
+    fn plan_hook(&mut self, keys: &ConnectKeys, public_url: &Url) -> Result<PlannedHook, ConnectError> {
+        let mut bytes = [0; SECRET_BYTES];
+        self.rng.fill_bytes(&mut bytes);
+        let secret = hex::encode(bytes);
+        let id = HookId::from_uuid(Uuid::now_v7());
+        let copy = keys.sealing.seal(self.rng, secret.as_bytes())?;
+        Ok(PlannedHook {
+            id,
+            url: hook_url(public_url)?,
+            secret: hook_secrets::seal(&keys.gateway, id, secret.as_bytes())?,
+            copy: Some((keys.sealing.key_id.clone(), copy)),
+        })
+    }
+
+    async fn start(&self, conn: &mut PgConnection, connection: ConnectionId) -> Result<(), StoreError> {
+        let command = NewCommand {
+            workflow_id: &workflow_id::connect_repository(self.instance, connection),
+            kind: CommandKind::Start,
+            about: About::Connection(connection),
+            name: Some("ConnectRepository"),
+            payload: json!(ConnectionRef { connection }),
+            now: self.now,
+        };
+        commands::enqueue(conn, command).await.map(drop)
+    }
+
+    fn under_way(&self, request: &ConnectRequest<'_>, other: ConnectionId) -> ConnectError {
+        let full_name = format!("{}/{}", request.owner, request.name);
+        ConnectError::UnderWay(full_name, workflow_id::connect_repository(self.instance, other))
+    }
+}
+
+fn checking<'a>(
+    id: ConnectionId,
+    known: &'a Repository,
+    (project, credential, repository): (ProjectId, CredentialId, RepositoryId),
+    now: chrono::DateTime<chrono::Utc>,
+) -> NewConnection<'a> {
+    NewConnection {
+        id,
+        purpose: ConnectionPurpose::Check,
+        project,
+        credential,
+        owner: &known.owner,
+        name: &known.name,
+        repository: Some(repository),
+        hook: None,
+        now,
+    }
+}
+
+/// Where webhooks arrive, below the public address.
+fn hook_url(public_url: &Url) -> Result<String, ConnectError> {
+    if !matches!(public_url.scheme(), "http" | "https") || !public_url.has_host() {
+        return Err(ConnectError::PublicUrl);
+    }
+    Ok(format!("{}{WEBHOOK_PATH}", public_url.as_str().trim_end_matches('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn webhooks_arrive_below_the_public_address() {
+        let url = |text: &str| hook_url(&text.parse().unwrap()).ok();
+        assert_eq!(url("https://x.example").as_deref(), Some("https://x.example/webhooks/github"));
+        assert_eq!(url("https://x.example/codex/").as_deref(), Some("https://x.example/codex/webhooks/github"));
+        assert_eq!(url("mailto:a@x.example"), None);
+    }
+}

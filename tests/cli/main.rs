@@ -1,0 +1,72 @@
+//! The binary as its users call it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it is surprised")]
+
+use std::{
+    io::Write,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+const TOKEN: &str = "github_pat_hunter2";
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_codex-k8s"));
+    command.args(arguments).env_clear().stdin(Stdio::null());
+    command
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn key(folder: &Path, kind: &str) -> String {
+    let path = folder.join(kind).to_str().unwrap().to_owned();
+    let output = command(&["keys", "generate", kind, &path]).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    path
+}
+
+#[test]
+fn every_missing_setting_is_named_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, TOKEN).unwrap();
+    let token = token.to_str().unwrap();
+    let output =
+        command(&["repo", "add", "acme/greeter", "--project", "demo", "--token-file", token]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    for variable in ["CODEX_K8S_INSTANCE", "DATABASE_URL", "GATEWAY_KEY_FILE", "SEALING_PUBLIC_KEY_FILE", "PUBLIC_URL"]
+    {
+        assert!(said(&output).contains(variable), "{variable}: {}", said(&output));
+    }
+}
+
+#[test]
+fn wrong_usage_has_a_code_of_its_own() {
+    for arguments in [&["repo", "add", "acme/greeter"][..], &["repo", "check", "greeter"], &["repo"]] {
+        assert_eq!(command(arguments).output().unwrap().status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_database_that_is_away_is_said_without_a_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let (gateway, sealing) = (key(folder.path(), "gateway"), key(folder.path(), "sealing"));
+    let mut child = command(&["repo", "add", "acme/greeter", "--project", "demo", "--token-file", "-"])
+        .env("CODEX_K8S_INSTANCE", "test")
+        .env("DATABASE_URL", "postgres://nobody:hunter3@127.0.0.1:1/none")
+        .env("GATEWAY_KEY_FILE", gateway)
+        .env("SEALING_PUBLIC_KEY_FILE", format!("{sealing}.pub"))
+        .env("PUBLIC_URL", "https://codex.example")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(TOKEN.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = said(&output);
+    assert!(said.contains("DATABASE_URL") && !said.contains("hunter"), "{said}");
+}
