@@ -6,7 +6,7 @@ use domain::{connection::CredentialKind, ids::CredentialId};
 use forge::{
     Clock, Credential, ForgeRepoId, RepoRef, RepositoryProvider, Secret,
     git::GitAuth,
-    github::{GitHub, Scope},
+    github::{GitHub, Observer, Scope},
     seal::OpeningKeys,
 };
 use store::{
@@ -15,6 +15,7 @@ use store::{
     pacing::{self, Taken, Urgency},
     repositories::Repository,
 };
+use telemetry::Telemetry;
 use tokio::sync::Mutex;
 use url::Url;
 
@@ -30,6 +31,7 @@ pub struct ForgeAccess {
     base_url: Url,
     clock: Clock,
     paced: bool,
+    telemetry: Arc<Telemetry>,
     clients: Mutex<HashMap<(CredentialId, ForgeRepoId), Arc<dyn RepositoryProvider>>>,
 }
 
@@ -57,8 +59,8 @@ pub struct ForgeByName {
 impl ForgeAccess {
     /// `base_url` is where the forge's REST API is.
     #[must_use]
-    pub fn new(store: Store, keys: OpeningKeys, base_url: Url, clock: Clock) -> Self {
-        Self { store, keys, base_url, clock, paced: true, clients: Mutex::default() }
+    pub fn new(store: Store, keys: OpeningKeys, base_url: Url, clock: Clock, telemetry: Arc<Telemetry>) -> Self {
+        Self { store, keys, base_url, clock, paced: true, telemetry, clients: Mutex::default() }
     }
 
     /// The same without any pace of writes.
@@ -149,7 +151,18 @@ impl ForgeAccess {
         let opened = self.keys.open(&stored.key_id, &stored.sealed).map_err(|error| sealed(&error))?;
         let credential = Credential::from_plaintext(stored.kind, &opened).map_err(|error| sealed(&error))?;
         let clock = Arc::clone(&self.clock);
-        Ok(GitHub::for_repository(self.base_url.as_str(), credential, scope, clock, Default::default())?)
+        let client = GitHub::for_repository(self.base_url.as_str(), credential, scope, clock, Default::default())?;
+        Ok(client.observed_by(self.observer(stored.id)))
+    }
+
+    fn observer(&self, id: CredentialId) -> Observer {
+        let (telemetry, credential) = (Arc::clone(&self.telemetry), id.to_string());
+        Arc::new(move |exchange| {
+            telemetry.metrics.forge_request(&exchange.method, exchange.status, exchange.took);
+            if let Some(remaining) = exchange.remaining {
+                telemetry.metrics.forge_remaining(&credential, remaining);
+            }
+        })
     }
 
     /// Waits until a write is allowed. Writes go one at a time and slowly: forges ban those that hurry.

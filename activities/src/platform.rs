@@ -1,11 +1,15 @@
 //! What the activities have at hand.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use chrono::{DateTime, Utc};
 use dispatch::Dispatcher;
 use domain::hook_log::WebhookMode;
 use store::{Store, blobs::Blobs, repositories::Repository};
+use telemetry::Telemetry;
 use url::Url;
 
 use crate::{forge_access::ForgeAccess, launcher::JobLauncher, reconcile::Retention, run_token::RunTokenKey};
@@ -32,6 +36,10 @@ pub struct Platform {
     pub retention: Retention,
     /// The clock.
     pub clock: forge::Clock,
+    /// Whether work is polled for.
+    pub polls: Arc<AtomicBool>,
+    /// Counts what happens.
+    pub telemetry: Arc<Telemetry>,
 }
 
 /// Addresses and folders.

@@ -24,6 +24,7 @@ use store::{
     intents::{self, NewIntent},
     repositories::{self, Repository},
 };
+use telemetry::SpanKind;
 use temporalio_common::ActivityError;
 use temporalio_macros::activities;
 use temporalio_sdk::activities::ActivityContext;
@@ -85,8 +86,11 @@ async fn run(platform: &Platform, of: &ScheduleRef, workflow: &str) -> Result<St
         received_at: platform.now(),
         source: DeliverySource::Schedule,
     };
+    let span = platform.telemetry.tracer.root("schedule", SpanKind::Consumer);
     let recorded = ingest::record(&platform.store, platform.dispatcher.instance(), &arrival).await?;
+    platform.telemetry.metrics.delivery(arrival.source, recorded.verdict);
     if let Some(workflow_id) = recorded.workflow_id {
+        platform.telemetry.trace_attempt(&platform.store, &workflow_id, &span).await;
         platform.dispatcher.spawn(workflow_id);
     }
     Ok(Started { reason: recorded.reason })

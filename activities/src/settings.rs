@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use domain::{hook_log::WebhookMode, ids::Instance};
 use forge::seal::OpeningKeys;
 use role::{ConfigErrors, Environment, LogFormat, Reader, SecretText};
+use telemetry::TelemetrySettings;
 use url::Url;
 
 use crate::{platform::Places, reconcile::Retention, run_token::RunTokenKey};
@@ -35,6 +36,8 @@ pub struct WorkerSettings {
     pub retention: Retention,
     /// Form of the log.
     pub log_format: LogFormat,
+    /// How it shows itself.
+    pub telemetry: TelemetrySettings,
 }
 
 impl WorkerSettings {
@@ -70,6 +73,7 @@ impl WorkerSettings {
         let webhooks = webhook_mode(&mut reader);
         let retention = retention(&mut reader);
         let log_format = reader.or("LOG_FORMAT", LogFormat::default(), "write `json` or `text`");
+        let telemetry = TelemetrySettings::read(&mut reader);
         let settings = (|| {
             let mirrors: PathBuf = mirrors?;
             Some(Self {
@@ -90,6 +94,7 @@ impl WorkerSettings {
                 webhooks: webhooks?,
                 retention,
                 log_format,
+                telemetry,
             })
         })();
         reader.finish(settings)

@@ -1,16 +1,33 @@
 //! The worker role: hosts the workflows and the activities.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::Context;
 use dispatch::{Dispatcher, Engine, EngineSettings};
 use domain::run_limits::START_MAX_AGE;
 use store::{Store, blobs::Blobs};
+use telemetry::{
+    Telemetry,
+    catalogue::Role,
+    database::{self, WorkGauges},
+    ops::Ops,
+    readiness::{Part, Readiness, Without},
+};
 use temporalio_client::Client;
-use temporalio_sdk::{Runtime, Worker, WorkerOptions, WorkerOptionsBuilder};
+use temporalio_sdk::{
+    Runtime, Worker, WorkerOptions, WorkerOptionsBuilder,
+    runtime::worker_tuner::{FixedSizeSlotSupplier, TunerHolder},
+};
 use workflows::{AgentRun, ConnectRepository, Reconcile, ScheduledStart};
 
 use crate::{
+    activity_watch::ActivityWatch,
     config_refresh,
     connect_steps::ConnectActivities,
     forge_access::ForgeAccess,
@@ -25,6 +42,13 @@ use crate::{
 
 /// Connections to Postgres. Activities hold one only for a statement or a short transaction.
 const DATABASE_CONNECTIONS: u32 = 16;
+
+/// Activities under way at a time. Every Job at work has one that watches it, so this has to be well above the Jobs that one
+/// worker may have: were all of them watchers, no run could take another step.
+const ACTIVITIES: usize = 500;
+
+/// Workflow tasks at a time, and of the kinds of work that there are none of: the SDK's own number.
+const OTHER_TASKS: usize = 100;
 
 /// On SIGTERM activities get this long before they are told; Temporal then has another worker take over.
 const GRACE: Duration = Duration::from_secs(5);
@@ -50,18 +74,47 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<()> {
     let mut stop = std::pin::pin!(stop);
+    let metrics_bind = settings.telemetry.metrics_bind;
     let platform = Arc::new(build(settings, launcher)?);
+    let _ops = ops(&platform).serve_if_wanted(metrics_bind).await?;
     tracing::info!(role = "worker", "waiting for Temporal");
     let client = tokio::select! {
         client = connect(&platform) => client,
         () = &mut stop => return Ok(()),
     };
+    let tracer = platform.telemetry.tracer.clone();
     let options = options(&platform)?;
     let running = start(client, platform, options)?;
     tracing::info!(role = "worker", "ready");
     polls();
     stop.await;
-    running.stop().await
+    let stopped = running.stop().await;
+    tracer.finish().await;
+    stopped
+}
+
+/// What the worker can be asked for by those who run the platform.
+#[must_use]
+pub fn ops(platform: &Platform) -> Ops {
+    let telemetry = Arc::clone(&platform.telemetry);
+    let gauges = WorkGauges::new(Arc::clone(&telemetry), platform.store.clone(), Arc::clone(&platform.clock));
+    let rests_on = vec![
+        database::part(&platform.store),
+        platform.dispatcher.engine_part(Without::Unready),
+        polling(Arc::clone(&platform.polls)),
+    ];
+    let readiness = Readiness::new(rests_on, Arc::clone(&platform.clock));
+    Ops { telemetry, readiness, before_scrape: Some(Arc::new(gauges)) }
+}
+
+fn polling(polls: Arc<AtomicBool>) -> Part {
+    Part::new("polling", Without::Unready, move || {
+        let polls = polls.load(Ordering::Relaxed);
+        async move {
+            let silent = "The worker does not poll for work: it is starting, or stopping, or its thread has ended.";
+            if polls { Ok(()) } else { Err(silent.to_owned()) }
+        }
+    })
 }
 
 /// Puts together what the activities need.
@@ -72,10 +125,13 @@ pub fn build(settings: WorkerSettings, launcher: Arc<dyn JobLauncher>) -> anyhow
     std::fs::create_dir_all(&settings.places.mirrors).context("the folder of mirrors can't be made")?;
     std::fs::create_dir_all(&settings.places.scratch).context("the folder for files on their way can't be made")?;
     let clock = forge::system_clock();
+    let telemetry = Arc::new(Telemetry::new(Role::Worker, &settings.telemetry)?);
     let store = Store::connect_lazy(settings.database_url.expose(), DATABASE_CONNECTIONS)?;
+    let store = database::watched(store, &telemetry);
     let engine = Engine::new(EngineSettings::at(&settings.temporal_address, settings.instance, "worker")?);
-    let dispatcher = Dispatcher::new(store.clone(), engine, Arc::clone(&clock), START_MAX_AGE);
-    let forge = ForgeAccess::new(store.clone(), settings.opening_keys, settings.forge_url, Arc::clone(&clock));
+    let dispatcher = Dispatcher::new(store.clone(), engine, Arc::clone(&clock), START_MAX_AGE, Arc::clone(&telemetry));
+    let (keys, watch) = (settings.opening_keys, Arc::clone(&telemetry));
+    let forge = ForgeAccess::new(store.clone(), keys, settings.forge_url, Arc::clone(&clock), watch);
     let forge = if settings.paced { forge } else { forge.unpaced() };
     Ok(Platform {
         blobs: Blobs::local(&settings.blob_dir)?,
@@ -88,6 +144,8 @@ pub fn build(settings: WorkerSettings, launcher: Arc<dyn JobLauncher>) -> anyhow
         webhooks: settings.webhooks,
         retention: settings.retention,
         clock,
+        polls: Arc::default(),
+        telemetry,
     })
 }
 
@@ -104,6 +162,7 @@ async fn connect(platform: &Platform) -> Client {
 /// A worker at work.
 pub struct Running {
     shut_down: Box<dyn Fn() + Send>,
+    polls: Arc<AtomicBool>,
     reconciling: tokio::task::JoinHandle<()>,
     thread: std::thread::JoinHandle<Result<(), String>>,
 }
@@ -118,6 +177,7 @@ pub fn options(platform: &Arc<Platform>) -> anyhow::Result<WorkerOptions> {
         .register_activities(ReconcileActivities { platform: Arc::clone(platform) })
         .register_activities(ScheduleActivities { platform: Arc::clone(platform) })
         .register_activities(ConnectActivities { platform: Arc::clone(platform) })
+        .activity_inbound_interceptor(ActivityWatch::new(platform))
         .register_workflow::<AgentRun>()
         .and_then(WorkerOptionsBuilder::register_workflow::<Reconcile>)
         .and_then(WorkerOptionsBuilder::register_workflow::<ScheduledStart>)
@@ -126,6 +186,7 @@ pub fn options(platform: &Arc<Platform>) -> anyhow::Result<WorkerOptions> {
         .graceful_shutdown_period(GRACE)
         .sticky_queue_schedule_to_start_timeout(STICKY)
         .max_heartbeat_throttle_interval(HEARTBEAT_THROTTLE)
+        .tuner(tuner())
         .build())
 }
 
@@ -138,8 +199,11 @@ pub fn start(client: Client, platform: Arc<Platform>, options: WorkerOptions) ->
     let mut worker = Worker::new(&runtime, client, options).context("the worker can't be set up")?;
     let shut_down = Box::new(worker.shutdown_handle());
     let pool = tokio::runtime::Handle::current();
+    let (polls, polled) = (Arc::clone(&platform.polls), Arc::clone(&platform.polls));
+    polls.store(true, Ordering::Relaxed);
     let run = move || {
         let ran = pool.block_on(worker.run()).map_err(|error| error.to_string());
+        polls.store(false, Ordering::Relaxed);
         drop(runtime);
         ran
     };
@@ -153,7 +217,17 @@ pub fn start(client: Client, platform: Arc<Platform>, options: WorkerOptions) ->
             schedules::put_in_place(&platform)
         );
     });
-    Ok(Running { shut_down, reconciling, thread })
+    Ok(Running { shut_down, polls: polled, reconciling, thread })
+}
+
+fn tuner() -> TunerHolder {
+    let other = FixedSizeSlotSupplier::new(OTHER_TASKS);
+    TunerHolder::builder()
+        .activity_task_slot_supplier(FixedSizeSlotSupplier::new(ACTIVITIES))
+        .workflow_task_slot_supplier(other)
+        .local_activity_task_slot_supplier(other)
+        .nexus_task_slot_supplier(other)
+        .build()
 }
 
 impl Running {
@@ -162,6 +236,7 @@ impl Running {
     /// # Errors
     /// What the worker broke with.
     pub async fn stop(self) -> anyhow::Result<()> {
+        self.polls.store(false, Ordering::Relaxed);
         (self.shut_down)();
         self.reconciling.abort();
         let ended = tokio::task::spawn_blocking(move || self.thread.join()).await?;

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use dispatch::{Clock, Dispatcher};
 use domain::ids::Instance;
 use store::{Store, blobs::Blobs};
+use telemetry::{Telemetry, ops::Ops, readiness::Readiness};
 
 use crate::{
     gaps::Gaps,
@@ -35,6 +36,8 @@ pub struct AppParts {
     pub buffer_bytes: Option<usize>,
     /// Tells the time.
     pub clock: Clock,
+    /// Counts what happens.
+    pub telemetry: Arc<Telemetry>,
 }
 
 /// The gateway's parts as its handlers see them. Cloning shares them.
@@ -45,6 +48,7 @@ struct Inner {
     parts: AppParts,
     budget: BodyBudget,
     gaps: Gaps,
+    readiness: Arc<Readiness>,
 }
 
 impl AppState {
@@ -52,7 +56,8 @@ impl AppState {
     #[must_use]
     pub fn new(parts: AppParts) -> Self {
         let budget = BodyBudget::new(parts.buffer_bytes.unwrap_or(DEFAULT_BUFFER_BYTES));
-        Self(Arc::new(Inner { parts, budget, gaps: Gaps::default() }))
+        let readiness = health::readiness(&parts);
+        Self(Arc::new(Inner { parts, budget, gaps: Gaps::default(), readiness }))
     }
 
     /// The database.
@@ -90,6 +95,21 @@ impl AppState {
         self.gaps().keep(self.store(), &self.0.parts.clock).await;
     }
 
+    /// What it can be asked for by those who run the platform.
+    #[must_use]
+    pub fn ops(&self) -> Ops {
+        let (telemetry, readiness) = (Arc::clone(self.telemetry()), Arc::clone(self.readiness()));
+        Ops { telemetry, readiness, before_scrape: None }
+    }
+
+    pub(crate) fn readiness(&self) -> &Arc<Readiness> {
+        &self.0.readiness
+    }
+
+    pub(crate) fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.0.parts.telemetry
+    }
+
     pub(crate) fn blobs(&self) -> &Blobs {
         &self.0.parts.blobs
     }
@@ -115,6 +135,6 @@ pub fn router(state: AppState) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(problem::not_found)
-        .layer(middleware::from_fn(requests::observe))
+        .layer(middleware::from_fn_with_state(Arc::clone(state.telemetry()), requests::observe))
         .with_state(state)
 }

@@ -139,7 +139,7 @@ pub(crate) async fn not_found() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this address")
 }
 
-/// Marks the answer of somebody behind us, which keeps its own form even if it is no success.
+/// Marks an answer that keeps its own form even if it is no success: one of somebody behind us, or a look at our own state.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Foreign;
 

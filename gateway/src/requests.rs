@@ -1,10 +1,15 @@
 //! What every request goes through: its id, its one line in the log, and the last net under a panic.
 
-use std::{any::Any, panic::AssertUnwindSafe, time::Instant};
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
-use axum::{extract::Request, middleware::Next, response::Response};
+use axum::{
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::Response,
+};
 use futures::FutureExt;
 use http::{HeaderName, HeaderValue, header::CONTENT_LENGTH};
+use telemetry::Telemetry;
 use tracing::{Instrument, Span, field::Empty};
 use uuid::Uuid;
 
@@ -16,8 +21,9 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID: usize = 100;
 
 /// The middleware; handlers add `delivery`, `run` and `attempt` to its span with [`note`].
-pub(crate) async fn observe(request: Request, next: Next) -> Response {
+pub(crate) async fn observe(State(telemetry): State<Arc<Telemetry>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
+    let (method, route) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
     let id = request_id(&request);
     let span = tracing::info_span!(
         "request",
@@ -43,7 +49,9 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     if let Ok(value) = HeaderValue::from_str(&id) {
         answer.headers_mut().insert(REQUEST_ID, value);
     }
-    let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let elapsed = began.elapsed();
+    telemetry.metrics.http_request(route.as_ref().map(MatchedPath::as_str), &method, answer.status(), elapsed);
+    let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     let status = answer.status().as_u16();
     if status >= 500 {
         tracing::warn!(status, elapsed_ms, "answered");
@@ -78,6 +86,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 mod tests {
     use axum::{Router, middleware, routing::get};
     use http::StatusCode;
+    use telemetry::{TelemetrySettings, catalogue::Role};
 
     use super::*;
 
@@ -86,10 +95,12 @@ mod tests {
     }
 
     async fn ask(path: &str, id: Option<&str>) -> reqwest::Response {
-        let app = Router::new()
-            .route("/panics", get(panics))
-            .route("/fine", get(|| async { "fine" }))
-            .layer(middleware::from_fn(observe));
+        let app = Router::new().route("/panics", get(panics)).route("/fine", get(|| async { "fine" })).layer(
+            middleware::from_fn_with_state(
+                Arc::new(Telemetry::new(Role::Gateway, &TelemetrySettings::default()).unwrap()),
+                observe,
+            ),
+        );
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}{path}", listener.local_addr().unwrap());
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });

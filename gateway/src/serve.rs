@@ -8,6 +8,7 @@ use chrono::Utc;
 use dispatch::{Dispatcher, Engine, EngineSettings};
 use domain::run_limits::START_MAX_AGE;
 use store::{Store, blobs::Blobs, reads::ReplicaOptions};
+use telemetry::{Telemetry, catalogue::Role, database};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -32,14 +33,18 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     role::logging::start(settings.log_format);
+    let telemetry = Arc::new(Telemetry::new(Role::Gateway, &settings.telemetry)?);
     let mut store = Store::connect_lazy(settings.database_url.expose(), DATABASE_CONNECTIONS)?;
     if let Some(url) = &settings.database_read_url {
         store = store.with_replica(ReplicaOptions { url: url.expose(), max_lag: REPLICA_MAX_LAG })?;
     }
+    let store = database::watched(store, &telemetry);
     let blobs = Blobs::local(&settings.blob_dir)?;
     let engine = EngineSettings::at(&settings.temporal_address, settings.instance.clone(), "gateway")?;
     let clock: dispatch::Clock = Arc::new(Utc::now);
-    let dispatcher = Dispatcher::new(store.clone(), Engine::new(engine), Arc::clone(&clock), START_MAX_AGE);
+    let engine = Engine::new(engine);
+    let watch = Arc::clone(&telemetry);
+    let dispatcher = Dispatcher::new(store.clone(), engine, Arc::clone(&clock), START_MAX_AGE, watch);
     let state = AppState::new(AppParts {
         store,
         dispatcher: Arc::clone(&dispatcher),
@@ -48,7 +53,9 @@ pub async fn serve(
         key: settings.key,
         buffer_bytes: None,
         clock,
+        telemetry: Arc::clone(&telemetry),
     });
+    let _ops = state.ops().serve_if_wanted(settings.telemetry.metrics_bind).await?;
     let listener = TcpListener::bind(settings.bind).await.with_context(|| format!("listen on {}", settings.bind))?;
     let address = listener.local_addr()?;
     tracing::info!(%address, instance = %settings.instance, "the gateway listens");
@@ -61,6 +68,7 @@ pub async fn serve(
     gaps.abort();
     drop(stop);
     sweeper.await?;
+    telemetry.tracer.finish().await;
     tracing::info!("the gateway has stopped");
     Ok(())
 }

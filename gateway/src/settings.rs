@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use domain::ids::Instance;
 use role::{ConfigErrors, Environment, LogFormat, Reader, SecretText};
+use telemetry::TelemetrySettings;
 use url::Url;
 
 use crate::{
@@ -32,6 +33,8 @@ pub struct GatewaySettings {
     pub blob_dir: PathBuf,
     /// Form of the log.
     pub log_format: LogFormat,
+    /// How it shows itself.
+    pub telemetry: TelemetrySettings,
 }
 
 impl GatewaySettings {
@@ -58,6 +61,7 @@ impl GatewaySettings {
         let key = gateway_key(&mut reader);
         let blob_dir = reader.required("BLOB_DIR", "name the folder that holds bundles");
         let log_format = reader.or("LOG_FORMAT", LogFormat::default(), "write `json` or `text`");
+        let telemetry = TelemetrySettings::read(&mut reader);
         let settings = (|| {
             Some(Self {
                 instance: instance?,
@@ -69,6 +73,7 @@ impl GatewaySettings {
                 key: key?,
                 blob_dir: blob_dir?,
                 log_format,
+                telemetry,
             })
         })();
         reader.finish(settings)

@@ -15,6 +15,7 @@ use store::{
     hook_logs::{self, HookLog, Looked},
     repositories::{self, Repository},
 };
+use telemetry::SpanKind;
 
 use crate::{failure::StepError, forge_access::ForgeRepo, platform::Platform};
 
@@ -199,10 +200,13 @@ async fn read_one(
         received_at: platform.now(),
         source: DeliverySource::ReadBack,
     };
+    let span = platform.telemetry.tracer.root("read back", SpanKind::Consumer);
     let recorded = ingest::record(&platform.store, platform.dispatcher.instance(), &arrival).await?;
+    platform.telemetry.metrics.delivery(arrival.source, recorded.verdict);
     tracing::info!(delivery = %recorded.delivery, verdict = %recorded.verdict, guid = delivery.guid,
         status = delivery.status, "a missed delivery was read back");
     if let Some(workflow_id) = recorded.workflow_id {
+        platform.telemetry.trace_attempt(&platform.store, &workflow_id, &span).await;
         platform.dispatcher.spawn(workflow_id);
     }
     Ok(true)

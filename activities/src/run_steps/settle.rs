@@ -40,6 +40,9 @@ pub async fn run(platform: &Platform, settlement: &Settlement) -> Result<(), Ste
         audit::append(&mut tx, event).await?;
     }
     tx.commit().await.map_err(store::StoreError::from)?;
+    if first {
+        platform.telemetry.metrics.run_ended(end.outcome);
+    }
     slot_grants::deliver(platform, woken);
     Ok(())
 }

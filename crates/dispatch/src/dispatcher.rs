@@ -14,6 +14,11 @@ use store::{
     commands::{self, About, Command},
     connections, runs,
 };
+use telemetry::{
+    Span, SpanKind, Telemetry,
+    catalogue::DispatchResult,
+    readiness::{Part, Without},
+};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -45,6 +50,7 @@ pub struct Dispatcher {
     store: Store,
     engine: Engine,
     clock: Clock,
+    telemetry: Arc<Telemetry>,
     /// An undelivered start older than this is looked at before it is delivered: half the engine's retention, since
     /// beyond the retention Temporal no longer knows an id that it has seen.
     start_max_age: TimeDelta,
@@ -76,8 +82,14 @@ enum Stop {
 impl Dispatcher {
     /// Puts a dispatcher together.
     #[must_use]
-    pub fn new(store: Store, engine: Engine, clock: Clock, start_max_age: TimeDelta) -> Arc<Self> {
-        Arc::new(Self { store, engine, clock, start_max_age, room: Semaphore::new(ROOM) })
+    pub fn new(
+        store: Store,
+        engine: Engine,
+        clock: Clock,
+        start_max_age: TimeDelta,
+        telemetry: Arc<Telemetry>,
+    ) -> Arc<Self> {
+        Arc::new(Self { store, engine, clock, telemetry, start_max_age, room: Semaphore::new(ROOM) })
     }
 
     /// The engine it delivers to.
@@ -90,6 +102,21 @@ impl Dispatcher {
     #[must_use]
     pub fn instance(&self) -> &Instance {
         &self.engine.settings().instance
+    }
+
+    /// The engine as a part that a role rests on.
+    #[must_use]
+    pub fn engine_part(self: &Arc<Self>, without: Without) -> Part {
+        let dispatcher = Arc::clone(self);
+        Part::new("temporal", without, move || {
+            let dispatcher = Arc::clone(&dispatcher);
+            async move {
+                // Any question will do; there is never a workflow of this name.
+                let id = format!("{}:readyz", dispatcher.instance());
+                let answered = dispatcher.engine.state(&id).await.map(drop);
+                answered.map_err(|_| "Temporal does not answer; commands wait in the outbox.".to_owned())
+            }
+        })
     }
 
     /// Delivers in the background; what fails is left to the sweeper.
@@ -172,9 +199,15 @@ impl Dispatcher {
             if cancelled_early {
                 continue;
             }
-            for command in &pending {
+            let whole = pending.len() < BATCH as usize;
+            for (place, command) in pending.iter().enumerate() {
                 if command.next_try_at > self.now() || !self.deliver(command, lease.owner).await? {
                     return Ok(Stop::NotNow);
+                }
+                // Nothing is behind the last one but what came meanwhile, and who gives the lease back is told of that.
+                let last = whole && place + 1 == pending.len();
+                if last {
+                    return Ok(Stop::Empty);
                 }
                 if !self.hold(lease).await? {
                     return Ok(Stop::NotNow);
@@ -192,7 +225,15 @@ impl Dispatcher {
         if !commands::begin_try(&mut *self.store.acquire().await?, command.id, owner, now).await? {
             return Ok(false);
         }
-        match self.apply(command).await {
+        let mut span = self.span(command).await;
+        let applied = self.apply(command).await;
+        if let Err(error) = &applied {
+            span.fail(result_of(&applied).as_str());
+            tracing::debug!(%error, "a command was not taken");
+        }
+        drop(span);
+        self.count(command, result_of(&applied));
+        match applied {
             Ok(Applied::Done) => commands::mark_done(&mut *self.store.acquire().await?, command.id).await?,
             Ok(Applied::NoSuchWorkflow) => {
                 commands::mark_failed(
@@ -258,11 +299,24 @@ impl Dispatcher {
             }
             Ok(WorkflowState::Unknown) => {
                 let reason = "The start could not be delivered in time; ask again if it is still wanted.";
+                self.count(command, DispatchResult::Stale);
                 commands::mark_stale(&mut *self.store.acquire().await?, command.id, reason).await?;
                 self.give_up(command, reason).await?;
                 Ok(true)
             }
         }
+    }
+
+    async fn span(&self, command: &Command) -> Span {
+        let About::Run(run, attempt) = command.about else { return Span::none() };
+        let name = format!("dispatch {}", command.kind.as_str());
+        self.telemetry.span_of_attempt(&self.store, (run, attempt), name, SpanKind::Producer).await
+    }
+
+    fn count(&self, command: &Command, result: DispatchResult) {
+        let lag = (result == DispatchResult::Done).then(|| self.now() - command.created_at);
+        let lag = lag.map(|lag| lag.to_std().unwrap_or_default());
+        self.telemetry.metrics.dispatch(command.kind.as_str(), result, lag);
     }
 
     /// Settles the run, or the connection, of a start that will never be delivered.
@@ -271,8 +325,11 @@ impl Dispatcher {
             return Ok(());
         }
         let mut tx = self.store.begin().await?;
-        self.finish(&mut tx, command, Outcome::Lost, reason).await?;
+        let first = self.finish(&mut tx, command, Outcome::Lost, reason).await?;
         tx.commit().await?;
+        if first {
+            self.telemetry.metrics.run_ended(Outcome::Lost);
+        }
         Ok(())
     }
 
@@ -282,25 +339,30 @@ impl Dispatcher {
         if !commands::drop_pending_start(&mut tx, &start.workflow_id).await? {
             return Ok(false);
         }
-        self.finish(&mut tx, start, Outcome::Cancelled, "Cancelled before it had begun.").await?;
+        let first = self.finish(&mut tx, start, Outcome::Cancelled, "Cancelled before it had begun.").await?;
         tx.commit().await?;
+        if first {
+            self.telemetry.metrics.run_ended(Outcome::Cancelled);
+        }
         Ok(true)
     }
 
+    /// True if this is the run's end, and not a later word about it.
     async fn finish(
         &self,
         tx: &mut PgConnection,
         start: &Command,
         outcome: Outcome,
         cause: &str,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let now = self.now();
         let (run, attempt) = match start.about {
             About::Run(run, attempt) => (run, attempt),
-            About::Connection(id) => return connections::fail(tx, id, cause, now).await.map(drop),
+            About::Connection(id) => return connections::fail(tx, id, cause, now).await.map(|_| false),
         };
         let end = runs::End { attempt, outcome, cause, now };
-        if runs::finish(tx, run, end).await? {
+        let first = runs::finish(tx, run, end).await?;
+        if first {
             let event = audit::NewFlowEvent {
                 at: now,
                 run: Some(run),
@@ -312,7 +374,17 @@ impl Dispatcher {
             };
             audit::append(tx, event).await?;
         }
-        Ok(())
+        Ok(first)
+    }
+}
+
+fn result_of(applied: &Result<Applied, EngineError>) -> DispatchResult {
+    match applied {
+        Ok(Applied::Done) => DispatchResult::Done,
+        Ok(Applied::NoSuchWorkflow) => DispatchResult::NoWorkflow,
+        Err(EngineError::Refused(_)) => DispatchResult::Refused,
+        Err(EngineError::NotConnected(_)) => DispatchResult::NotConnected,
+        Err(EngineError::Unavailable(_)) => DispatchResult::Unavailable,
     }
 }
 

@@ -29,6 +29,13 @@ pub fn connect_repository(instance: &Instance, connection: ConnectionId) -> Stri
     format!("{instance}:connect:{connection}")
 }
 
+/// The attempt that a workflow id of [`agent_run`] is about.
+#[must_use]
+pub fn attempt_of(workflow_id: &str) -> Option<(RunId, Attempt)> {
+    let [_, "agent-run", run, attempt] = workflow_id.split(':').collect::<Vec<_>>()[..] else { return None };
+    Some((run.parse().ok()?, Attempt(attempt.parse().ok()?)))
+}
+
 /// Name of the Job of an attempt: unique, a DNS label, and the key that makes launching it idempotent.
 #[must_use]
 pub fn job_name(run: RunId, attempt: Attempt) -> String {
@@ -45,6 +52,12 @@ mod tests {
         let instance: Instance = "dev".parse().unwrap();
         assert_eq!(agent_run(&instance, run, Attempt::FIRST), "dev:agent-run:01890a5d-ac96-774b-bcce-b302099a8057:1");
         assert_eq!(reconcile(&instance, Reconciler::PartitionsAhead), "dev:reconcile:partitions_ahead");
+        assert_eq!(attempt_of(&agent_run(&instance, run, Attempt(3))), Some((run, Attempt(3))));
+        for other in
+            ["dev:deploy:1:staging", "dev:agent-run:x:1", "dev:agent-run:01890a5d-ac96-774b-bcce-b302099a8057", ""]
+        {
+            assert_eq!(attempt_of(other), None, "{other}");
+        }
         let job = job_name(run, Attempt(12));
         assert_eq!(job, "run-01890a5dac96774bbcceb302099a8057-12");
         assert!(job.len() <= 63);

@@ -388,3 +388,34 @@ pub async fn finish(conn: &mut PgConnection, run: RunId, attempt: Attempt, end: 
     .await?;
     Ok(done.rows_affected() > 0)
 }
+
+/// Keeps the trace context of what asked for an attempt. The first one stays.
+///
+/// # Errors
+/// The database fails.
+pub async fn set_traceparent(conn: &mut PgConnection, run: RunId, attempt: Attempt, traceparent: &str) -> Result<()> {
+    sqlx::query!(
+        "update attempts set traceparent = $3 where run_id = $1 and attempt = $2 and traceparent is null",
+        run.as_uuid(),
+        attempt_number(attempt),
+        traceparent,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The trace context of what asked for an attempt, if it was traced.
+///
+/// # Errors
+/// The database fails.
+pub async fn traceparent(conn: &mut PgConnection, run: RunId, attempt: Attempt) -> Result<Option<String>> {
+    Ok(sqlx::query_scalar!(
+        "select traceparent from attempts where run_id = $1 and attempt = $2",
+        run.as_uuid(),
+        attempt_number(attempt),
+    )
+    .fetch_optional(conn)
+    .await?
+    .flatten())
+}

@@ -3,10 +3,14 @@
 //! Functions take a connection, usually that of a transaction which the caller began with [`Store::begin`]: what must
 //! become true together is written together. They are safe to repeat, and the time is passed in.
 
-use std::time::Duration;
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sqlx::{
-    PgPool, Postgres, Transaction,
+    Connection, PgPool, Postgres, Transaction,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -14,7 +18,7 @@ use sqlx::{
 pub use domain::{event::SubjectKind, intent::IntentKind};
 pub use error::{Result, StoreError};
 pub use kinds::{CommandKind, CommandState, JobState, StepState};
-pub use migrations::migrate;
+pub use migrations::{Schema, migrate, schema};
 pub use sqlx::PgConnection;
 
 pub mod attempts;
@@ -28,6 +32,7 @@ pub mod connections;
 pub mod credentials;
 pub mod deliveries;
 pub mod ends;
+pub mod gauges;
 pub mod histories;
 pub mod hook_logs;
 pub mod hooks;
@@ -58,10 +63,31 @@ mod kinds;
 mod migrations;
 
 /// Access to the database. Cloning shares the pool.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Store {
     pool: PgPool,
     reads: reads::Reads,
+    waits: Option<WaitObserver>,
+}
+
+/// Is told how long somebody waited for a connection.
+pub type WaitObserver = Arc<dyn Fn(Duration) + Send + Sync>;
+
+/// The pool's connections at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// Open ones.
+    pub open: u32,
+    /// Of them, those that nobody uses.
+    pub idle: u32,
+    /// How many there may be.
+    pub max: u32,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("pool", &self.pool).finish_non_exhaustive()
+    }
 }
 
 impl Store {
@@ -81,20 +107,11 @@ impl Store {
         Ok(Self::from_pool(pool_options(max_connections).connect_lazy_with(connect_options(url)?)))
     }
 
-    /// Asks the database for a sign of life.
-    ///
-    /// # Errors
-    /// It gives none.
-    pub async fn ping(&self) -> Result<()> {
-        sqlx::query!("select 1 as one").fetch_one(&self.pool).await?;
-        Ok(())
-    }
-
     /// Takes a pool that is there already.
     #[must_use]
     pub fn from_pool(pool: PgPool) -> Self {
         let reads = reads::Reads::of_primary(&pool.connect_options());
-        Self { pool, reads }
+        Self { pool, reads, waits: None }
     }
 
     /// Begins a transaction; it is rolled back unless committed.
@@ -102,7 +119,7 @@ impl Store {
     /// # Errors
     /// There is no connection to be had.
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
-        Ok(self.pool.begin().await?)
+        Ok(self.waited_for(self.pool.begin()).await?)
     }
 
     /// Takes a connection for statements that stand alone.
@@ -110,7 +127,33 @@ impl Store {
     /// # Errors
     /// There is no connection to be had.
     pub async fn acquire(&self) -> Result<PoolConnection<Postgres>> {
-        Ok(self.pool.acquire().await?)
+        Ok(self.waited_for(self.pool.acquire()).await?)
+    }
+
+    /// The same database, with somebody who is told of every wait for a connection.
+    #[must_use]
+    pub fn with_wait_observer(self, observer: WaitObserver) -> Self {
+        Self { waits: Some(observer), ..self }
+    }
+
+    /// The connections at this moment.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Connections {
+            open: self.pool.size(),
+            idle: count(self.pool.num_idle()),
+            max: self.pool.options().get_max_connections(),
+        }
+    }
+
+    async fn waited_for<T>(&self, connection: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+        let began = Instant::now();
+        let had = connection.await;
+        if let Some(observer) = &self.waits {
+            observer(began.elapsed());
+        }
+        had
     }
 
     /// The pool, to migrate or to close.
@@ -119,6 +162,9 @@ impl Store {
         &self.pool
     }
 }
+
+/// How long an idle connection is trusted without being asked.
+const FRESH: Duration = Duration::from_secs(1);
 
 fn connect_options(url: &str) -> Result<PgConnectOptions> {
     let options: PgConnectOptions = url.parse()?;
@@ -131,5 +177,14 @@ fn connect_options(url: &str) -> Result<PgConnectOptions> {
 }
 
 fn pool_options(max_connections: u32) -> PgPoolOptions {
-    PgPoolOptions::new().max_connections(max_connections).acquire_timeout(Duration::from_secs(3))
+    // A connection that was used a moment ago is there: asking it each time would cost every transaction a round trip.
+    let options = PgPoolOptions::new().max_connections(max_connections).acquire_timeout(Duration::from_secs(3));
+    options.test_before_acquire(false).before_acquire(|conn, meta| {
+        Box::pin(async move {
+            if meta.idle_for > FRESH {
+                conn.ping().await?;
+            }
+            Ok(true)
+        })
+    })
 }

@@ -2,7 +2,7 @@
 
 use sqlx::{PgPool, migrate::Migrator};
 
-use crate::{Result, StoreError};
+use crate::{PgConnection, Result, StoreError};
 
 /// Every migration, in order. Forward only.
 pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
@@ -21,3 +21,37 @@ pub async fn migrate(pool: &PgPool) -> Result<()> {
     sqlx::Connection::close(conn.detach()).await?;
     outcome.map_err(|error| StoreError::Migration(Box::new(error)))
 }
+
+/// The schema in the database, as far as this program cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schema {
+    /// Everything that this program needs is there, and maybe more: a later release may have expanded it.
+    Fits,
+    /// A migration of this program has not run.
+    Lacks {
+        /// The first of them.
+        version: i64,
+    },
+    /// No migration has run.
+    Missing,
+}
+
+/// Looks which schema the database has.
+///
+/// # Errors
+/// The database fails.
+pub async fn schema(conn: &mut PgConnection) -> Result<Schema> {
+    let found = sqlx::query_scalar!("select version from _sqlx_migrations where success").fetch_all(conn).await;
+    let found = match found {
+        Ok(found) => found,
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    if found.is_empty() {
+        return Ok(Schema::Missing);
+    }
+    let lacking = MIGRATOR.iter().map(|migration| migration.version).find(|version| !found.contains(version));
+    Ok(lacking.map_or(Schema::Fits, |version| Schema::Lacks { version }))
+}
+
+const UNDEFINED_TABLE: &str = "42P01";

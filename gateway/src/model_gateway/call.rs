@@ -1,12 +1,14 @@
 //! One call to the model API, counted: its beginning before anything is sent, its end whatever happens.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::job::Usage;
 use store::{
     Store, StoreError,
     model_calls::{self, ModelCallId},
 };
+
+use telemetry::{Span, SpanKind};
 
 use super::{ModelGateway, usage::UsageWatch};
 use crate::{problem::Chain, runner_endpoint::RunnerAuth};
@@ -26,6 +28,8 @@ pub(super) struct Call {
     gateway: ModelGateway,
     id: ModelCallId,
     auth: RunnerAuth,
+    began: Instant,
+    span: Span,
     answered: Option<Answered>,
 }
 
@@ -45,9 +49,11 @@ enum End {
 impl Call {
     /// Counts a call that is about to be made.
     pub(super) async fn begin(gateway: &ModelGateway, auth: RunnerAuth) -> Result<Self, StoreError> {
+        let (at, name) = ((auth.0, auth.1), "model call".to_owned());
+        let span = gateway.telemetry.span_of_attempt(&gateway.store, at, name, SpanKind::Client).await;
         let mut conn = gateway.store.acquire().await?;
         let id = model_calls::begin(&mut conn, auth.0, auth.1, (gateway.clock)()).await?;
-        Ok(Self { gateway: gateway.clone(), id, auth, answered: None })
+        Ok(Self { gateway: gateway.clone(), id, auth, began: Instant::now(), span, answered: None })
     }
 
     /// The model API answers.
@@ -94,6 +100,12 @@ impl Drop for Call {
     fn drop(&mut self) {
         let status = self.answered.as_ref().map(Answered::status);
         let usage = self.answered.as_ref().and_then(|answered| answered.watch.usage()).unwrap_or_default();
+        self.gateway.telemetry.metrics.model_call(status, usage, self.began.elapsed());
+        match status {
+            Some(status @ 0..400) => self.span.note("http.response.status_code", status),
+            Some(status) => self.span.fail(&status.to_string()),
+            None => self.span.fail("no answer"),
+        }
         let RunnerAuth(run, attempt) = self.auth;
         tracing::info!(
             %run,

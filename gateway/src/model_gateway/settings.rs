@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use role::{ConfigErrors, Environment, LogFormat, Reader, SecretText};
+use telemetry::TelemetrySettings;
 use url::Url;
 
 use crate::settings::database_url;
@@ -22,6 +23,8 @@ pub struct ModelGatewaySettings {
     pub api_key: SecretText,
     /// Form of the log.
     pub log_format: LogFormat,
+    /// How it shows itself.
+    pub telemetry: TelemetrySettings,
 }
 
 impl ModelGatewaySettings {
@@ -45,8 +48,17 @@ impl ModelGatewaySettings {
         let upstream = upstream(&mut reader);
         let api_key = api_key(&mut reader);
         let log_format = reader.or("LOG_FORMAT", LogFormat::default(), "write `json` or `text`");
-        let settings =
-            (|| Some(Self { bind, database_url: database_url?, upstream: upstream?, api_key: api_key?, log_format }))();
+        let telemetry = TelemetrySettings::read(&mut reader);
+        let settings = (|| {
+            Some(Self {
+                bind,
+                database_url: database_url?,
+                upstream: upstream?,
+                api_key: api_key?,
+                log_format,
+                telemetry,
+            })
+        })();
         reader.finish(settings)
     }
 }

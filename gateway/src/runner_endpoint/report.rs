@@ -9,6 +9,8 @@ use store::{
     commands::{self, About, NewCommand},
 };
 
+use telemetry::SpanKind;
+
 use super::RunnerAuth;
 use crate::{app::AppState, problem::Problem};
 
@@ -17,6 +19,8 @@ pub(super) async fn post(
     State(state): State<AppState>,
     Json(report): Json<JobReport>,
 ) -> Result<StatusCode, Problem> {
+    let (at, name) = ((run, attempt), "runner report".to_owned());
+    let _span = state.telemetry().span_of_attempt(state.store(), at, name, SpanKind::Server).await;
     let mut tx = state.store().begin().await?;
     if !attempts::store_report(&mut tx, run, attempt, &json!(report)).await? {
         return Ok(StatusCode::NO_CONTENT);

@@ -17,6 +17,7 @@ use domain::{
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use ingest::{Arrival, record};
 use serde::Serialize;
+use telemetry::SpanKind;
 
 use self::headers::{WebhookHeaders, wrong_signature};
 pub use self::{
@@ -86,13 +87,18 @@ async fn accept(state: &AppState, headers: &HeaderMap, body: axum::body::Body) -
         received_at,
         source: DeliverySource::Webhook,
     };
+    let mut span = state.telemetry().tracer.root("webhook", SpanKind::Server);
     let recorded = record(state.store(), state.instance(), &arrival).await?;
+    state.telemetry().metrics.delivery(DeliverySource::Webhook, recorded.verdict);
     note("delivery", recorded.delivery);
     note("verdict", recorded.verdict);
     if let Some(run) = recorded.run {
         note("run", run);
     }
+    span.note("codexk8s.delivery", recorded.delivery);
+    span.note("codexk8s.verdict", recorded.verdict);
     if let Some(workflow_id) = recorded.workflow_id {
+        state.telemetry().trace_attempt(state.store(), &workflow_id, &span).await;
         state.dispatcher().spawn(workflow_id);
     }
     Ok(Accepted {

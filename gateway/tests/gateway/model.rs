@@ -24,6 +24,7 @@ use gateway::model_gateway::ModelGateway;
 use http::{HeaderMap, StatusCode};
 use role::SecretText;
 use store::model_calls;
+use telemetry::{Telemetry, TelemetrySettings, catalogue::Role};
 use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::{
@@ -108,8 +109,9 @@ impl Model {
     async fn before(upstream: &str) -> Self {
         let (world, run) = launched().await;
         let key = SecretText::new(KEY);
-        let gateway =
-            ModelGateway::new(world.store().clone(), &upstream.parse().unwrap(), key, Arc::new(Utc::now)).unwrap();
+        let telemetry = Arc::new(Telemetry::new(Role::ModelGateway, &TelemetrySettings::default()).unwrap());
+        let upstream = upstream.parse().unwrap();
+        let gateway = ModelGateway::new(world.store().clone(), &upstream, key, Arc::new(Utc::now), telemetry).unwrap();
         let (address, server) = serve(gateway.router()).await;
         Self { world, run, gateway, address, seen: Seen::default(), servers: vec![server] }
     }

@@ -79,6 +79,37 @@ async fn without_temporal_the_gateway_is_ready_and_says_so() {
     let part = |name: &str| body["parts"].as_array().unwrap().iter().find(|part| part["name"] == name).unwrap().clone();
     assert_eq!((body["ready"].clone(), part("postgres")["ok"].clone()), (true.into(), true.into()));
     assert_eq!((part("temporal")["ok"].clone(), part("temporal")["needed"].clone()), (false.into(), false.into()));
+    assert_eq!((body["status"].as_str(), part("keys")["ok"].clone()), (Some("degraded"), true.into()));
+}
+
+#[tokio::test]
+async fn a_schema_that_is_too_old_makes_it_unready_and_a_newer_one_does_not() {
+    let world = World::new().await;
+    let readyz = async || {
+        let answer = world.client.get(world.url("/readyz")).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    assert_eq!(readyz().await.0, 200);
+    let run = async |sql: &'static str| sqlx::raw_sql(sql).execute(world.store().pool()).await.unwrap();
+
+    // As a new release is that was started before the schema was brought up to date.
+    run("update _sqlx_migrations set success = false where version = (select max(version) from _sqlx_migrations)")
+        .await;
+    eventually("the schema is missed", async || readyz().await.0 == 503).await;
+    let detail = readyz().await.1["detail"].as_str().unwrap().to_owned();
+    assert!(
+        detail.starts_with("The schema lacks migration ") && detail.contains("run `codex-k8s migrate`."),
+        "{detail}"
+    );
+
+    // As an old release is beside the schema of a newer one.
+    run("insert into _sqlx_migrations select 99990101000000, 'newer', now(), true, checksum, 1 from _sqlx_migrations limit 1").await;
+    run("update _sqlx_migrations set success = true").await;
+    eventually("the schema fits", async || readyz().await.0 == 200).await;
+
+    run("drop table _sqlx_migrations").await;
+    eventually("there is none", async || readyz().await.0 == 503).await;
+    assert!(readyz().await.1["detail"].as_str().unwrap().contains("has no schema yet"));
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ use store::{
     repositories::{self, NewProject, NewRepository},
     testing::TestDatabase,
 };
+use telemetry::{Telemetry, TelemetrySettings, catalogue::Role};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 /// The forge's id of the repository that GitHub's examples are about.
@@ -121,10 +122,12 @@ pub fn client() -> Client {
 pub fn state(store: Store, blobs: Blobs, key: GatewayKey, buffer_bytes: Option<usize>) -> AppState {
     let engine = EngineSettings::at("127.0.0.1:1", "test".parse().unwrap(), "gateway").unwrap();
     let clock: dispatch::Clock = Arc::new(Utc::now);
-    let dispatcher = Dispatcher::new(store.clone(), Engine::new(engine), clock.clone(), TimeDelta::hours(12));
+    let telemetry = Arc::new(Telemetry::new(Role::Gateway, &TelemetrySettings::default()).unwrap());
+    let engine = Engine::new(engine);
+    let dispatcher = Dispatcher::new(store.clone(), engine, clock.clone(), TimeDelta::hours(12), telemetry.clone());
     let webhook_secrets =
         PlatformSecrets { current: HookSecret::new(SECRET).unwrap(), previous: HookSecret::new(SECRET_BEFORE) };
-    AppState::new(AppParts { store, dispatcher, blobs, webhook_secrets, key, buffer_bytes, clock })
+    AppState::new(AppParts { store, dispatcher, blobs, webhook_secrets, key, buffer_bytes, clock, telemetry })
 }
 
 pub async fn listen(state: AppState) -> (SocketAddr, JoinHandle<()>) {
@@ -200,5 +203,6 @@ pub fn state_with_secret(world: &World, secret: &str) -> AppState {
         key: world.key.clone(),
         buffer_bytes: None,
         clock: Arc::new(Utc::now),
+        telemetry: Arc::new(Telemetry::new(Role::Gateway, &TelemetrySettings::default()).unwrap()),
     })
 }

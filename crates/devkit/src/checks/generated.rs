@@ -7,10 +7,32 @@ use serde_json::{Map, Value};
 use super::CheckError;
 use crate::{console::say, layout::Layout};
 
-/// A JSON file and what it should hold.
+/// A file and what it should hold.
 struct Generated {
     path: &'static str,
-    content: Value,
+    content: Content,
+}
+
+enum Content {
+    Json(Value),
+    Text(String),
+}
+
+impl Content {
+    fn is_in(&self, stored: &str) -> bool {
+        match self {
+            // By value: the order of the keys is that of whichever build wrote the file.
+            Self::Json(value) => serde_json::from_str::<Value>(stored).ok().as_ref() == Some(value),
+            Self::Text(text) => stored == text,
+        }
+    }
+
+    fn written(&self) -> String {
+        match self {
+            Self::Json(value) => format!("{:#}\n", sorted(value)),
+            Self::Text(text) => text.clone(),
+        }
+    }
 }
 
 pub(super) fn generated(layout: &Layout, fix: bool) -> Result<(), CheckError> {
@@ -18,12 +40,11 @@ pub(super) fn generated(layout: &Layout, fix: bool) -> Result<(), CheckError> {
     for file in files() {
         let path = layout.tree.join(file.path);
         let stored = fs::read_to_string(&path).ok();
-        // By value: the order of the keys is that of whichever build wrote the file.
-        if stored.and_then(|text| serde_json::from_str::<Value>(&text).ok()).as_ref() == Some(&file.content) {
+        if stored.is_some_and(|stored| file.content.is_in(&stored)) {
             continue;
         }
         if fix {
-            fs::write(&path, format!("{:#}\n", sorted(&file.content))).map_err(CheckError::files("write", &path))?;
+            fs::write(&path, file.content.written()).map_err(CheckError::files("write", &path))?;
             say(format_args!("    {} is written anew", file.path));
         } else {
             say(format_args!("    {} is stale", file.path));
@@ -50,7 +71,10 @@ fn sorted(value: &Value) -> Value {
 
 fn files() -> Vec<Generated> {
     let schema = domain::services_yaml::json_schema();
-    vec![Generated { path: "docs/services.schema.json", content: schema.to_value() }]
+    vec![
+        Generated { path: "docs/services.schema.json", content: Content::Json(schema.to_value()) },
+        Generated { path: "docs/metrics.md", content: Content::Text(telemetry::reference::page()) },
+    ]
 }
 
 #[cfg(test)]

@@ -6,13 +6,20 @@
 
 mod agreement;
 mod apps;
+mod detour;
 mod hosted;
 mod parts;
+mod scrape;
 mod tampering;
 mod wait;
 mod webhook;
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use activities::launcher::JobLauncher;
 use anyhow::{Context, bail};
@@ -39,11 +46,14 @@ use store::{
     slots,
     testing::TestDatabase,
 };
+use telemetry::TelemetrySettings;
 use workflows::messages::JobPresence;
 
 pub use self::{
     apps::{RegisteredApp, all_rights},
+    detour::Detour,
     hosted::Victim,
+    scrape::{Sample, Samples},
     tampering::Tamper,
     wait::until,
 };
@@ -80,6 +90,8 @@ pub struct Options {
     pub webhooks: WebhookMode,
     /// What the repository is connected with.
     pub identity: Identity,
+    /// Where spans go, if anywhere.
+    pub otlp_endpoint: Option<String>,
 }
 
 /// Who the platform is on GitHub.
@@ -150,6 +162,7 @@ impl Platform {
             hosting: options.hosting,
             tamper: options.tamper,
             webhooks: options.webhooks,
+            telemetry: TelemetrySettings { otlp_endpoint: options.otlp_endpoint.clone(), ..Default::default() },
         };
         let running = parts::Running::start(&setting).await?;
         let gateway_url = running.gateway_url.clone();
@@ -305,6 +318,14 @@ impl Platform {
         body: &serde_json::Value,
     ) -> anyhow::Result<serde_json::Value> {
         webhook::send(gateway, event, body).await
+    }
+
+    /// What the roles in this process answer with at `/metrics`, by role.
+    ///
+    /// # Errors
+    /// When one does not answer.
+    pub async fn scrape(&self) -> anyhow::Result<BTreeMap<&'static str, Samples>> {
+        scrape::all(&self.running.ops).await
     }
 
     /// Kills everything of a Job without a word.

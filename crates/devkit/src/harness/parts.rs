@@ -23,6 +23,7 @@ use forge::seal::{OpeningKeys, SealingKeys};
 use gateway::{AppParts, AppState, hook_secrets::GatewayKey, model_gateway::ModelGateway, webhooks};
 use role::{LogFormat, SecretText};
 use store::{Store, blobs::Blobs};
+use telemetry::{Telemetry, TelemetrySettings, catalogue::Role, database, ops::Ops};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -52,6 +53,7 @@ pub(super) struct Setting<'a> {
     pub(super) hosting: Hosting,
     pub(super) tamper: Option<Tamper>,
     pub(super) webhooks: WebhookMode,
+    pub(super) telemetry: TelemetrySettings,
 }
 
 /// The roles at work.
@@ -64,6 +66,8 @@ pub(super) struct Running {
     tasks: Vec<JoinHandle<()>>,
     worker: Option<RunningWorker>,
     hosted: Option<Hosted>,
+    /// What the roles in this process tell about themselves.
+    pub(super) ops: Vec<Ops>,
     again: Again,
     pub(super) met: Met,
 }
@@ -77,6 +81,7 @@ struct Again {
     launcher: Arc<dyn JobLauncher>,
     tamper: Option<Tamper>,
     webhooks: WebhookMode,
+    telemetry: TelemetrySettings,
 }
 
 /// A folder that the users of Jobs can reach.
@@ -104,7 +109,10 @@ impl Running {
         let mut tasks = Vec::new();
         let upstream = setting.model_url.parse()?;
         let key = SecretText::new(MODEL_KEY);
-        let models = ModelGateway::new(setting.store.clone(), &upstream, key, forge::system_clock())?;
+        let telemetry = Arc::new(Telemetry::new(Role::ModelGateway, &setting.telemetry)?);
+        let store = database::watched(setting.store.clone(), &telemetry);
+        let models = ModelGateway::new(store, &upstream, key, forge::system_clock(), telemetry)?;
+        let ops = vec![models.ops()];
         let (model_gateway_url, serving) = serve(models.router(), &stop).await?;
         tasks.push(serving);
         let again = Again {
@@ -115,6 +123,7 @@ impl Running {
             launcher: Arc::clone(&setting.launcher),
             tamper: setting.tamper,
             webhooks: setting.webhooks,
+            telemetry: setting.telemetry.clone(),
         };
         let keys = OpeningKeys::generate(&mut rand::rng());
         let (gateway_key, worker, hosted) = (GatewayKey::generate(), None, None);
@@ -127,6 +136,7 @@ impl Running {
             tasks,
             worker,
             hosted,
+            ops,
             again,
             met: Met::default(),
         };
@@ -139,7 +149,9 @@ impl Running {
 
     async fn host_here(&mut self, setting: &Setting<'_>) -> anyhow::Result<()> {
         self.gateway_url = self.add_gateway(setting.store).await?;
-        self.worker = Some(self.start_worker().await?);
+        let (worker, ops) = self.start_worker().await?;
+        self.worker = Some(worker);
+        self.ops.push(ops);
         Ok(())
     }
 
@@ -173,22 +185,27 @@ impl Running {
     fn router(&mut self, store: &Store) -> anyhow::Result<axum::Router> {
         let engine = engine(&self.again.instance, "gateway")?;
         let clock = forge::system_clock();
-        let dispatcher = Dispatcher::new(store.clone(), engine, Arc::clone(&clock), START_MAX_AGE);
+        let telemetry = Arc::new(Telemetry::new(Role::Gateway, &self.again.telemetry)?);
+        let store = database::watched(store.clone(), &telemetry);
+        let watch = Arc::clone(&telemetry);
+        let dispatcher = Dispatcher::new(store.clone(), engine, Arc::clone(&clock), START_MAX_AGE, watch);
         self.tasks.push(tokio::spawn(Arc::clone(&dispatcher).sweep_until(self.stop.clone().cancelled_owned())));
         let secret = webhooks::HookSecret::new(WEBHOOK_SECRET).context("the webhook secret is empty")?;
         let state = AppState::new(AppParts {
-            store: store.clone(),
+            store,
             dispatcher,
             blobs: Blobs::local(&self.again.folder.join("blobs"))?,
             webhook_secrets: webhooks::PlatformSecrets { current: secret, previous: None },
             key: self.gateway_key.clone(),
             buffer_bytes: None,
             clock,
+            telemetry,
         });
         let (gaps, stop) = (state.clone().keep_gaps(), self.stop.clone());
         self.tasks.push(tokio::spawn(async move {
             stop.run_until_cancelled(gaps).await;
         }));
+        self.ops.push(state.ops());
         Ok(gateway::router(state))
     }
 
@@ -241,7 +258,7 @@ impl Running {
         Ok(())
     }
 
-    async fn start_worker(&self) -> anyhow::Result<RunningWorker> {
+    async fn start_worker(&self) -> anyhow::Result<(RunningWorker, Ops)> {
         let mirrors = self.again.folder.join("mirrors");
         let settings = WorkerSettings {
             instance: self.again.instance.clone(),
@@ -261,14 +278,16 @@ impl Running {
             webhooks: self.again.webhooks,
             retention: Retention { payload_days: 30, log_days: 90 },
             log_format: LogFormat::Text,
+            telemetry: self.again.telemetry.clone(),
         };
         let platform = Arc::new(worker::build(settings, Arc::clone(&self.again.launcher))?);
         let client = platform.dispatcher.engine().client().await?;
+        let ops = worker::ops(&platform);
         let mut options = worker::options(&platform)?;
         if let Some(how) = self.again.tamper {
             options.activity_inbound_interceptor(Tampering::new(how, self.met.clone(), Arc::clone(&platform)));
         }
-        worker::start(client, platform, options)
+        Ok((worker::start(client, platform, options)?, ops))
     }
 }
 

@@ -7,7 +7,7 @@ use super::UpError;
 /// The first of the ports, unless told otherwise.
 pub const DEFAULT_PORT_BASE: u16 = 7400;
 
-const COUNT: u16 = 8;
+const COUNT: u16 = 11;
 
 /// One port for each address, counted up from a base.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +67,21 @@ impl Ports {
         self.base + 7
     }
 
+    /// What the gateway shows to those who run the platform: metrics, health, readiness.
+    pub fn gateway_ops(self) -> u16 {
+        self.base + 8
+    }
+
+    /// The same of the worker.
+    pub fn worker_ops(self) -> u16 {
+        self.base + 9
+    }
+
+    /// The same of the model gateway.
+    pub fn model_gateway_ops(self) -> u16 {
+        self.base + 10
+    }
+
     /// Demands that nobody listens on any of them.
     ///
     /// # Errors
@@ -81,6 +96,9 @@ impl Ports {
             (self.temporal(), "Temporal"),
             (self.temporal_ui(), "Temporal's web UI"),
             (self.temporal_http(), "Temporal's HTTP API"),
+            (self.gateway_ops(), "the gateway's metrics"),
+            (self.worker_ops(), "the worker's metrics"),
+            (self.model_gateway_ops(), "the model gateway's metrics"),
         ];
         for (port, role) in wanted {
             TcpListener::bind(loopback(port)).map_err(|_| UpError::PortTaken { port, role })?;

@@ -170,6 +170,11 @@ impl Plan<'_> {
         list.text("FORGE_URL", url(ports.forge()));
         list.text("TEMPORAL_ADDRESS", format!("127.0.0.1:{}", ports.temporal()));
         list.path("CODEX_K8S_READY_FILE", self.ready_file(role));
+        if matches!(role, Role::Gateway | Role::Worker | Role::ModelGateway) {
+            // A collector of the developer's own, and how to reach it.
+            let given = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+            list.0.extend(given.filter(|(name, _)| name.starts_with("OTEL_")));
+        }
         match role {
             Role::Postgres | Role::Temporal => {}
             Role::Forge => {
@@ -184,12 +189,14 @@ impl Plan<'_> {
             }
             Role::Gateway => {
                 list.text("GATEWAY_BIND", loopback(ports.gateway()).to_string());
+                list.text("METRICS_BIND", loopback(ports.gateway_ops()).to_string());
                 list.text("DATABASE_URL", database_url);
                 list.text("WEBHOOK_SECRET", &self.keys.webhook_secret);
                 list.path("GATEWAY_KEY_FILE", self.keys.gateway_key_file.clone());
                 list.path("BLOB_DIR", self.data("blobs"));
             }
             Role::Worker => {
+                list.text("METRICS_BIND", loopback(ports.worker_ops()).to_string());
                 list.text("DATABASE_URL", database_url);
                 list.path("SEALING_PRIVATE_KEY_FILE", self.keys.sealing_private_key_file.clone());
                 list.path("RUN_TOKEN_KEY_FILE", self.keys.run_token_key_file.clone());
@@ -200,6 +207,7 @@ impl Plan<'_> {
             }
             Role::ModelGateway => {
                 list.text("MODEL_GATEWAY_BIND", loopback(ports.model_gateway()).to_string());
+                list.text("METRICS_BIND", loopback(ports.model_gateway_ops()).to_string());
                 list.text("DATABASE_URL", database_url);
                 list.text("MODEL_UPSTREAM_URL", &self.model.upstream);
                 list.text("OPENAI_API_KEY", &self.model.key);

@@ -28,6 +28,9 @@ pub struct State {
     pub webhook_secret: String,
     /// Where the model gateway sends requests.
     pub model_url: String,
+    /// Role to the base of `/metrics`, `/healthz` and `/readyz`.
+    #[serde(default)]
+    pub ops_urls: BTreeMap<Role, String>,
     /// Role to process.
     pub pids: BTreeMap<Role, i32>,
     /// The process that supervises the roles.
@@ -48,6 +51,12 @@ impl State {
             forge_tokens: keys.forge_tokens.clone(),
             webhook_secret: keys.webhook_secret.clone(),
             model_url,
+            ops_urls: [
+                (Role::Gateway, url(ports.gateway_ops())),
+                (Role::Worker, url(ports.worker_ops())),
+                (Role::ModelGateway, url(ports.model_gateway_ops())),
+            ]
+            .into(),
             pids: BTreeMap::new(),
             supervisor: i32::try_from(std::process::id()).unwrap_or_default(),
             ready: false,

@@ -25,6 +25,10 @@ fn up_tells_where_everything_is_and_down_leaves_nothing() {
     let roles: Vec<&str> = pids.keys().map(String::as_str).collect();
     assert_eq!(roles, ["forge", "gateway", "model", "model-gateway", "postgres", "temporal", "worker"]);
     assert!(pids.values().all(|pid| is_alive(*pid)));
+    for role in ["gateway", "worker", "model-gateway"] {
+        let metrics = tree.get(&format!("{}/metrics", state["ops_urls"][role].as_str().unwrap()));
+        assert!(metrics.contains(&format!("codexk8s_build_info{{role=\"{role}\",version=")), "{metrics}");
+    }
 
     let second = tree.dev(&["up"]).fails();
     assert!(second.contains("the platform is up already"), "{second}");

@@ -19,7 +19,7 @@ use nix::{
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const PORTS: u16 = 8;
+const PORTS: u16 = 11;
 
 /// Below the range that the system hands out by itself.
 static NEXT_BASE: AtomicU16 = AtomicU16::new(21_000);
@@ -76,6 +76,12 @@ impl Tree {
 
     pub fn kill(&self, pid: i32) {
         kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    }
+
+    /// The body that an address of the platform answers with.
+    pub fn get(&self, url: &str) -> String {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { reqwest::get(url).await.unwrap().text().await.unwrap() })
     }
 
     pub fn ports_are_free(&self) -> bool {

@@ -7,12 +7,14 @@ mod continue_run;
 mod crash;
 mod happy_path;
 mod lost;
+mod metrics;
 mod missed_deliveries;
 mod ordering;
 mod outage;
 mod outcomes;
 mod plain_client;
 mod queue;
+mod readiness;
 mod reconcilers;
 mod refusals;
 mod repeated;
@@ -25,6 +27,7 @@ mod set_up;
 mod settings;
 mod slots;
 mod stale_starts;
+mod traces;
 mod webhooks;
 
 use std::path::PathBuf;
@@ -60,6 +63,7 @@ fn defaults() -> Options {
         tamper: None,
         webhooks: WebhookMode::Push,
         identity: Identity::Person,
+        otlp_endpoint: None,
     }
 }
 

@@ -34,7 +34,10 @@ use crate::{
 
 use tokens::{InstallationTokens, Tokens};
 use transport::{Call, Reply, Transport};
-pub use {tokens::Scope, transport::Timeouts};
+pub use {
+    tokens::Scope,
+    transport::{Exchange, Observer, Timeouts},
+};
 
 /// In which answers tell when a personal access token ends.
 const EXPIRY_HEADER: &str = "github-authentication-token-expiration";
@@ -84,6 +87,13 @@ impl GitHub {
     fn with(transport: Transport, tokens: Tokens) -> Self {
         let (expires_at, renamed) = (RwLock::default(), RwLock::default());
         Self { transport, tokens, me: OnceCell::new(), expires_at, renamed }
+    }
+
+    /// The same client, with somebody who is told of every request.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Observer) -> Self {
+        self.transport.observer = Some(observer);
+        self
     }
 
     /// Sends a request about a repository and, if it was answered from another place, learns where the repository is now.

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -51,6 +51,22 @@ impl Default for Timeouts {
         Self { connect: seconds(5), read: seconds(15), write: seconds(15), whole: seconds(30) }
     }
 }
+
+/// What a request came to, for those who count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// How it was asked.
+    pub method: Method,
+    /// How it was answered, if it was.
+    pub status: Option<u16>,
+    /// How many requests are left in this hour, if the answer says so.
+    pub remaining: Option<u32>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Is told of every request.
+pub type Observer = Arc<dyn Fn(&Exchange) + Send + Sync>;
 
 /// A request.
 pub(super) struct Call {
@@ -149,6 +165,7 @@ pub(super) struct Transport {
     whole: Duration,
     /// Asking on before then, whoever asks, can get the credential banned.
     limited_until: Mutex<Option<DateTime<Utc>>>,
+    pub(super) observer: Option<Observer>,
 }
 
 impl Transport {
@@ -184,7 +201,8 @@ impl Transport {
             Ok(client) => client,
             Err(never) => match never {},
         };
-        Ok(Self { client, base, clock, whole: timeouts.whole, limited_until: Mutex::default() })
+        let limited_until = Mutex::default();
+        Ok(Self { client, base, clock, whole: timeouts.whole, limited_until, observer: None })
     }
 
     /// The time.
@@ -253,7 +271,10 @@ impl Transport {
             .client
             .build_request(builder, call.body.as_ref())
             .map_err(|error| setup(&token.redact(&error.to_string())))?;
-        let response = self.client.execute(request).await.map_err(|error| transport_error(&error, token))?;
+        let began = Instant::now();
+        let answered = self.client.execute(request).await;
+        self.tell(&call.method, answered.as_ref().ok().map(|answer| (answer.status(), answer.headers())), began);
+        let response = answered.map_err(|error| transport_error(&error, token))?;
         let (parts, mut body) = response.into_parts();
         let mut bytes = BytesMut::new();
         let mut truncated = false;
@@ -269,6 +290,14 @@ impl Transport {
             }
         }
         Ok((parts.status, parts.headers, bytes.freeze(), truncated))
+    }
+
+    fn tell(&self, method: &Method, answer: Option<(StatusCode, &HeaderMap)>, began: Instant) {
+        let Some(observer) = &self.observer else { return };
+        let remaining =
+            answer.and_then(|(_, headers)| headers.get("x-ratelimit-remaining")?.to_str().ok()?.parse().ok());
+        let status = answer.map(|(status, _)| status.as_u16());
+        observer(&Exchange { method: method.clone(), status, remaining, took: began.elapsed() });
     }
 
     fn redirect_target(&self, headers: &HeaderMap) -> Result<Uri, ForgeError> {

@@ -10,6 +10,7 @@ mod commands;
 mod connections;
 mod credentials;
 mod deliveries;
+mod gauges;
 mod hook_logs;
 mod log_archives;
 mod memory;

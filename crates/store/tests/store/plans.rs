@@ -2,7 +2,7 @@
 
 use domain::{ids::RunId, intent::IntentKind};
 use sqlx::PgConnection;
-use store::{attempts, cancel_marks, checkpoints, commands, deliveries, hooks, intents, repositories, runs};
+use store::{attempts, cancel_marks, checkpoints, commands, deliveries, gauges, hooks, intents, repositories, runs};
 use uuid::Uuid;
 
 use crate::world::{World, at, issue};
@@ -70,6 +70,8 @@ async fn ingest_reads_no_whole_table() {
     commands::pending(&mut conn, "fill 5", 10).await.unwrap();
     commands::workflows_with_pending(&mut conn, at(0), at(0), 10).await.unwrap();
     world.run(90_000).await;
+    let work = gauges::work(&mut conn, at(0)).await.unwrap();
+    assert_eq!(work.runs.iter().map(|(_, count)| count).sum::<u64>(), 1);
 
     assert_eq!(whole_reads(&mut conn).await, before);
     // The measure itself works: this one does read it all.
