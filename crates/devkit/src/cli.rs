@@ -1,10 +1,15 @@
 //! The commands of `cargo dev`.
 
-use std::{io, process::ExitCode};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
 use crate::{
+    bench::{self, Bench},
     checks::{self, Check, CheckError, Orders},
     console,
     demo::{self, DemoError},
@@ -76,6 +81,14 @@ enum Command {
         #[arg(long)]
         advisories: bool,
     },
+    /// Measure how fast it is, as ratios to a baseline of the same minutes; targets that are missed are shown, not failed.
+    Bench {
+        /// One benchmark only.
+        only: Option<Bench>,
+        /// Also write the figures into this file.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
     /// Print the environment that tests need, for `eval "$(cargo dev env)"`; starts their services.
     Env {
         /// Stop those services instead.
@@ -90,6 +103,12 @@ enum Command {
     Warden(WardenOrder),
     #[command(hide = true)]
     KeepTestServices,
+    #[command(hide = true)]
+    Measure {
+        only: Option<Bench>,
+        #[arg(long)]
+        json: Option<PathBuf>,
+    },
     #[command(hide = true)]
     Role {
         /// Which one to be.
@@ -114,6 +133,8 @@ enum Failure {
     Check(#[from] CheckError),
     #[error(transparent)]
     Testing(#[from] TestingError),
+    #[error("{0:#}")]
+    Bench(anyhow::Error),
     #[error("the asynchronous runtime cannot be built")]
     Runtime(#[source] io::Error),
 }
@@ -141,6 +162,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Role { role } => be(role),
+        Command::Measure { only, json } => measure(only, json.as_deref()),
         command => command_of_a_person(command, &Layout::find()?),
     }
 }
@@ -178,6 +200,11 @@ fn command_of_a_person(command: Command, layout: &Layout) -> Result<ExitCode, Fa
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Command::Bench { only, json } => {
+            if !block_on(bench::bench(layout, only, json.as_deref()))?.map_err(Failure::Bench)? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Command::Env { stop: true } => {
             let stopped = testing::stop_kept(layout);
             console::say(if stopped { "Test services stopped." } else { "No test services run." });
@@ -190,7 +217,7 @@ fn command_of_a_person(command: Command, layout: &Layout) -> Result<ExitCode, Fa
         }
         Command::Tools => install_tools(layout)?,
         Command::KeepTestServices => block_on(testing::keep(layout))??,
-        Command::Launch(_) | Command::Warden(_) | Command::Role { .. } => {}
+        Command::Launch(_) | Command::Warden(_) | Command::Role { .. } | Command::Measure { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -199,6 +226,13 @@ fn command_of_a_person(command: Command, layout: &Layout) -> Result<ExitCode, Fa
 fn be(role: OwnRole) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;
     runtime.block_on(roles::run(role))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Gateway, worker and load share the cores, as on a small server.
+fn measure(only: Option<Bench>, json: Option<&Path>) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;
+    runtime.block_on(bench::measure(only, json)).map_err(Failure::Bench)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,5 +1,6 @@
 //! The development kit: tools, local platform, stand-ins and the test runner.
 
+pub mod bench;
 pub mod checks;
 pub mod cli;
 pub mod connect;

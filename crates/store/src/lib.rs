@@ -23,6 +23,8 @@ pub use sqlx::PgConnection;
 
 pub mod attempts;
 pub mod audit;
+#[cfg(feature = "testing")]
+pub mod benching;
 pub mod blobs;
 pub mod cancel_marks;
 pub mod checkpoints;

@@ -123,22 +123,27 @@ async fn make_template(admin: &mut PgConnection, server: &PgConnectOptions, dige
 }
 
 async fn template_digest(admin: &mut PgConnection) -> Result<Option<String>> {
+    comment_on(admin, TEMPLATE).await
+}
+
+/// What was noted about a database that is there.
+pub(crate) async fn comment_on(admin: &mut PgConnection, database: &str) -> Result<Option<String>> {
     Ok(sqlx::query_scalar!(
         "select shobj_description(oid, 'pg_database') from pg_database where datname = $1",
-        TEMPLATE
+        database
     )
     .fetch_optional(admin)
     .await?
     .flatten())
 }
 
-fn schema_digest() -> String {
+pub(crate) fn schema_digest() -> String {
     let digest = MIGRATOR.iter().fold(Sha256::new(), |digest, migration| digest.chain_update(&*migration.checksum));
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// For statements that take no parameters and are no queries to be checked.
-async fn execute(conn: &mut PgConnection, sql: String) -> Result<()> {
+pub(crate) async fn execute(conn: &mut PgConnection, sql: String) -> Result<()> {
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn).await?;
     Ok(())
 }

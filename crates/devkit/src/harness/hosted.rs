@@ -14,7 +14,7 @@ use gateway::hook_secrets::GatewayKey;
 use tokio::process::{Child, Command};
 
 use super::{parts, wait::until};
-use crate::services::Temporal;
+use crate::{roles::SLEEPERS, services::Temporal};
 
 /// What can be killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,7 @@ pub(super) struct Told<'a> {
     pub(super) gateway_key: &'a GatewayKey,
     pub(super) codex: &'a Path,
     pub(super) webhooks: WebhookMode,
+    pub(super) sleepers: Option<&'a Path>,
 }
 
 impl Hosted {
@@ -76,7 +77,7 @@ impl Hosted {
             Ok(path.into_os_string())
         };
         let folder = |name: &str| told.folder.join(name).into_os_string();
-        let environment = vec![
+        let mut environment = vec![
             ("CODEX_K8S_INSTANCE", told.instance.into()),
             ("LOG_FORMAT", "text".into()),
             ("DATABASE_URL", told.database_url.into()),
@@ -96,6 +97,9 @@ impl Hosted {
             ("CODEX_K8S_READY_FILE", folder("worker-ready")),
             ("WEBHOOK_MODE", if told.webhooks == WebhookMode::Push { "push" } else { "pull" }.into()),
         ];
+        if let Some(release) = told.sleepers {
+            environment.push((SLEEPERS, release.into()));
+        }
         let mut hosted = Self {
             program: told.program.to_owned(),
             folder: told.folder.to_owned(),
@@ -116,6 +120,10 @@ impl Hosted {
 
     pub(super) fn temporal_address(&self) -> String {
         self.temporal.address().to_string()
+    }
+
+    pub(super) fn pid(&self, role: Victim) -> Option<u32> {
+        self.running.iter().find(|(running, _)| *running == role).and_then(|(_, child)| child.id())
     }
 
     /// Kills without a word.

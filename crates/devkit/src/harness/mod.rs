@@ -92,6 +92,8 @@ pub struct Options {
     pub identity: Identity,
     /// Where spans go, if anywhere.
     pub otlp_endpoint: Option<String>,
+    /// Have Jobs do nothing until this file is there, if the roles are processes; none: Jobs work.
+    pub sleepers: Option<PathBuf>,
 }
 
 /// Who the platform is on GitHub.
@@ -162,6 +164,7 @@ impl Platform {
             hosting: options.hosting,
             tamper: options.tamper,
             webhooks: options.webhooks,
+            sleepers: options.sleepers.as_deref(),
             telemetry: TelemetrySettings { otlp_endpoint: options.otlp_endpoint.clone(), ..Default::default() },
         };
         let running = parts::Running::start(&setting).await?;
@@ -296,6 +299,12 @@ impl Platform {
             Applied::Done => Ok(()),
             Applied::NoSuchWorkflow => bail!("the engine has no schedule {id}"),
         }
+    }
+
+    /// The process of a role, if it has one of its own.
+    #[must_use]
+    pub fn pid(&self, role: Victim) -> Option<u32> {
+        self.running.pid(role)
     }
 
     /// Starts one more gateway on the same database; gives its address.

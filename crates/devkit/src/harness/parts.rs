@@ -30,7 +30,7 @@ use url::Url;
 
 use super::{
     Hosting,
-    hosted::{Hosted, Told},
+    hosted::{Hosted, Told, Victim},
     tampering::{Met, Tamper, Tampering},
 };
 
@@ -53,6 +53,7 @@ pub(super) struct Setting<'a> {
     pub(super) hosting: Hosting,
     pub(super) tamper: Option<Tamper>,
     pub(super) webhooks: WebhookMode,
+    pub(super) sleepers: Option<&'a Path>,
     pub(super) telemetry: TelemetrySettings,
 }
 
@@ -167,6 +168,7 @@ impl Running {
             gateway_key: &self.gateway_key,
             codex: &codex()?,
             webhooks: setting.webhooks,
+            sleepers: setting.sleepers,
         })
         .await?;
         self.gateway_url = hosted.gateway_url();
@@ -231,8 +233,15 @@ impl Running {
     }
 
     pub(super) async fn start_another_worker(&mut self) -> anyhow::Result<()> {
-        self.worker = Some(self.start_worker().await?);
+        let (worker, ops) = self.start_worker().await?;
+        self.worker = Some(worker);
+        self.ops.retain(|other| other.telemetry.role() != ops.telemetry.role());
+        self.ops.push(ops);
         Ok(())
+    }
+
+    pub(super) fn pid(&self, role: Victim) -> Option<u32> {
+        self.hosted.as_ref()?.pid(role)
     }
 
     pub(super) fn sealing(&self) -> &SealingKeys {

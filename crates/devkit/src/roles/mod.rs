@@ -12,6 +12,7 @@ mod surroundings;
 mod worker;
 
 pub use surroundings::RoleError;
+pub(crate) use worker::SLEEPERS;
 
 use clap::ValueEnum;
 

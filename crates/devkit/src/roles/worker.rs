@@ -1,15 +1,19 @@
 //! The worker, with Jobs as processes of this machine: `JOBS_DIR` holds them, `CODEX_K8S_CODEX` is the Codex binary; the
-//! rest is what [`activities::settings::WorkerSettings`] reads. `CODEX_K8S_READY_FILE` appears when it polls for work.
+//! rest is what [`activities::settings::WorkerSettings`] reads. `CODEX_K8S_READY_FILE` appears when it polls for work. For benchmarks,
+//! [`SLEEPERS`] names a file until whose appearance Jobs do nothing.
 
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use activities::{settings::WorkerSettings, worker};
+use activities::{launcher::JobLauncher, settings::WorkerSettings, worker};
 
 use super::surroundings::{RoleError, asked_to_stop, variable};
-use crate::launcher::ProcessLauncher;
+use crate::{bench::SleeperLauncher, launcher::ProcessLauncher};
+
+/// The variable that makes sleepers of Jobs.
+pub(crate) const SLEEPERS: &str = "CODEX_K8S_SLEEPERS_UNTIL";
 
 pub(super) async fn run() -> Result<(), RoleError> {
     let settings = WorkerSettings::from_env().map_err(|errors| RoleError::Failed(errors.into()))?;
@@ -18,7 +22,13 @@ pub(super) async fn run() -> Result<(), RoleError> {
     let ready: PathBuf = variable("CODEX_K8S_READY_FILE")?;
     // Not the path it was started by: a new build may have replaced the file there.
     let program = Path::new("/proc/self/exe");
-    let launcher = ProcessLauncher::new(&jobs_dir, program, &codex).map_err(|error| RoleError::Failed(error.into()))?;
+    let launcher: Arc<dyn JobLauncher> = match std::env::var_os(SLEEPERS) {
+        Some(release) => Arc::new(SleeperLauncher::new(release.into())),
+        None => {
+            let launcher = ProcessLauncher::new(&jobs_dir, program, &codex);
+            Arc::new(launcher.map_err(|error| RoleError::Failed(error.into()))?)
+        }
+    };
     let polls = move || {
         if let Err(error) = std::fs::write(&ready, "ready\n") {
             tracing::warn!(%error, "nobody can be told that the worker is ready");
@@ -29,5 +39,5 @@ pub(super) async fn run() -> Result<(), RoleError> {
             tracing::error!(%error, "stopping, since nobody could ask for it");
         }
     };
-    worker::serve(settings, Arc::new(launcher), polls, stop).await.map_err(RoleError::Failed)
+    worker::serve(settings, launcher, polls, stop).await.map_err(RoleError::Failed)
 }

@@ -64,6 +64,7 @@ fn defaults() -> Options {
         webhooks: WebhookMode::Push,
         identity: Identity::Person,
         otlp_endpoint: None,
+        sleepers: None,
     }
 }
 

@@ -9,7 +9,7 @@ use domain::{
 use serde_json::Value;
 use store::{
     CommandKind,
-    commands::{self, NewCommand},
+    commands::{self, About, NewCommand},
     gauges::{self, ProjectWork, Work},
     slots,
 };
@@ -36,8 +36,7 @@ async fn work_is_counted_by_what_it_waits_for() {
         let command = NewCommand {
             workflow_id: &format!("w-{number}"),
             kind: CommandKind::Signal,
-            run,
-            attempt: Attempt::FIRST,
+            about: About::Run(run, Attempt::FIRST),
             name: Some("hello"),
             payload: Value::Null,
             now: at(10 * number),

@@ -1,0 +1,133 @@
+//! `cargo dev bench`: how fast, as ratios to something measured in the same minutes on the same machine. Never a test.
+//!
+//! What is measured is an optimised build of this program; it is built first and then runs the benchmark, on services that are
+//! as durable as in production. Everything is on loopback and ends by itself.
+
+mod dispatch;
+mod ingest;
+mod load;
+mod payloads;
+mod report;
+mod run;
+mod services;
+mod sleeper;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, ensure};
+use clap::ValueEnum;
+
+pub use self::sleeper::SleeperLauncher;
+use self::{report::Report, services::Services};
+use crate::{
+    console::{Step, say},
+    layout::Layout,
+    tools,
+};
+
+/// The profile of the program that is measured.
+const PROFILE: &str = "bench-dev";
+
+/// However slow the machine is, a benchmark ends.
+const LIMIT: Duration = Duration::from_secs(30 * 60);
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Bench {
+    /// Webhooks into the database.
+    Ingest,
+    /// Commands into Temporal.
+    Dispatch,
+    /// Whole runs.
+    Run,
+}
+
+/// Builds the optimised program, starts the services, and has it measure. Returns whether it could.
+///
+/// # Errors
+/// When something it needs is missing or does not start.
+pub async fn bench(layout: &Layout, only: Option<Bench>, json: Option<&Path>) -> anyhow::Result<bool> {
+    let tools = tools::platform_tools(&layout.cache)?;
+    let materials = tools::test_materials(&layout.cache)?;
+    let program = build(layout)?;
+    let services = Services::start(layout, &tools).await?;
+    let mut command = tokio::process::Command::new(program);
+    command.arg("measure").args(only.map(name)).envs(services.environment(&tools, &materials)).kill_on_drop(true);
+    if let Some(json) = json {
+        command.arg("--json").arg(std::path::absolute(json)?);
+    }
+    let mut measuring = command.spawn().context("run the optimised program")?;
+    let ended = tokio::time::timeout(LIMIT, measuring.wait()).await;
+    if ended.is_err() {
+        measuring.kill().await?;
+    }
+    services.stop().await;
+    Ok(ended.context("the benchmark took too long and was ended")??.success())
+}
+
+/// Measures, within the optimised program.
+///
+/// # Errors
+/// When something does not work at all. A target that is missed is none.
+pub async fn measure(only: Option<Bench>, json: Option<&Path>) -> anyhow::Result<()> {
+    let mut report = Report::default();
+    report.note(load_of_the_machine());
+    for bench in Bench::value_variants() {
+        if only.is_some_and(|only| only != *bench) {
+            continue;
+        }
+        say(format_args!("\n{}", name(*bench)));
+        match bench {
+            Bench::Ingest => ingest::run(&mut report).await?,
+            Bench::Dispatch => dispatch::run(&mut report).await?,
+            Bench::Run => run::run(&mut report).await?,
+        }
+    }
+    if let Some(path) = json {
+        report.write(path).with_context(|| format!("write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn name(bench: Bench) -> String {
+    bench.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+/// The profile's own folder, so that everyday builds stay as they are.
+fn build(layout: &Layout) -> anyhow::Result<PathBuf> {
+    let step = Step::announce("build", "the optimised program; the first time takes minutes");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| layout.tree.join("target"), PathBuf::from);
+    let built = Command::new("cargo")
+        .args(["build", "--quiet", "--profile", PROFILE, "--package", "devkit", "--bin", "dev"])
+        .current_dir(&layout.tree)
+        .env("SQLX_OFFLINE", "true")
+        .status()
+        .context("run cargo")?;
+    ensure!(built.success(), "the optimised program can't be built");
+    step.done("ready");
+    Ok(target.join(PROFILE).join("dev"))
+}
+
+/// What else the machine was doing makes the figures what they are.
+fn load_of_the_machine() -> String {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: Vec<&str> = load.split(' ').take(3).collect();
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    format!("{cores} cores; load before the start: {}", load.join(" "))
+}
+
+fn from_environment(name: &str) -> anyhow::Result<String> {
+    std::env::var(name).with_context(|| format!("{name} is not set: run it through \"cargo dev bench\""))
+}
+
+/// Resident memory of a process.
+fn megabytes(pid: u32) -> Option<f64> {
+    let bytes = telemetry::metrics::resident_bytes(&pid.to_string())?;
+    #[expect(clippy::cast_precision_loss, reason = "memory of one process")]
+    let bytes = bytes as f64;
+    Some(bytes / 1e6)
+}

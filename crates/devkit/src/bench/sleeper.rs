@@ -1,0 +1,99 @@
+//! Jobs that do nothing but live until a file appears, and then report that nothing was to be changed.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use activities::launcher::{JobLauncher, JobOrder, LaunchError};
+use async_trait::async_trait;
+use chrono::Utc;
+use domain::job::{AgentEnd, JobReport, LogBatch, Usage};
+use tokio::time::{Instant, sleep};
+use workflows::messages::JobPresence;
+
+/// As a runner: a sign of life at least so often.
+const BEAT: Duration = Duration::from_secs(4);
+
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Runs sleepers within the worker's process.
+pub struct SleeperLauncher {
+    /// The file that ends them all.
+    release: PathBuf,
+    client: reqwest::Client,
+    jobs: Arc<Mutex<HashMap<String, JobPresence>>>,
+}
+
+impl SleeperLauncher {
+    /// Sleepers that end once `release` is there.
+    #[must_use]
+    pub fn new(release: PathBuf) -> Self {
+        Self { release, client: reqwest::Client::new(), jobs: Arc::default() }
+    }
+
+    fn set(&self, name: &str, presence: JobPresence) {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), presence);
+    }
+}
+
+#[async_trait]
+impl JobLauncher for SleeperLauncher {
+    async fn launch(&self, order: &JobOrder) -> Result<(), LaunchError> {
+        if self.presence(&order.name).await? != JobPresence::Absent {
+            return Ok(());
+        }
+        self.set(&order.name, JobPresence::Running);
+        let (order, release, client) = (order.clone(), self.release.clone(), self.client.clone());
+        let jobs = Arc::clone(&self.jobs);
+        tokio::spawn(async move {
+            if let Err(error) = sleep_and_report(&order, &release, &client).await {
+                tracing::warn!(job = order.name, %error, "a sleeper could not report");
+            }
+            jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(order.name, JobPresence::Ended);
+        });
+        Ok(())
+    }
+
+    async fn presence(&self, name: &str) -> Result<JobPresence, LaunchError> {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(jobs.get(name).copied().unwrap_or(JobPresence::Absent))
+    }
+
+    async fn stop(&self, name: &str, _grace: Duration) -> Result<(), LaunchError> {
+        self.set(name, JobPresence::Ended);
+        Ok(())
+    }
+}
+
+async fn sleep_and_report(order: &JobOrder, release: &std::path::Path, client: &reqwest::Client) -> anyhow::Result<()> {
+    let started_at = Utc::now();
+    let address = |path: &str| order.gateway_url.join(path);
+    let mut beat_at = Instant::now();
+    while !release.exists() {
+        if Instant::now() >= beat_at {
+            beat_at = Instant::now() + BEAT;
+            let beat = client.post(address("/runner/v1/logs")?).bearer_auth(order.token.expose());
+            beat.json(&LogBatch::default()).send().await?.error_for_status()?;
+        }
+        sleep(LOOK).await;
+    }
+    let report = JobReport {
+        end: AgentEnd::Completed,
+        thread_id: None,
+        last_message: Some("There was nothing to do.".to_owned()),
+        usage: Usage::default(),
+        checks: Vec::new(),
+        head_sha: None,
+        changed_files: 0,
+        dropped_log_bytes: 0,
+        resumed: None,
+        started_at,
+        finished_at: Utc::now(),
+    };
+    let told = client.post(address("/runner/v1/report")?).bearer_auth(order.token.expose()).json(&report);
+    told.send().await?.error_for_status()?;
+    Ok(())
+}
