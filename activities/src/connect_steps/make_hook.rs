@@ -2,7 +2,7 @@
 //!
 //! A new hook is made asleep and woken once its secret is where the gateway looks for it, so that no event arrives in between.
 
-use domain::{connection::HOOK_EVENTS, ids::RepositoryId};
+use domain::{event::SUBSCRIBED, ids::RepositoryId};
 use forge::{Hook, HookSpec, Secret};
 use store::{
     connections::{self, Connection, PlannedHook},
@@ -63,7 +63,7 @@ impl Making<'_> {
 
     /// One whose secret is stored keeps it.
     async fn repair(&self, hook: &Hook) -> Result<(), StepError> {
-        let complete = HOOK_EVENTS.iter().all(|event| hook.events.iter().any(|known| known == event));
+        let complete = SUBSCRIBED.iter().all(|event| hook.events.iter().any(|known| known == event));
         if hook.active && complete {
             return Ok(());
         }
@@ -95,7 +95,7 @@ impl Making<'_> {
     }
 
     fn spec<'a>(&'a self, secret: Option<&'a Secret>, active: bool) -> HookSpec<'a> {
-        HookSpec { url: &self.planned.url, secret, active, events: &HOOK_EVENTS }
+        HookSpec { url: &self.planned.url, secret, active, events: &SUBSCRIBED }
     }
 
     fn secret(&self) -> Result<Secret, StepError> {

@@ -62,16 +62,3 @@ impl ConnectionStep {
         }
     }
 }
-
-/// The events that a repository's webhook asks for.
-pub const HOOK_EVENTS: [&str; 9] = [
-    "deployment_review",
-    "issue_comment",
-    "issues",
-    "pull_request",
-    "pull_request_review",
-    "pull_request_review_comment",
-    "push",
-    "repository",
-    "workflow_run",
-];

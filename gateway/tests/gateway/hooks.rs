@@ -21,11 +21,13 @@ use crate::{
 const HOOK: i64 = 77;
 
 async fn register(world: &World, key: &GatewayKey, repository: Option<RepositoryId>) {
+    let mut conn = world.store().acquire().await.unwrap();
     let id = HookId::from_uuid(uuid::Uuid::now_v7());
+    let new = NewHook { id, forge_hook_id: HOOK, repository, current: None, previous: None, now: Utc::now() };
+    // Secrets are bound to the id of the row, which may have been there before.
+    let id = hooks::insert(&mut conn, new).await.unwrap();
     let (current, previous) = (seal(key, id, b"new").unwrap(), seal(key, id, b"old").unwrap());
-    let previous = Some(previous.as_slice());
-    let new = NewHook { id, forge_hook_id: HOOK, repository, current: Some(&current), previous, now: Utc::now() };
-    hooks::insert(&mut world.store().acquire().await.unwrap(), new).await.unwrap();
+    hooks::set_secrets(&mut conn, id, &current, Some(&previous)).await.unwrap();
 }
 
 async fn send(world: &World, hook: Option<&str>, secret: &str, guid: &str) -> reqwest::Response {

@@ -89,7 +89,7 @@ async fn rights_and_hooks(world: &World) {
     let woken = github.update_hook(repo, hook.id, &spec(None, true)).await.unwrap();
     assert!(woken.active && woken.url == hook.url);
     github.ping_hook(repo, hook.id).await.unwrap();
-    assert_eq!(github.hooks(repo).await.unwrap(), [woken]);
+    assert!(github.hooks(repo).await.unwrap().contains(&woken));
 
     let app = RegisteredApp::install(&world.stand_in, "poster", None, all_rights()).unwrap();
     let github = app_client(world, app.credential().unwrap(), system_clock());

@@ -10,7 +10,8 @@ use devkit::{
     harness::{Platform, RegisteredApp, all_rights},
 };
 use domain::{
-    connection::{ConnectionPurpose, ConnectionState, HOOK_EVENTS},
+    connection::{ConnectionPurpose, ConnectionState},
+    event::SUBSCRIBED,
     ids::ConnectionId,
 };
 use forge::Credential;
@@ -75,7 +76,7 @@ async fn working_hook(platform: &Platform, full_name: &str) -> anyhow::Result<Ho
     let all = platform.forge.hooks(full_name)?;
     assert_eq!(all.len(), 1, "{all:?}");
     let hook = all[0].clone();
-    assert!(hook.active && HOOK_EVENTS.iter().all(|event| hook.events.contains(&(*event).to_owned())), "{hook:?}");
+    assert!(hook.active && SUBSCRIBED.iter().all(|event| hook.events.contains(&(*event).to_owned())), "{hook:?}");
     assert!(hook.secret.is_some() && hook.content_type == "json");
     let before = platform.forge.deliveries(hook.id).len();
     platform.forge.comment("writer", full_name, 1, "Hello.")?;
