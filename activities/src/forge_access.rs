@@ -1,12 +1,16 @@
 //! The way to the forge: opens the sealed credential of a repository and keeps the pace of writes.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use domain::{connection::CredentialKind, ids::CredentialId};
 use forge::{
     Clock, Credential, ForgeRepoId, RepoRef, RepositoryProvider, Secret,
     git::GitAuth,
-    github::{GitHub, Observer, Scope},
+    github::{GitHub, Observer, Scope, SharedLimit},
     seal::OpeningKeys,
 };
 use store::{
@@ -33,6 +37,8 @@ pub struct ForgeAccess {
     paced: bool,
     telemetry: Arc<Telemetry>,
     clients: Mutex<HashMap<(CredentialId, ForgeRepoId), Arc<dyn RepositoryProvider>>>,
+    /// What the forge tells one client of a credential holds for the others.
+    limits: std::sync::Mutex<HashMap<CredentialId, SharedLimit>>,
 }
 
 /// A repository together with the right to work on it.
@@ -60,7 +66,8 @@ impl ForgeAccess {
     /// `base_url` is where the forge's REST API is.
     #[must_use]
     pub fn new(store: Store, keys: OpeningKeys, base_url: Url, clock: Clock, telemetry: Arc<Telemetry>) -> Self {
-        Self { store, keys, base_url, clock, paced: true, telemetry, clients: Mutex::default() }
+        let (clients, limits) = (Mutex::default(), std::sync::Mutex::default());
+        Self { store, keys, base_url, clock, paced: true, telemetry, clients, limits }
     }
 
     /// The same without any pace of writes.
@@ -152,7 +159,12 @@ impl ForgeAccess {
         let credential = Credential::from_plaintext(stored.kind, &opened).map_err(|error| sealed(&error))?;
         let clock = Arc::clone(&self.clock);
         let client = GitHub::for_repository(self.base_url.as_str(), credential, scope, clock, Default::default())?;
-        Ok(client.observed_by(self.observer(stored.id)))
+        Ok(client.observed_by(self.observer(stored.id)).sharing(self.limit(stored.id)))
+    }
+
+    fn limit(&self, credential: CredentialId) -> SharedLimit {
+        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        limits.entry(credential).or_default().clone()
     }
 
     fn observer(&self, id: CredentialId) -> Observer {

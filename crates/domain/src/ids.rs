@@ -69,18 +69,6 @@ pub struct Attempt(pub u32);
 impl Attempt {
     /// The first attempt of every run.
     pub const FIRST: Self = Self(1);
-
-    /// The attempt before this one; none before the first.
-    #[must_use]
-    pub const fn earlier(self) -> Option<Self> {
-        if self.0 > 1 { Some(Self(self.0 - 1)) } else { None }
-    }
-
-    /// The attempt after this one.
-    #[must_use]
-    pub const fn next(self) -> Self {
-        Self(self.0 + 1)
-    }
 }
 
 impl fmt::Display for Attempt {

@@ -12,7 +12,7 @@ use chrono::Duration as Span;
 use devkit::github::{Effect, Fault, Knob};
 use forge::{
     CommentSearch, ForgeError, IssueNumber, Outage, PullNumber, RepositoryProvider, Secret,
-    github::{GitHub, Timeouts},
+    github::{GitHub, SharedLimit, Timeouts},
 };
 
 use crate::world::{BOT, REPOSITORY, World, now};
@@ -49,11 +49,18 @@ async fn nothing_is_asked_while_the_limit_holds() {
         move || now() + Span::seconds(clock.load(Ordering::Relaxed))
     };
     let token = Secret::new(world.stand_in.token(BOT).unwrap());
-    let github = GitHub::new(world.stand_in.url(), token, Arc::new(ticking), Timeouts::default()).unwrap();
+    let limit = SharedLimit::default();
+    let client = || {
+        let clock = ticking.clone();
+        let github = GitHub::new(world.stand_in.url(), token.clone(), Arc::new(clock), Timeouts::default()).unwrap();
+        github.sharing(limit.clone())
+    };
+    let (github, other) = (client(), client());
     world.stand_in.fail(next_comment(Effect::SecondaryLimit { status: 403, retry_after: 90 }));
     let error = github.create_comment(&world.repo, ISSUE, MARKER).await.unwrap_err();
     let before = asked();
     assert_eq!(github.issue(&world.repo, ISSUE).await.unwrap_err().retry_at(), error.retry_at());
+    assert_eq!(other.issue(&world.repo, ISSUE).await.unwrap_err().retry_at(), error.retry_at(), "of one credential");
     assert_eq!(asked(), before, "it was not even sent");
     clock.store(90, Ordering::Relaxed);
     assert_eq!(github.issue(&world.repo, ISSUE).await.unwrap().number, ISSUE);

@@ -36,7 +36,7 @@ use tokens::{InstallationTokens, Tokens};
 use transport::{Call, Reply, Transport};
 pub use {
     tokens::Scope,
-    transport::{Exchange, Observer, Timeouts},
+    transport::{Exchange, Observer, SharedLimit, Timeouts},
 };
 
 /// In which answers tell when a personal access token ends.
@@ -93,6 +93,13 @@ impl GitHub {
     #[must_use]
     pub fn observed_by(mut self, observer: Observer) -> Self {
         self.transport.observer = Some(observer);
+        self
+    }
+
+    /// The same client, which stops for the same limit as others of its credential.
+    #[must_use]
+    pub fn sharing(mut self, limit: SharedLimit) -> Self {
+        self.transport.limit = limit;
         self
     }
 

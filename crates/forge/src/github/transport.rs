@@ -1,7 +1,7 @@
 //! Sending a request and reading the whole answer: time limits, size limits, redirects.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -163,9 +163,23 @@ pub(super) struct Transport {
     base: Uri,
     clock: Clock,
     whole: Duration,
-    /// Asking on before then, whoever asks, can get the credential banned.
-    limited_until: Mutex<Option<DateTime<Utc>>>,
+    pub(super) limit: SharedLimit,
     pub(super) observer: Option<Observer>,
+}
+
+/// Until when the forge limits a credential's requests. Asking on before then, whichever client asks, can get the
+/// credential banned: so all clients of one share one.
+#[derive(Clone, Debug, Default)]
+pub struct SharedLimit(Arc<Mutex<Option<DateTime<Utc>>>>);
+
+impl SharedLimit {
+    fn until(&self) -> Option<DateTime<Utc>> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, until: DateTime<Utc>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+    }
 }
 
 impl Transport {
@@ -201,8 +215,8 @@ impl Transport {
             Ok(client) => client,
             Err(never) => match never {},
         };
-        let limited_until = Mutex::default();
-        Ok(Self { client, base, clock, whole: timeouts.whole, limited_until, observer: None })
+        let limit = SharedLimit::default();
+        Ok(Self { client, base, clock, whole: timeouts.whole, limit, observer: None })
     }
 
     /// The time.
@@ -218,22 +232,17 @@ impl Transport {
             Err(_) => Err(ForgeError::Unavailable { outage: Outage::TimedOut, retry_at: None }),
         };
         if let Err(ForgeError::RateLimited { retry_at, .. }) = &result {
-            *self.limit() = Some(*retry_at);
+            self.limit.set(*retry_at);
         }
         result
     }
 
     /// What one request was told holds for all of them.
     fn refuse_while_limited(&self) -> Result<(), ForgeError> {
-        let until = *self.limit();
-        match until.filter(|until| *until > self.now()) {
+        match self.limit.until().filter(|until| *until > self.now()) {
             Some(retry_at) => Err(ForgeError::RateLimited { retry_at, secondary: true }),
             None => Ok(()),
         }
-    }
-
-    fn limit(&self) -> MutexGuard<'_, Option<DateTime<Utc>>> {
-        self.limited_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// GitHub asks to repeat a redirected request word for word at the new place, whatever its method.
