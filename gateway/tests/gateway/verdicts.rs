@@ -1,6 +1,6 @@
 //! From a verdict to its effects: what lies in the database afterwards.
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use domain::{
     ids::{Attempt, RunId},
     run::{Outcome, Step},
@@ -13,6 +13,7 @@ use store::{
     commands::About,
     deliveries, repositories, repository_events,
     runs::{self, End},
+    storms,
 };
 
 use crate::{
@@ -217,4 +218,39 @@ async fn going_on_takes_the_newest_kept_work_or_says_that_there_is_none() {
     let events = audit::list_for_run(&mut conn, run).await.unwrap();
     assert_eq!(events.iter().filter(|event| event.kind == "retry_requested").count(), 2);
     assert_eq!(events.last().unwrap().detail["continues"], 2);
+}
+
+/// A comment of a bot, which answers whatever was written before.
+fn by_bot(id: i64) -> Value {
+    let mut body = comment(11, id, "/run planner", u32::try_from(id).unwrap());
+    body["sender"] = json!({ "id": 900, "login": "helper[bot]", "type": "Bot" });
+    body
+}
+
+#[tokio::test]
+async fn two_bots_that_answer_each_other_stop_at_three_until_a_person_speaks() {
+    let world = World::new().await;
+    let mut chain = Vec::new();
+    for id in 1..=3 {
+        let answer = world.send("issue_comment", &format!("bot-{id}"), &by_bot(id)).await;
+        assert_eq!(answer["verdict"], "started", "{answer}");
+        let run = run_of(&answer);
+        let row = runs::get(&mut world.store().acquire().await.unwrap(), run).await.unwrap();
+        assert_eq!((row.machine_depth, &row.cause_chain), (u32::try_from(id).unwrap(), &chain));
+        finish(&world, run).await;
+        chain.push(run);
+    }
+    for id in 4..=5 {
+        let answer = world.send("issue_comment", &format!("bot-{id}"), &by_bot(id)).await;
+        assert_eq!(answer["verdict"], "loop_guard", "{answer}");
+    }
+    let storms = storms::since(&mut world.store().acquire().await.unwrap(), Utc::now() - TimeDelta::hours(1)).await;
+    let storm = storms.unwrap().remove(0);
+    assert_eq!((storm.subject.number, storm.held_back), (11, 2), "{storm:?}");
+    assert!(storm.reason.contains("`limits.chain_depth`"), "{storm:?}");
+
+    let answer = world.send("issue_comment", "person", &comment(11, 6, "/run planner", 6)).await;
+    assert_eq!(answer["verdict"], "started", "{answer}");
+    let row = runs::get(&mut world.store().acquire().await.unwrap(), run_of(&answer)).await.unwrap();
+    assert_eq!(row.machine_depth, 0, "a person begins anew");
 }
