@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::ids::Instance;
+use sha2::{Digest, Sha256};
 use sqlx::{
     AssertSqlSafe, Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -81,11 +82,14 @@ impl BenchServer {
 }
 
 /// Begins the name of each database with the schema of this program.
+/// Names the schema and what is filled in.
 fn prefix() -> String {
-    format!("bench_{}_", &testing::schema_digest()[..12])
+    let made_of = Sha256::digest(format!("{}{FILL}", testing::schema_digest()));
+    let short: String = made_of.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    format!("bench_{short}_")
 }
 
-/// A large database of another schema is of no more use, and would only fill the disk.
+/// A large database of another schema or filling is of no more use, and would only fill the disk.
 async fn drop_outdated(admin: &mut PgConnection) -> Result<()> {
     let sql = "select datname from pg_database where datname like 'bench\\_%'";
     let names: Vec<String> = sqlx::query_scalar(sql).fetch_all(&mut *admin).await?;
@@ -163,7 +167,7 @@ const FILL: &str = r#"
         '{"kind": "label", "label": "run:dev", "at": "2026-11-23T12:00:00Z"}',
         'label:186853002:issue:' || n || ':labeled:2026-11-23T12:00:00Z:11:run:dev', 'maintainer-' || n % 50, n % 50, false,
         'finished', 'settle', 'pull_request_open', 'Pull request opened.', 'codex/' || n || '-greeting',
-        '7a0f7a8b0a3b4c5d6e7f8091a2b3c4d5e6f70819', '8b0f7a8b0a3b4c5d6e7f8091a2b3c4d5e6f70819', n, n,
+        '7a0f7a8b0a3b4c5d6e7f8091a2b3c4d5e6f70819', left(encode(sha256(n::text::bytea), 'hex'), 40), n, n,
         now() - n * interval '1 second', now() - n * interval '1 second', now() - n * interval '1 second',
         now() + interval '1 day'
     from repositories r, generate_series(1, {runs}) n;
