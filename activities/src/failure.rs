@@ -91,11 +91,11 @@ impl From<forge::git::GitError> for StepError {
     }
 }
 
-impl From<crate::launcher::LaunchError> for StepError {
-    fn from(error: crate::launcher::LaunchError) -> Self {
+impl From<jobs::LaunchError> for StepError {
+    fn from(error: jobs::LaunchError) -> Self {
         match error {
-            crate::launcher::LaunchError::Unavailable(_) => Self::passing(error),
-            crate::launcher::LaunchError::Refused(_) => Self::fatal("launch_refused", error.to_string()),
+            jobs::LaunchError::Unavailable(_) => Self::passing(error),
+            jobs::LaunchError::Refused(_) => Self::fatal("launch_refused", error.to_string()),
         }
     }
 }

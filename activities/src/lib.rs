@@ -6,7 +6,6 @@ pub mod config_refresh;
 pub mod connect_steps;
 pub mod failure;
 pub mod forge_access;
-pub mod launcher;
 pub mod lost_connections;
 pub mod lost_runs;
 pub mod owed_ends;

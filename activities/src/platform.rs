@@ -12,7 +12,9 @@ use store::{Store, blobs::Blobs, repositories::Repository};
 use telemetry::Telemetry;
 use url::Url;
 
-use crate::{forge_access::ForgeAccess, launcher::JobLauncher, reconcile::Retention, run_token::RunTokenKey};
+use jobs::JobLauncher;
+
+use crate::{forge_access::ForgeAccess, reconcile::Retention, run_token::RunTokenKey};
 
 /// Everything outside that an activity may touch.
 pub struct Platform {

@@ -11,6 +11,7 @@ use std::{
 use anyhow::Context;
 use dispatch::{Dispatcher, Engine, EngineSettings};
 use domain::run_limits::START_MAX_AGE;
+use jobs::JobLauncher;
 use store::{Store, blobs::Blobs};
 use telemetry::{
     Telemetry,
@@ -31,7 +32,6 @@ use crate::{
     config_refresh,
     connect_steps::ConnectActivities,
     forge_access::ForgeAccess,
-    launcher::JobLauncher,
     lost_connections, lost_runs, owed_ends,
     platform::Platform,
     reconcile::{ReconcileActivities, schedules},

@@ -7,7 +7,10 @@
 
 use std::time::Duration;
 
-use domain::run::{Outcome, Step};
+use domain::{
+    job::JobPresence,
+    run::{Outcome, Step},
+};
 use temporalio_common::error::IncomingError;
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_workflow::{
@@ -17,9 +20,7 @@ use temporalio_workflow::{
 
 use crate::{
     failure::innermost,
-    messages::{
-        AgentRunInput, CancelCheck, CancelRequest, JobEnd, JobPresence, RunEnd, RunRef, RunStatus, Settlement, Verdict,
-    },
+    messages::{AgentRunInput, CancelCheck, CancelRequest, JobEnd, RunEnd, RunRef, RunStatus, Settlement, Verdict},
     options,
     steps::RunSteps,
 };

@@ -54,18 +54,6 @@ pub struct Workspace {
     pub job_secs: u64,
 }
 
-/// What the launcher knows about a Job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum JobPresence {
-    /// Never started, so it may be started now.
-    Absent,
-    /// At work.
-    Running,
-    /// Over.
-    Ended,
-}
-
 /// How watching a Job ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

@@ -1,11 +1,12 @@
 //! The activities of a run, declared. Names lie in histories: never change one.
 #![expect(missing_docs, reason = "the macros of the SDK generate items without documentation")]
 
+use domain::job::JobPresence;
 use temporalio_common::ActivityError;
 use temporalio_macros::activity_definitions;
 
 use crate::messages::{
-    Authorised, CancelCheck, JobEnd, JobPresence, RunEnd, RunRef, Settlement, Shown, SlotClaim, Verdict, Workspace,
+    Authorised, CancelCheck, JobEnd, RunEnd, RunRef, Settlement, Shown, SlotClaim, Verdict, Workspace,
 };
 
 /// Declares the side effects of [`crate::AgentRun`]. Every one is idempotent and may run twice.

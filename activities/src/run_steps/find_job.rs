@@ -1,7 +1,8 @@
 //! What became of a launch whose answer was lost.
 
+use domain::job::JobPresence;
 use domain::workflow_id::job_name;
-use workflows::messages::{JobPresence, RunRef};
+use workflows::messages::RunRef;
 
 use crate::{failure::StepError, platform::Platform};
 

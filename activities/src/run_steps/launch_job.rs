@@ -4,6 +4,8 @@ use domain::{
     run::{RunState, Step},
     workflow_id::job_name,
 };
+use jobs::JobOrder;
+use role::SecretText;
 use store::{
     JobState,
     attempts::{self, JobUpdate},
@@ -11,7 +13,7 @@ use store::{
 };
 use workflows::messages::RunRef;
 
-use crate::{failure::StepError, launcher::JobOrder, platform::Platform, progress, run_token};
+use crate::{failure::StepError, platform::Platform, progress, run_token};
 
 /// Starts the Job.
 ///
@@ -32,7 +34,7 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
         name,
         run: at.run,
         attempt: at.attempt,
-        token,
+        token: SecretText::new(token.expose()),
         gateway_url: platform.places.gateway_url.clone(),
         model_url: platform.places.model_url.clone(),
     };

@@ -20,11 +20,12 @@ pub mod write_prompt;
 
 use std::sync::Arc;
 
+use domain::job::JobPresence;
 use temporalio_common::ActivityError;
 use temporalio_macros::activities;
 use temporalio_sdk::activities::ActivityContext;
 use workflows::messages::{
-    Authorised, CancelCheck, JobEnd, JobPresence, RunEnd, RunRef, Settlement, Shown, SlotClaim, Verdict, Workspace,
+    Authorised, CancelCheck, JobEnd, RunEnd, RunRef, Settlement, Shown, SlotClaim, Verdict, Workspace,
 };
 
 use crate::{

@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use domain::job::JobPresence;
 use domain::workflow_id::job_name;
 use store::attempts;
-use workflows::messages::{JobEnd, JobPresence, RunRef};
+use workflows::messages::{JobEnd, RunRef};
 
 use crate::{failure::StepError, platform::Platform};
 

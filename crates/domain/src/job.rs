@@ -115,6 +115,18 @@ const fn default_checkpoint_secs() -> u64 {
     CHECKPOINT_SECS
 }
 
+/// What the launcher knows about a Job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobPresence {
+    /// Never started, so it may be started now.
+    Absent,
+    /// At work.
+    Running,
+    /// Over.
+    Ended,
+}
+
 /// A part of the output on its way to the platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogChunk {

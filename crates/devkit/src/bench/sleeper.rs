@@ -7,12 +7,12 @@ use std::{
     time::Duration,
 };
 
-use activities::launcher::{JobLauncher, JobOrder, LaunchError};
 use async_trait::async_trait;
 use chrono::Utc;
+use domain::job::JobPresence;
 use domain::job::{AgentEnd, JobReport, LogBatch, Usage};
+use jobs::{JobLauncher, JobOrder, LaunchError};
 use tokio::time::{Instant, sleep};
-use workflows::messages::JobPresence;
 
 /// As a runner: a sign of life at least so often.
 const BEAT: Duration = Duration::from_secs(4);

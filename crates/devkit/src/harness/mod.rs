@@ -21,9 +21,9 @@ use std::{
     time::Duration,
 };
 
-use activities::launcher::JobLauncher;
 use anyhow::{Context, bail};
 use dispatch::{Engine, engine::Applied};
+use domain::job::JobPresence;
 use domain::{
     event::{Subject, SubjectKind},
     hook_log::WebhookMode,
@@ -36,6 +36,7 @@ use domain::{
 use forge::{Credential, Secret};
 use futures::TryStreamExt as _;
 use gateway::connecting::ConnectKeys;
+use jobs::JobLauncher;
 use store::{
     Store,
     blobs::Blobs,
@@ -47,7 +48,6 @@ use store::{
     testing::TestDatabase,
 };
 use telemetry::TelemetrySettings;
-use workflows::messages::JobPresence;
 
 pub use self::{
     apps::{RegisteredApp, all_rights},

@@ -9,7 +9,6 @@ use std::{
 };
 
 use activities::{
-    launcher::JobLauncher,
     platform::Places,
     reconcile::Retention,
     run_token::RunTokenKey,
@@ -21,6 +20,7 @@ use dispatch::{Dispatcher, Engine, EngineSettings};
 use domain::{hook_log::WebhookMode, ids::Instance, reconciler::Reconciler, run_limits::START_MAX_AGE, workflow_id};
 use forge::seal::{OpeningKeys, SealingKeys};
 use gateway::{AppParts, AppState, hook_secrets::GatewayKey, model_gateway::ModelGateway, webhooks};
+use jobs::JobLauncher;
 use role::{LogFormat, SecretText};
 use store::{Store, blobs::Blobs};
 use telemetry::{Telemetry, TelemetrySettings, catalogue::Role, database, ops::Ops};

@@ -15,14 +15,14 @@ use std::{
     time::Duration,
 };
 
-use activities::launcher::{JobLauncher, JobOrder, LaunchError};
 use async_trait::async_trait;
+use domain::job::JobPresence;
+use jobs::{JobLauncher, JobOrder, LaunchError};
 use nix::{
     fcntl::{Flock, FlockArg},
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use workflows::messages::JobPresence;
 
 /// Users of Jobs, when the launcher is root: one a Job, so that what a Job started can be found and ended whole.
 const FIRST_JOB_USER: u32 = 2_000_000;

@@ -7,9 +7,11 @@ use std::{
     sync::Arc,
 };
 
-use activities::{launcher::JobLauncher, settings::WorkerSettings, worker};
+use activities::{settings::WorkerSettings, worker};
 
 use super::surroundings::{RoleError, asked_to_stop, variable};
+use jobs::JobLauncher;
+
 use crate::{bench::SleeperLauncher, launcher::ProcessLauncher};
 
 /// The variable that makes sleepers of Jobs.

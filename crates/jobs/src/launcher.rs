@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::ids::{Attempt, RunId};
-use forge::Secret;
+use domain::{
+    ids::{Attempt, RunId},
+    job::JobPresence,
+};
+use role::SecretText;
 use url::Url;
-use workflows::messages::JobPresence;
 
 /// A Job to be started.
 #[derive(Clone, Debug)]
@@ -18,7 +20,7 @@ pub struct JobOrder {
     /// Its attempt.
     pub attempt: Attempt,
     /// The run token. It goes into a file that the runner can read and remove, never into the Job's description.
-    pub token: Secret,
+    pub token: SecretText,
     /// Where the runner reports to.
     pub gateway_url: Url,
     /// Where Codex finds a model.

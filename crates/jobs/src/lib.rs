@@ -1,0 +1,5 @@
+//! Starts, finds, watches and ends Jobs.
+
+mod launcher;
+
+pub use launcher::{JobLauncher, JobOrder, LaunchError};
