@@ -1,5 +1,7 @@
 //! Start the Job. One attempt only; after a lost answer the workflow looks with `find_job` before it asks again.
 
+use std::time::Duration;
+
 use domain::{
     run::{RunState, Step},
     workflow_id::job_name,
@@ -13,7 +15,7 @@ use store::{
 };
 use workflows::messages::RunRef;
 
-use crate::{failure::StepError, platform::Platform, progress, run_token};
+use crate::{failure::StepError, platform::Platform, progress, run_context::RunContext, run_token};
 
 /// Starts the Job.
 ///
@@ -30,13 +32,15 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
     let job = JobUpdate { state: JobState::Launching, name: Some(&name), token_hash: Some(&hash), now };
     attempts::set_job(&mut tx, at.run, at.attempt, job).await?;
     tx.commit().await.map_err(store::StoreError::from)?;
+    let context = RunContext::load(platform, at).await?;
+    let cloned = context.cloned(platform).await?;
     let order = JobOrder {
-        name,
-        run: at.run,
-        attempt: at.attempt,
+        job: context.job(),
         token: SecretText::new(token.expose()),
         gateway_url: platform.places.gateway_url.clone(),
         model_url: platform.places.model_url.clone(),
+        deadline: Duration::from_secs(cloned.job_secs),
+        runtime: cloned.config.runtime_of(&context.run.agent),
     };
     platform.launcher.launch(&order).await?;
     let now = platform.now();

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use domain::workflow_id::job_name;
 use store::attempts;
 use workflows::messages::RunRef;
 
-use crate::{failure::StepError, platform::Platform};
+use crate::{failure::StepError, platform::Platform, run_context::RunContext};
 
 /// Enough for the runner to end Codex and hand back what there is.
 const GRACE: Duration = Duration::from_secs(15);
@@ -19,6 +18,6 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
     let mut tx = platform.store.begin().await?;
     attempts::request_cancel(&mut tx, at.run, at.attempt, platform.now()).await?;
     tx.commit().await.map_err(store::StoreError::from)?;
-    platform.launcher.stop(&job_name(at.run, at.attempt), GRACE).await?;
+    platform.launcher.stop(&RunContext::load(platform, at).await?.job(), GRACE).await?;
     Ok(())
 }

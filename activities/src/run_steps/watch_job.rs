@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::job::JobPresence;
-use domain::workflow_id::job_name;
 use store::attempts;
 use workflows::messages::{JobEnd, RunRef};
 
-use crate::{failure::StepError, platform::Platform};
+use crate::{failure::StepError, platform::Platform, run_context::RunContext};
 
 /// How often the launcher is asked. Nothing on the way of a run waits for this.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -26,11 +25,11 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// # Errors
 /// See [`StepError`].
 pub async fn run(platform: &Platform, at: RunRef) -> Result<JobEnd, StepError> {
-    let name = job_name(at.run, at.attempt);
+    let job = RunContext::load(platform, at).await?.job();
     let begun = platform.now();
     loop {
         let Some(last_heard) = unreported(platform, at).await? else { return Ok(JobEnd::Reported) };
-        match platform.launcher.presence(&name).await? {
+        match platform.launcher.presence(&job).await? {
             JobPresence::Running => {}
             JobPresence::Ended | JobPresence::Absent => {
                 tokio::time::sleep(LAST_WORDS).await;
@@ -43,7 +42,7 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<JobEnd, StepError> {
         }
         let silent = platform.now() - last_heard.unwrap_or(begun).max(begun);
         if silent > SILENCE {
-            platform.launcher.stop(&name, Duration::from_secs(5)).await?;
+            platform.launcher.stop(&job, Duration::from_secs(5)).await?;
             let cause = format!("The Job was not heard of for {} seconds.", silent.num_seconds());
             return Ok(JobEnd::Lost { cause });
         }

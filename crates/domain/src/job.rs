@@ -1,10 +1,15 @@
 //! What the platform tells the runner, and what the runner reports back.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Attempt, RunId};
+use crate::{
+    ids::{Attempt, RunId},
+    services_yaml::{Quantity, Toleration},
+};
 
 /// Everything the runner needs to know. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +118,26 @@ pub const CHECKPOINT_SECS: u64 = 120;
 
 const fn default_checkpoint_secs() -> u64 {
     CHECKPOINT_SECS
+}
+
+/// What a Job is to run in. What is absent is the launcher's choice.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct JobRuntime {
+    /// The image of the agent's container; nothing but `/bin/sh` is needed in it.
+    pub image: Option<String>,
+    /// Most processor time.
+    pub cpu: Option<Quantity>,
+    /// Memory.
+    pub memory: Option<Quantity>,
+    /// Room on the node's disk, for the work tree and everything else that is written.
+    pub ephemeral_storage: Option<Quantity>,
+    /// Labels that its node must have.
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints of nodes that it bears.
+    pub tolerations: Vec<Toleration>,
+    /// The cluster's RuntimeClass, for instance `gvisor`.
+    pub runtime_class: Option<String>,
 }
 
 /// What the launcher knows about a Job.

@@ -11,6 +11,7 @@ pub mod hook_log;
 pub mod ids;
 pub mod intent;
 pub mod job;
+pub mod job_ending;
 pub mod job_tokens;
 pub mod policy;
 pub mod reconciler;

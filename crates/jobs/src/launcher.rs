@@ -3,28 +3,85 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use domain::{
-    ids::{Attempt, RunId},
-    job::JobPresence,
+    ids::{Attempt, ProjectSlug, RunId},
+    job::{JobPresence, JobRuntime},
+    job_ending::JobEnding,
+    workflow_id::job_name,
 };
 use role::SecretText;
 use url::Url;
 
-/// A Job to be started.
-#[derive(Clone, Debug)]
-pub struct JobOrder {
-    /// Unique; see [`domain::workflow_id::job_name`].
-    pub name: String,
-    /// The run, for labels and logs.
+/// Names a Job.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobRef {
+    /// The project that it works for.
+    pub project: ProjectSlug,
+    /// The run.
     pub run: RunId,
     /// Its attempt.
     pub attempt: Attempt,
-    /// The run token. It goes into a file that the runner can read and remove, never into the Job's description.
+}
+
+impl JobRef {
+    /// Its name: unique, a DNS label.
+    #[must_use]
+    pub fn name(&self) -> String {
+        job_name(self.run, self.attempt)
+    }
+}
+
+/// A Job to be started.
+#[derive(Clone, Debug)]
+pub struct JobOrder {
+    /// Which one.
+    pub job: JobRef,
+    /// The launch token. It goes into a file that the runner can read, never into the Job's description.
     pub token: SecretText,
     /// Where the runner reports to.
     pub gateway_url: Url,
     /// Where Codex finds a model.
     pub model_url: Url,
+    /// How long it may take in all, from its start.
+    pub deadline: Duration,
+    /// What it is to run in.
+    pub runtime: JobRuntime,
+}
+
+/// Something that the cluster said about a Job or its pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobEvent {
+    /// The cluster's own id of it; the same event counts up.
+    pub uid: String,
+    /// How often it happened.
+    pub count: u32,
+    /// When it last happened.
+    pub at: DateTime<Utc>,
+    /// Whether it is a warning.
+    pub warning: bool,
+    /// One word, such as `FailedScheduling`.
+    pub reason: String,
+    /// The cluster's words.
+    pub message: String,
+}
+
+/// A Job's end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobEnded {
+    /// How.
+    pub ending: JobEnding,
+    /// The last lines that it wrote, if they could be had; at most 64 KiB.
+    pub last_output: Option<String>,
+}
+
+/// A Job that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundJob {
+    /// Which one.
+    pub job: JobRef,
+    /// Since when.
+    pub since: DateTime<Utc>,
 }
 
 /// Why a launcher could not do it.
@@ -38,15 +95,29 @@ pub enum LaunchError {
     Refused(String),
 }
 
-/// Runs Jobs: as Kubernetes Jobs, or as local processes in the development kit.
+/// Runs Jobs: as Kubernetes Jobs, or as local processes in the development kit. Each may be asked for twice.
 #[async_trait]
 pub trait JobLauncher: Send + Sync {
     /// Starts the Job unless one of this name was started before.
     async fn launch(&self, order: &JobOrder) -> Result<(), LaunchError>;
 
     /// What became of it.
-    async fn presence(&self, name: &str) -> Result<JobPresence, LaunchError>;
+    async fn presence(&self, job: &JobRef) -> Result<JobPresence, LaunchError>;
 
-    /// Ends it: asks it to, and after `grace` makes it, with everything it started. Fine if there is none.
-    async fn stop(&self, name: &str, grace: Duration) -> Result<(), LaunchError>;
+    /// Waits for its end, however long that takes; dropping the future ends the waiting. A Job that is not there has ended,
+    /// too.
+    async fn ended(&self, job: &JobRef) -> Result<JobEnded, LaunchError>;
+
+    /// Ends it: asks it to, and after `grace` makes it, with everything it started. Fine if there is none. When this is
+    /// done, nothing of it lives.
+    async fn stop(&self, job: &JobRef, grace: Duration) -> Result<(), LaunchError>;
+
+    /// What is said about it and its pods, oldest first.
+    async fn events(&self, job: &JobRef) -> Result<Vec<JobEvent>, LaunchError>;
+
+    /// Takes away what is left of a Job whose result was collected. Fine if there is none.
+    async fn remove(&self, job: &JobRef) -> Result<(), LaunchError>;
+
+    /// The Jobs of this installation that outlive their worker: what somebody has to look after.
+    async fn list(&self) -> Result<Vec<FoundJob>, LaunchError>;
 }

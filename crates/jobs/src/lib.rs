@@ -2,4 +2,4 @@
 
 mod launcher;
 
-pub use launcher::{JobLauncher, JobOrder, LaunchError};
+pub use launcher::{FoundJob, JobEnded, JobEvent, JobLauncher, JobOrder, JobRef, LaunchError};

@@ -9,9 +9,11 @@ use std::{
 
 use async_trait::async_trait;
 use chrono::Utc;
-use domain::job::JobPresence;
-use domain::job::{AgentEnd, JobReport, LogBatch, Usage};
-use jobs::{JobLauncher, JobOrder, LaunchError};
+use domain::{
+    job::{AgentEnd, JobPresence, JobReport, LogBatch, Usage},
+    job_ending::JobEnding,
+};
+use jobs::{FoundJob, JobEnded, JobEvent, JobLauncher, JobOrder, JobRef, LaunchError};
 use tokio::time::{Instant, sleep};
 
 /// As a runner: a sign of life at least so often.
@@ -42,29 +44,49 @@ impl SleeperLauncher {
 #[async_trait]
 impl JobLauncher for SleeperLauncher {
     async fn launch(&self, order: &JobOrder) -> Result<(), LaunchError> {
-        if self.presence(&order.name).await? != JobPresence::Absent {
+        let name = order.job.name();
+        if self.presence(&order.job).await? != JobPresence::Absent {
             return Ok(());
         }
-        self.set(&order.name, JobPresence::Running);
+        self.set(&name, JobPresence::Running);
         let (order, release, client) = (order.clone(), self.release.clone(), self.client.clone());
         let jobs = Arc::clone(&self.jobs);
         tokio::spawn(async move {
             if let Err(error) = sleep_and_report(&order, &release, &client).await {
-                tracing::warn!(job = order.name, %error, "a sleeper could not report");
+                tracing::warn!(job = name, %error, "a sleeper could not report");
             }
-            jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(order.name, JobPresence::Ended);
+            jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(name, JobPresence::Ended);
         });
         Ok(())
     }
 
-    async fn presence(&self, name: &str) -> Result<JobPresence, LaunchError> {
+    async fn presence(&self, job: &JobRef) -> Result<JobPresence, LaunchError> {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(jobs.get(name).copied().unwrap_or(JobPresence::Absent))
+        Ok(jobs.get(&job.name()).copied().unwrap_or(JobPresence::Absent))
     }
 
-    async fn stop(&self, name: &str, _grace: Duration) -> Result<(), LaunchError> {
-        self.set(name, JobPresence::Ended);
+    async fn ended(&self, job: &JobRef) -> Result<JobEnded, LaunchError> {
+        while self.presence(job).await? == JobPresence::Running {
+            sleep(BEAT).await;
+        }
+        Ok(JobEnded { ending: JobEnding::Vanished, last_output: None })
+    }
+
+    async fn stop(&self, job: &JobRef, _grace: Duration) -> Result<(), LaunchError> {
+        self.set(&job.name(), JobPresence::Ended);
         Ok(())
+    }
+
+    async fn events(&self, _job: &JobRef) -> Result<Vec<JobEvent>, LaunchError> {
+        Ok(Vec::new())
+    }
+
+    async fn remove(&self, _job: &JobRef) -> Result<(), LaunchError> {
+        Ok(())
+    }
+
+    async fn list(&self) -> Result<Vec<FoundJob>, LaunchError> {
+        Ok(Vec::new())
     }
 }
 

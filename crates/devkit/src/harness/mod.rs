@@ -27,7 +27,7 @@ use domain::job::JobPresence;
 use domain::{
     event::{Subject, SubjectKind},
     hook_log::WebhookMode,
-    ids::{Attempt, Instance, RunId},
+    ids::{Attempt, Instance, ProjectSlug, RunId},
     job::{LogChunk, LogStream},
     reconciler::Reconciler,
     run::RunState,
@@ -36,13 +36,13 @@ use domain::{
 use forge::{Credential, Secret};
 use futures::TryStreamExt as _;
 use gateway::connecting::ConnectKeys;
-use jobs::JobLauncher;
+use jobs::{JobLauncher, JobRef};
 use store::{
     Store,
     blobs::Blobs,
     log_archives,
     reconcilers::{self, LastRun},
-    repositories::Repository,
+    repositories::{self, Repository},
     runs::{self, Run},
     slots,
     testing::TestDatabase,
@@ -342,7 +342,13 @@ impl Platform {
     /// # Errors
     /// When the launcher fails.
     pub async fn kill_job(&self, run: RunId, attempt: Attempt) -> anyhow::Result<()> {
-        Ok(self.launcher.stop(&workflow_id::job_name(run, attempt), Duration::ZERO).await?)
+        let project = self.project().await?;
+        Ok(self.launcher.stop(&JobRef { project, run, attempt }, Duration::ZERO).await?)
+    }
+
+    async fn project(&self) -> anyhow::Result<ProjectSlug> {
+        let mut conn = self.store().acquire().await?;
+        Ok(ProjectSlug::new(repositories::get_project(&mut conn, self.repository.project).await?.slug))
     }
 
     /// What the Job of a run's newest attempt wrote to a stream, wherever it is kept by now.
@@ -491,7 +497,7 @@ impl Platform {
         }
         for job in std::fs::read_dir(&self.launcher.jobs_dir)?.flatten().filter(|entry| entry.path().is_dir()) {
             let name = job.file_name().to_string_lossy().into_owned();
-            if self.launcher.presence(&name).await? == JobPresence::Running {
+            if self.launcher.presence_of(&name)? == JobPresence::Running {
                 bail!("the Job {name} still runs");
             }
         }

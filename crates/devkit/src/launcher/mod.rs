@@ -16,8 +16,8 @@ use std::{
 };
 
 use async_trait::async_trait;
-use domain::job::JobPresence;
-use jobs::{JobLauncher, JobOrder, LaunchError};
+use domain::{job::JobPresence, job_ending::JobEnding};
+use jobs::{FoundJob, JobEnded, JobEvent, JobLauncher, JobOrder, JobRef, LaunchError};
 use nix::{
     fcntl::{Flock, FlockArg},
     sys::signal::{Signal, kill},
@@ -29,6 +29,12 @@ const FIRST_JOB_USER: u32 = 2_000_000;
 const JOB_USERS: u32 = 1_000_000;
 
 const CLAIM: &str = "claim";
+
+/// How often a Job that is waited for is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Bytes of a Job's output that are kept as evidence.
+const LAST_OUTPUT: usize = 64 * 1024;
 
 /// Starts runners as processes of this machine.
 #[derive(Clone, Debug)]
@@ -63,8 +69,9 @@ impl ProcessLauncher {
     }
 
     fn spawn(&self, order: &JobOrder) -> std::io::Result<()> {
-        let folder = self.folder(&order.name);
-        let user = job_user(&order.name);
+        let name = order.job.name();
+        let folder = self.folder(&name);
+        let user = job_user(&name);
         make_folder(&folder, user)?;
         let work = folder.join("work");
         make_folder(&work, user)?;
@@ -102,17 +109,57 @@ impl ProcessLauncher {
 #[async_trait]
 impl JobLauncher for ProcessLauncher {
     async fn launch(&self, order: &JobOrder) -> Result<(), LaunchError> {
-        if self.presence(&order.name).await? != JobPresence::Absent {
+        let name = order.job.name();
+        if self.presence_of(&name)? != JobPresence::Absent {
             return Ok(());
         }
         self.spawn(order).map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::PermissionDenied => LaunchError::Refused(error.to_string()),
             _ => LaunchError::Unavailable(error.to_string()),
         })?;
-        self.await_claim(&order.name).await
+        self.await_claim(&name).await
     }
 
-    async fn presence(&self, name: &str) -> Result<JobPresence, LaunchError> {
+    async fn presence(&self, job: &JobRef) -> Result<JobPresence, LaunchError> {
+        self.presence_of(&job.name())
+    }
+
+    /// The process that holds the lock tells nobody of its end, so this looks.
+    async fn ended(&self, job: &JobRef) -> Result<JobEnded, LaunchError> {
+        let name = job.name();
+        while self.presence_of(&name)? == JobPresence::Running {
+            tokio::time::sleep(LOOK).await;
+        }
+        let log = fs::read(self.folder(&name).join("log")).unwrap_or_default();
+        let last = &log[log.len().saturating_sub(LAST_OUTPUT)..];
+        let last_output = (!last.is_empty()).then(|| String::from_utf8_lossy(last).into_owned());
+        Ok(JobEnded { ending: JobEnding::Vanished, last_output })
+    }
+
+    async fn stop(&self, job: &JobRef, grace: Duration) -> Result<(), LaunchError> {
+        self.stop_named(&job.name(), grace).await
+    }
+
+    async fn events(&self, _job: &JobRef) -> Result<Vec<JobEvent>, LaunchError> {
+        Ok(Vec::new())
+    }
+
+    /// The folder stays: it is what tells a second launch that there was a first.
+    async fn remove(&self, _job: &JobRef) -> Result<(), LaunchError> {
+        Ok(())
+    }
+
+    async fn list(&self) -> Result<Vec<FoundJob>, LaunchError> {
+        Ok(Vec::new())
+    }
+}
+
+impl ProcessLauncher {
+    /// What became of the Job of a name.
+    ///
+    /// # Errors
+    /// When its folder can't be read.
+    pub fn presence_of(&self, name: &str) -> Result<JobPresence, LaunchError> {
         let claim = self.folder(name).join(CLAIM);
         match fs::File::open(&claim) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(JobPresence::Absent),
@@ -125,15 +172,15 @@ impl JobLauncher for ProcessLauncher {
         }
     }
 
-    async fn stop(&self, name: &str, grace: Duration) -> Result<(), LaunchError> {
+    async fn stop_named(&self, name: &str, grace: Duration) -> Result<(), LaunchError> {
         let deadline = tokio::time::Instant::now() + grace;
-        if self.presence(name).await? == JobPresence::Running
+        if self.presence_of(name)? == JobPresence::Running
             && let Some(pid) = read_pid(&self.folder(name).join(CLAIM))
         {
             if !grace.is_zero() {
                 let _ = kill(pid, Signal::SIGTERM);
             }
-            while self.presence(name).await? == JobPresence::Running && tokio::time::Instant::now() < deadline {
+            while self.presence_of(name)? == JobPresence::Running && tokio::time::Instant::now() < deadline {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             let _ = kill(Pid::from_raw(-pid.as_raw()), Signal::SIGKILL);
@@ -141,13 +188,11 @@ impl JobLauncher for ProcessLauncher {
         processes::end_all(&self.folder(name), job_user(name)).await;
         Ok(())
     }
-}
 
-impl ProcessLauncher {
     /// The process is up once it has its claim; until then a crash of ours would look like a Job that never was.
     async fn await_claim(&self, name: &str) -> Result<(), LaunchError> {
         for _ in 0..200 {
-            if self.presence(name).await? != JobPresence::Absent {
+            if self.presence_of(name)? != JobPresence::Absent {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(25)).await;

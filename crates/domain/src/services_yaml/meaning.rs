@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     AgentName, CheckConfig, ScheduleConfig, ServicesYaml, cron,
     problem::{Path, nearest},
+    runtime,
     schema::Checked,
 };
 use crate::{
@@ -24,6 +25,7 @@ pub(super) fn check(config: &ServicesYaml, checked: &mut Checked) {
     labels(config, config.triggers.labels.as_ref(), SubjectKind::Issue, &triggers.key("labels"), checked);
     let on_pull_requests = config.triggers.pull_request_labels.as_ref();
     labels(config, on_pull_requests, SubjectKind::PullRequest, &triggers.key("pull_request_labels"), checked);
+    runtime::check(&config.runtime, &root.key("runtime"), checked);
     unique_names(&config.setup, "setup", "set-up commands", checked);
     cache(config, checked);
     unique_names(&config.checks, "checks", "checks", checked);
@@ -46,6 +48,7 @@ fn agents(config: &ServicesYaml, checked: &mut Checked) {
             checked.add(&at, format!("there is no built-in agent `{name}`"), Some(hint));
         }
         globs(&agent.protected_paths_allow, &at.key("protected_paths_allow"), checked);
+        runtime::check(&agent.runtime, &at.key("runtime"), checked);
     }
 }
 

@@ -9,6 +9,7 @@ mod model;
 mod node;
 mod parse;
 mod problem;
+mod runtime;
 mod schema;
 
 pub use self::{
@@ -18,5 +19,6 @@ pub use self::{
         InvalidAgentName, Learning, LimitsConfig, ScheduleConfig, ServiceConfig, ServicesYaml, TriggersConfig, Version,
     },
     problem::{FILE_NAME, Problem, Problems},
+    runtime::{InvalidQuantity, Quantity, RuntimeConfig, TaintEffect, Toleration},
     schema::json_schema,
 };

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::HumanDuration;
+use super::{HumanDuration, RuntimeConfig};
 use crate::agents::BuiltIn;
 
 /// Settings of a project for codex-k8s, read from `services.yaml` at the root of the default branch.
@@ -21,6 +21,9 @@ pub struct ServicesYaml {
     /// What starts an agent.
     #[serde(default)]
     pub triggers: TriggersConfig,
+    /// What the agents' Jobs run in: image, processor time, memory, nodes.
+    #[serde(default)]
+    pub runtime: RuntimeConfig,
     /// Commands that get the work tree ready before the agent starts, for instance `npm ci`, run in this order.
     #[serde(default)]
     pub setup: Vec<CheckConfig>,
@@ -60,6 +63,7 @@ impl Default for ServicesYaml {
             version: Version,
             agents: BTreeMap::new(),
             triggers: TriggersConfig::default(),
+            runtime: RuntimeConfig::default(),
             setup: Vec::new(),
             cache: None,
             checks: Vec::new(),
@@ -183,6 +187,8 @@ pub struct AgentConfig {
     pub model: Option<String>,
     /// Bounds of one run.
     pub limits: AgentLimitsConfig,
+    /// What its Jobs run in.
+    pub runtime: RuntimeConfig,
     /// Added to the prompt after the built-in instructions.
     #[schemars(length(max = 20000))]
     pub prompt: Option<String>,

@@ -9,13 +9,16 @@ use serde_json::{Map, Value};
 use serde_saphyr::{Location, Spanned};
 
 use super::{
-    HumanDuration, ServicesYaml,
+    HumanDuration, Quantity, ServicesYaml,
     node::Node,
     problem::{Path, Problem, nearest},
 };
 
 /// Format of [`HumanDuration`] in the schema; editors don't know it and go by the pattern.
 pub(super) const DURATION_FORMAT: &str = "human-duration";
+
+/// The same for [`Quantity`].
+pub(super) const QUANTITY_FORMAT: &str = "quantity";
 
 /// The JSON schema of `services.yaml`. Written as text, it begins with its title and keeps its order.
 #[must_use]
@@ -154,16 +157,21 @@ impl Walk {
 
     fn text(&mut self, text: &str, schema: &Value, path: &Path) {
         let chars = text.chars().count() as u64;
-        let bound = |name: &str| schema.get(name).and_then(Value::as_u64);
         if text.contains('\0') {
             return self.checked.add(path, "the text contains a NUL character".to_owned(), None);
         }
-        if schema.get("format").and_then(Value::as_str) == Some(DURATION_FORMAT) {
-            if let Err(error) = text.parse::<HumanDuration>() {
-                self.checked.add(path, error.to_string(), None);
-            }
-            return;
+        let read = match schema.get("format").and_then(Value::as_str) {
+            Some(DURATION_FORMAT) => text.parse::<HumanDuration>().map(drop).map_err(|error| error.to_string()),
+            Some(QUANTITY_FORMAT) => text.parse::<Quantity>().map(drop).map_err(|error| error.to_string()),
+            _ => return self.plain_text(text, chars, schema, path),
+        };
+        if let Err(problem) = read {
+            self.checked.add(path, problem, None);
         }
+    }
+
+    fn plain_text(&mut self, text: &str, chars: u64, schema: &Value, path: &Path) {
+        let bound = |name: &str| schema.get(name).and_then(Value::as_u64);
         if bound("minLength").is_some_and(|least| chars < least) {
             self.checked.add(path, "the text is empty".to_owned(), None);
         } else if let Some(most) = bound("maxLength").filter(|&most| chars > most) {

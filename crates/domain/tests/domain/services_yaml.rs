@@ -11,6 +11,7 @@ agents:
     prompt: |
       Use tabs.
     protected_paths_allow: [".github/workflows/docs.yml"]
+    runtime: { memory: 8Gi, tolerations: [{ key: heavy }] }
   fast:
     extends: planner
 triggers:
@@ -20,6 +21,14 @@ triggers:
   pull_request_labels:
     need:reviewer: reviewer
   commands: no
+runtime:
+  image: registry.example.com/tools:1.2
+  cpu: "2"
+  memory: 4Gi
+  ephemeral_storage: 10Gi
+  node_selector: { example.com/pool: agents }
+  tolerations: [{ key: agents, value: "yes", effect: NoSchedule }]
+  runtime_class: gvisor
 setup:
   - name: install
     run: npm ci
@@ -74,6 +83,10 @@ fn a_full_file_is_read() {
     assert_eq!(config.services["web"].build.as_ref().unwrap().dockerfile, "Dockerfile");
     assert_eq!((config.slots, config.learning, config.triggers.commands), (Some(2), Learning::Off, false));
     assert_eq!((config.limits.max_files, config.limits.runs_per_hour), (10, 6));
+    let (dev, fast) = (config.runtime_of(&dev.name), config.runtime_of(&"fast".parse().unwrap()));
+    assert_eq!([&dev, &fast].map(|runtime| runtime.memory.as_ref().unwrap().as_str()), ["8Gi", "4Gi"]);
+    assert_eq!([&dev, &fast].map(|runtime| runtime.tolerations[0].key.as_str()), ["heavy", "agents"]);
+    assert_eq!((dev.image, dev.cpu, dev.node_selector), (fast.image, fast.cpu, fast.node_selector));
     let zones: Vec<&str> = config.schedules.iter().map(|schedule| schedule.zone.as_str()).collect();
     assert_eq!(zones, ["America/New_York", "UTC"]);
     let stored = serde_json::to_value(&config).unwrap();
@@ -100,7 +113,7 @@ fn what_is_wrong_is_told_with_its_place() {
             &[
                 "2:1: agent: field `agent` is not known; did you mean `agents`?",
                 "3:1: colour: field `colour` is not known; known are `agents`, `cache`, `checks`, `documents`, \
-                 `environments`, `learning`, `limits`, `schedules`, `services`, `setup`, `slots`, `triggers`, `version`",
+                 `environments`, `learning`, `limits`, `runtime`, `schedules`, `services`, `setup`, `slots`, `triggers`, `version`",
                 "4:8: slots: 0 is not a whole number from 1 to 50",
             ],
         ),
@@ -231,6 +244,34 @@ fn what_is_wrong_is_told_with_its_place() {
         ("version: 1\nversion: 1", &["2:1: this is not YAML as it is read here: duplicate mapping key: version"]),
         ("version: 1\nchecks: [", &["2:9: this is not YAML as it is read here: unclosed bracket '['"]),
     ];
+    holds(table);
+}
+
+#[test]
+fn what_is_wrong_about_what_jobs_run_in_is_told_with_its_place() {
+    holds(&[
+        (
+            "version: 1\nruntime: {cpu: 2, memory: 4GB}",
+            &[
+                "2:16: runtime.cpu: text is expected here, and there is a number; put it in quotes",
+                "2:27: runtime.memory: `4GB` is not an amount: write it like `2`, `500m`, `512Mi` or `4Gi`",
+            ],
+        ),
+        (
+            "version: 1\nruntime: {image: a b, memory: 1Mi, runtime_class: G, node_selector: {-a: b}, tolerations: [{key: a b}]}",
+            &[
+                "2:18: runtime.image: `a b` is not an image; write it like `registry.example.com/team/tools:1.2` or with \
+                 `@sha256:…`",
+                "2:31: runtime.memory: `1Mi` is too little; 32Mi is the least",
+                "2:51: runtime.runtime_class: `G` can't be the name of a RuntimeClass",
+                "2:74: runtime.node_selector.-a: `-a: b` can't be a label of a node",
+                "2:92: runtime.tolerations[0]: `a b` can't be a taint of a node",
+            ],
+        ),
+    ]);
+}
+
+fn holds(table: &[(&str, &[&str])]) {
     let mut wrong = String::new();
     for (text, expected) in table {
         let problems = ServicesYaml::parse(text).unwrap_err().to_string();

@@ -1,0 +1,268 @@
+//! How the Job of an attempt ended as those see it who run it, and what that means: a class, a sentence, a next step.
+//!
+//! This matters only where the runner could not report: a report says more than any of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::text_enum::text_enum;
+
+/// Longest foreign message repeated in a sentence.
+const MAX_WORDS: usize = 300;
+
+text_enum! {
+    /// Why a Job ended without a report. The words are in a table and in messages of workflows.
+    FailureClass {
+        /// It took more memory than it may have.
+        OutOfMemory = "out_of_memory",
+        /// It was killed in a way that is mostly for want of memory, but nobody said so.
+        PossiblyOutOfMemory = "possibly_out_of_memory",
+        /// Its node put it out: short of disk, memory, or drained.
+        Evicted = "evicted",
+        /// Its node is not heard of any more.
+        NodeLost = "node_lost",
+        /// Its image can't be had.
+        Image = "image",
+        /// No node has room for it.
+        Unschedulable = "unschedulable",
+        /// The project's quota has no room for it.
+        Quota = "quota",
+        /// Its time was up.
+        Deadline = "deadline",
+        /// Somebody deleted it.
+        Deleted = "deleted",
+        /// The cluster did not answer for too long.
+        ClusterAway = "cluster_away",
+        /// The network's rules did not come into force in time.
+        Network = "network",
+        /// The runner could not be put into it.
+        Tools = "tools",
+        /// It ended, with an exit code or by vanishing, and told nothing.
+        NoReport = "no_report",
+        /// Nothing was heard of it for too long.
+        Silent = "silent",
+    }
+}
+
+/// A step before the agent's container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InitStep {
+    /// Brings the runner and its tools.
+    Tools,
+    /// Waits for the network's rules.
+    Network,
+    /// Any other, which the cluster added.
+    Other(String),
+}
+
+/// How a Job ended, with what proves it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum JobEnding {
+    /// Its container exited with 0.
+    Completed,
+    /// Its container exited with another code.
+    Failed {
+        /// The code.
+        exit_code: i32,
+    },
+    /// The kernel ended a process of it for want of memory.
+    OutOfMemory {
+        /// The limit, as Kubernetes writes it; none if it had none.
+        limit: Option<String>,
+        /// Whether the node said so; an exit code 137 alone only makes it likely.
+        certain: bool,
+    },
+    /// Its node put it out.
+    Evicted {
+        /// The node's words.
+        why: String,
+    },
+    /// Its node is gone.
+    NodeLost {
+        /// The node's name.
+        node: String,
+    },
+    /// An image can't be pulled.
+    ImagePull {
+        /// Which one.
+        image: String,
+        /// The node's words.
+        words: String,
+    },
+    /// No node takes it.
+    Unschedulable {
+        /// The scheduler's words.
+        words: String,
+    },
+    /// The namespace's quota does not allow its pod.
+    Quota {
+        /// The API server's words.
+        words: String,
+    },
+    /// It took longer than it may.
+    Deadline {
+        /// Seconds that it had.
+        seconds: u64,
+    },
+    /// Job or pod were deleted, and not by us.
+    Deleted {
+        /// What is known about it.
+        words: String,
+    },
+    /// A step before the agent failed.
+    InitFailed {
+        /// Which one.
+        step: InitStep,
+        /// Its exit code.
+        exit_code: i32,
+        /// Its own words.
+        words: String,
+    },
+    /// The cluster did not answer.
+    ClusterAway {
+        /// The last error.
+        words: String,
+    },
+    /// It is over, and nothing tells how.
+    Vanished,
+}
+
+impl JobEnding {
+    /// The class of a Job that ended so without a report.
+    #[must_use]
+    pub const fn class(&self) -> FailureClass {
+        match self {
+            Self::Completed | Self::Failed { .. } | Self::Vanished => FailureClass::NoReport,
+            Self::OutOfMemory { certain: true, .. } => FailureClass::OutOfMemory,
+            Self::OutOfMemory { certain: false, .. } => FailureClass::PossiblyOutOfMemory,
+            Self::Evicted { .. } => FailureClass::Evicted,
+            Self::NodeLost { .. } => FailureClass::NodeLost,
+            Self::ImagePull { .. } => FailureClass::Image,
+            Self::Unschedulable { .. } => FailureClass::Unschedulable,
+            Self::Quota { .. } => FailureClass::Quota,
+            Self::Deadline { .. } => FailureClass::Deadline,
+            Self::Deleted { .. } => FailureClass::Deleted,
+            Self::InitFailed { step: InitStep::Network, .. } => FailureClass::Network,
+            Self::InitFailed { .. } => FailureClass::Tools,
+            Self::ClusterAway { .. } => FailureClass::ClusterAway,
+        }
+    }
+
+    /// What happened, as a sentence for people.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Completed => "The Job ended by itself and reported nothing.".to_owned(),
+            Self::Failed { exit_code } => format!("The Job ended with exit code {exit_code} and reported nothing."),
+            Self::OutOfMemory { limit: Some(limit), certain: true } => {
+                format!("The Job took more memory than its limit of {limit}.")
+            }
+            Self::OutOfMemory { limit: None, certain: true } => "The node had no memory left for the Job.".to_owned(),
+            Self::OutOfMemory { limit: Some(limit), certain: false } => {
+                format!("The Job was killed (exit code 137), probably because {limit} of memory were not enough.")
+            }
+            Self::OutOfMemory { limit: None, certain: false } => {
+                "The Job was killed (exit code 137), probably for want of memory.".to_owned()
+            }
+            Self::Evicted { why } => format!("The Job's pod was evicted: {}", words(why)),
+            Self::NodeLost { node } => format!("The node `{node}`, on which the Job was, is not heard of any more."),
+            Self::ImagePull { image, words: why } => format!("The image `{image}` can't be pulled: {}", words(why)),
+            Self::Unschedulable { words: why } => format!("No node takes the Job: {}", words(why)),
+            Self::Quota { words: why } => format!("The project's quota has no room for the Job: {}", words(why)),
+            Self::Deadline { seconds } => format!("The Job was not done after {}.", minutes(*seconds)),
+            Self::Deleted { words: why } => format!("The Job was deleted in the cluster: {}", words(why)),
+            Self::InitFailed { step: InitStep::Network, words: why, .. } => {
+                format!("The network's rules were not in force in time: {}", words(why))
+            }
+            Self::InitFailed { step: InitStep::Tools, exit_code, words: why } => {
+                format!("The runner could not be put into the pod (exit code {exit_code}): {}", words(why))
+            }
+            Self::InitFailed { step: InitStep::Other(name), exit_code, words: why } => {
+                format!("The pod's step `{name}` failed with exit code {exit_code}: {}", words(why))
+            }
+            Self::ClusterAway { words: why } => format!("The cluster did not answer for too long: {}", words(why)),
+            Self::Vanished => "The Job ended without a report: it was killed, or its machine was.".to_owned(),
+        }
+    }
+}
+
+impl FailureClass {
+    /// What a person can do about it, as a sentence.
+    #[must_use]
+    pub const fn next_step(self) -> &'static str {
+        match self {
+            Self::OutOfMemory | Self::PossiblyOutOfMemory => {
+                "Give the agent more memory (`runtime.memory` in services.yaml), or have its checks take less."
+            }
+            Self::Evicted => {
+                "If it happens again, give the agent more room (`runtime.ephemeral_storage` or `runtime.memory`)."
+            }
+            Self::NodeLost => "Look at the cluster's nodes if it happens again.",
+            Self::Image => "Correct `runtime.image` in services.yaml, or make the image available to the cluster.",
+            Self::Unschedulable => {
+                "Ask for less (`runtime` in services.yaml), correct its node selector, or add a node to the cluster."
+            }
+            Self::Quota => "Wait for other runs of the project to end, or raise the quota of its namespace.",
+            Self::Deadline => "Give the agent more time (`limits.minutes`), or a smaller task.",
+            Self::Deleted => "Whoever deleted it knows why.",
+            Self::ClusterAway => "Look at the cluster's API server.",
+            Self::Network => "Look at the cluster's network policies, and whether gateway and model gateway answer.",
+            Self::Tools => "Look at the platform's runner image.",
+            Self::NoReport | Self::Silent => "The end of the Job's output may tell more.",
+        }
+    }
+}
+
+fn words(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line: String = match line.chars().count() {
+        0 => return "it says no more.".to_owned(),
+        count if count > MAX_WORDS => line.chars().take(MAX_WORDS).chain(['…']).collect(),
+        _ => line,
+    };
+    if line.ends_with(['.', '…', '!']) { line } else { format!("{line}.") }
+}
+
+fn minutes(seconds: u64) -> String {
+    match (seconds / 60, seconds % 60) {
+        (0, 1) => "1 second".to_owned(),
+        (0, seconds) => format!("{seconds} seconds"),
+        (1, 0) => "1 minute".to_owned(),
+        (minutes, 0) => format!("{minutes} minutes"),
+        (minutes, seconds) => format!("{minutes} min {seconds} s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ending_has_a_class_and_a_sentence() {
+        let oom = |certain| JobEnding::OutOfMemory { limit: Some("64Mi".into()), certain };
+        let init = |step| JobEnding::InitFailed { step, exit_code: 1, words: " a\nb ".into() };
+        let table = [
+            (JobEnding::Failed { exit_code: 3 }, FailureClass::NoReport, "exit code 3"),
+            (oom(true), FailureClass::OutOfMemory, "its limit of 64Mi."),
+            (oom(false), FailureClass::PossiblyOutOfMemory, "probably because 64Mi"),
+            (init(InitStep::Network), FailureClass::Network, "in time: a b."),
+            (init(InitStep::Tools), FailureClass::Tools, "into the pod (exit code 1): a b."),
+            (init(InitStep::Other("mesh".into())), FailureClass::Tools, "`mesh`"),
+            (JobEnding::Deadline { seconds: 90 }, FailureClass::Deadline, "1 min 30 s"),
+            (JobEnding::Evicted { why: String::new() }, FailureClass::Evicted, "it says no more."),
+        ];
+        for (ending, class, said) in table {
+            assert_eq!(ending.class(), class, "{ending:?}");
+            assert!(ending.sentence().contains(said), "{}", ending.sentence());
+            let text = serde_json::to_string(&ending).unwrap();
+            assert_eq!(serde_json::from_str::<JobEnding>(&text).unwrap(), ending, "{text}");
+        }
+    }
+
+    #[test]
+    fn foreign_words_are_kept_short() {
+        let sentence = JobEnding::Unschedulable { words: "x".repeat(5_000) }.sentence();
+        assert!(sentence.chars().count() < 350 && sentence.ends_with('…'), "{sentence}");
+    }
+}
