@@ -70,7 +70,7 @@ enum Command {
         #[arg(last = true)]
         rest: Vec<String>,
     },
-    /// Check the tree: form, warnings, dependencies, stored queries, generated files, workflows.
+    /// Check the tree: form, warnings, dependencies, stored queries, generated files, workflows, manifests.
     Check {
         /// One check only.
         only: Option<Check>,
@@ -80,6 +80,9 @@ enum Command {
         /// Also known weaknesses of dependencies, which needs the advisory database from the network.
         #[arg(long)]
         advisories: bool,
+        /// Also that nothing in the manifests is unresolved, as before a release.
+        #[arg(long)]
+        release: bool,
     },
     /// Measure how fast it is, as ratios to a baseline of the same minutes; targets that are missed are shown, not failed.
     Bench {
@@ -195,8 +198,8 @@ fn command_of_a_person(command: Command, layout: &Layout) -> Result<ExitCode, Fa
                 return Ok(ExitCode::FAILURE);
             }
         }
-        Command::Check { only, fix, advisories } => {
-            if !block_on(checks::check(layout, Orders { only, fix, advisories }))?? {
+        Command::Check { only, fix, advisories, release } => {
+            if !block_on(checks::check(layout, Orders { only, fix, advisories, release }))?? {
                 return Ok(ExitCode::FAILURE);
             }
         }

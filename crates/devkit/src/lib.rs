@@ -11,6 +11,7 @@ pub mod github;
 pub mod harness;
 pub mod launcher;
 pub mod layout;
+pub mod manifests;
 pub mod model;
 pub mod private_file;
 pub mod processes;

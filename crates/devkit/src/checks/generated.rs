@@ -58,7 +58,7 @@ pub(super) fn generated(layout: &Layout, fix: bool) -> Result<(), CheckError> {
 }
 
 /// The same with the keys of every object in order, so that a file changes only where its meaning does.
-fn sorted(value: &Value) -> Value {
+pub(crate) fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
             let ordered: BTreeMap<&String, Value> = map.iter().map(|(key, inner)| (key, sorted(inner))).collect();

@@ -2,6 +2,7 @@
 
 mod cargo;
 mod generated;
+mod manifests;
 mod queries;
 mod workflows;
 
@@ -9,9 +10,12 @@ use std::{io, path::PathBuf, process::Command};
 
 use clap::ValueEnum;
 
+pub(crate) use generated::sorted;
+
 use crate::{
     console::{Step, say},
     layout::Layout,
+    manifests::ManifestError,
     testing::TestingError,
     tools::ToolError,
 };
@@ -31,6 +35,8 @@ pub enum Check {
     Generated,
     /// The workflow files.
     Workflows,
+    /// The manifests and Dockerfiles.
+    Manifests,
 }
 
 /// What to check, and how.
@@ -42,6 +48,8 @@ pub struct Orders {
     pub fix: bool,
     /// Also known weaknesses of dependencies, which needs the advisory database from the network.
     pub advisories: bool,
+    /// What a release needs, too: nothing in the manifests may be unresolved.
+    pub release: bool,
 }
 
 /// Runs the checks, all of them even when one fails. Returns whether all are good.
@@ -85,6 +93,7 @@ impl Check {
             Self::Queries => queries::queries(layout, orders.fix).await,
             Self::Generated => generated::generated(layout, orders.fix),
             Self::Workflows => workflows::workflows(layout),
+            Self::Manifests => manifests::manifests(layout, orders.release),
         }
     }
 
@@ -100,6 +109,7 @@ impl Check {
             Self::Queries => "stored shapes of the checked queries",
             Self::Generated => "files that programs write",
             Self::Workflows => "workflow files",
+            Self::Manifests => "manifests and Dockerfiles",
         }
     }
 }
@@ -116,6 +126,9 @@ pub enum CheckError {
     /// A tool is missing.
     #[error(transparent)]
     Tool(#[from] ToolError),
+    /// The manifests could not be looked at.
+    #[error(transparent)]
+    Manifests(#[from] ManifestError),
     /// The database for the queries did not come up.
     #[error(transparent)]
     Testing(#[from] TestingError),

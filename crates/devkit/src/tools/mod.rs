@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use cargo_tool::cargo_deny;
 pub use error::ToolError;
-pub use go_tool::actionlint;
+pub use go_tool::{actionlint, kubeconform, kustomize};
 pub use prerequisites::{require_git, require_node};
 
 use self::{npm::NpmSet, wheel::Wheel};

@@ -28,12 +28,12 @@ pub(super) fn require_pip() -> Result<(), ToolError> {
     require("python3", &["-m", "pip", "--version"], "pip", "sudo apt-get install python3-pip")
 }
 
-/// Demands Go, for the one checker that is built from Go modules.
+/// Demands Go, for the checkers that are built from Go modules.
 pub(super) fn require_go() -> Result<(), ToolError> {
     require(
         "go",
         &["version"],
-        "Go 1.25, which builds the checker of workflow files,",
+        "Go 1.25, which builds the checkers of workflow files and manifests,",
         "sudo apt-get install golang-go",
     )
 }
