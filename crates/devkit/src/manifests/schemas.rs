@@ -155,7 +155,8 @@ pub fn violations(kubeconform: &Path, deploy: &Path, yaml: &str) -> Result<Optio
         return Ok(None);
     }
     let words = [output.stdout, output.stderr].concat();
-    let words = String::from_utf8_lossy(&words).replace(&*given.to_string_lossy(), "").trim().to_owned();
+    let words = String::from_utf8_lossy(&words).replace(&*given.to_string_lossy(), "");
+    let words = words.replace(&format!("file://{}/", folder.path().display()), "").trim().to_owned();
     Ok(Some(words))
 }
 
