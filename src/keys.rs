@@ -39,7 +39,7 @@ pub(crate) enum KeyKind {
     Sealing,
     /// The gateway's own, for the secrets of webhooks.
     Gateway,
-    /// The worker's, which makes run tokens.
+    /// The worker's, which makes launch tokens.
     RunToken,
 }
 

@@ -28,7 +28,7 @@ pub struct Platform {
     pub launcher: Arc<dyn JobLauncher>,
     /// Opens credentials and speaks with the forge.
     pub forge: ForgeAccess,
-    /// Makes run tokens.
+    /// Makes launch tokens.
     pub run_token_key: RunTokenKey,
     /// Addresses and folders.
     pub places: Places,

@@ -1,11 +1,11 @@
-//! Run tokens: what a runner shows to the gateway. Worthless outside its attempt.
+//! Launch tokens: what a runner claims its attempt with. Worthless outside it, and once it is claimed.
 //!
 //! A token is derived from the worker's key and the attempt, so that a launch that runs twice hands out the same one. The
 //! database holds its hash only.
 
 use domain::{
     ids::{Attempt, RunId},
-    job_tokens::hash_of_run_token,
+    job_tokens,
 };
 use forge::Secret;
 use hmac::{Hmac, KeyInit, Mac};
@@ -31,7 +31,7 @@ impl RunTokenKey {
         if fits { Ok(Self(Secret::new(text))) } else { Err(InvalidKey) }
     }
 
-    /// The token of an attempt.
+    /// The launch token of an attempt.
     ///
     /// # Panics
     /// Never: HMAC takes keys of every length.
@@ -41,14 +41,14 @@ impl RunTokenKey {
             unreachable!("HMAC takes keys of every length")
         };
         mac.update(format!("run-token:{run}:{attempt}").as_bytes());
-        Secret::new(format!("crt_{}", hex::encode(mac.finalize().into_bytes())))
+        Secret::new(job_tokens::launch_token(mac.finalize().into_bytes().into()))
     }
 }
 
-/// What the database keeps of a token and of the model token made from it.
+/// What the database keeps of a token.
 #[must_use]
 pub fn hash(token: &Secret) -> [u8; 32] {
-    hash_of_run_token(token.expose())
+    job_tokens::hash(token.expose())
 }
 
 #[cfg(test)]

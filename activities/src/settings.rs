@@ -26,7 +26,7 @@ pub struct WorkerSettings {
     pub places: Places,
     /// Opens credentials.
     pub opening_keys: OpeningKeys,
-    /// Makes run tokens.
+    /// Makes launch tokens.
     pub run_token_key: RunTokenKey,
     /// Whether writes to the forge keep its pace; always, but for tests on a stand-in that bans nobody.
     pub paced: bool,

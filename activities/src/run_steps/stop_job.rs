@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::attempts;
+use store::{StoreError, attempts, tokens};
 use workflows::messages::RunRef;
 
 use crate::{failure::StepError, platform::Platform, run_context::RunContext};
@@ -17,7 +17,9 @@ const GRACE: Duration = Duration::from_secs(15);
 pub async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
     let mut tx = platform.store.begin().await?;
     attempts::request_cancel(&mut tx, at.run, at.attempt, platform.now()).await?;
-    tx.commit().await.map_err(store::StoreError::from)?;
+    tx.commit().await.map_err(StoreError::from)?;
     platform.launcher.stop(&RunContext::load(platform, at).await?.job(), GRACE).await?;
+    // Until here the runner could still report; what comes now comes from somebody else.
+    tokens::revoke(&mut *platform.store.acquire().await?, at.run, at.attempt, platform.now()).await?;
     Ok(())
 }

@@ -2,10 +2,7 @@
 
 use std::{io, time::Duration};
 
-use domain::{
-    job::{AgentEnd, AgentFailure, JobSpec, LogStream},
-    job_tokens::model_token,
-};
+use domain::job::{AgentEnd, AgentFailure, JobSpec, LogStream};
 use tokio::{process::Command, sync::watch};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +15,7 @@ use crate::{
     output::Output,
     program::{self, Bounds, Ended},
     resume::{self, Beginning, Thread},
+    session::Session,
     settings::Settings,
     tail::Tail,
     text::{self, Decoder},
@@ -57,6 +55,7 @@ pub(crate) struct AgentTurn {
 /// Codex with what it needs for a turn.
 pub(crate) struct Agent<'a> {
     pub(crate) settings: &'a Settings,
+    pub(crate) session: &'a Session,
     pub(crate) folders: &'a Folders,
     pub(crate) spec: &'a JobSpec,
     pub(crate) output: &'a Output,
@@ -109,7 +108,7 @@ impl Agent<'_> {
         let mut command = self.folders.command(&self.settings.codex);
         command
             .env("CODEX_HOME", &self.folders.codex_home)
-            .env(TOKEN_VARIABLE, model_token(self.settings.token.expose()))
+            .env(TOKEN_VARIABLE, self.session.model_token())
             .args(["exec", "--json", "--strict-config", "--sandbox", "danger-full-access", "--cd"])
             .arg(&self.folders.tree)
             .arg("--output-last-message")

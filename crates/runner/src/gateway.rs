@@ -6,7 +6,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use domain::job::{JobReport, JobSpec, LogAck, LogBatch};
+use domain::{
+    job::{JobReport, JobSpec, LogAck, LogBatch},
+    job_tokens::ClaimRequest,
+};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
@@ -14,7 +17,10 @@ use tokio::{io::AsyncWriteExt as _, time::Instant};
 use tokio_util::io::ReaderStream;
 use url::Url;
 
-use crate::settings::{RunToken, Settings};
+use crate::{
+    session::Session,
+    settings::{LaunchToken, Settings},
+};
 
 /// A request without a big body that takes longer is sent again.
 const SHORT_CALL: Duration = Duration::from_secs(15);
@@ -106,7 +112,9 @@ pub(crate) struct CheckpointUpload<'a> {
 pub(crate) struct Gateway {
     http: reqwest::Client,
     base: Url,
-    token: RunToken,
+    launch_token: LaunchToken,
+    claimant: String,
+    session: Session,
 }
 
 impl Gateway {
@@ -116,7 +124,25 @@ impl Gateway {
             .read_timeout(TRANSFER_IDLE)
             .build()
             .map_err(GatewayError::Client)?;
-        Ok(Self { http, base: settings.gateway_url.clone(), token: settings.token.clone() })
+        Ok(Self {
+            http,
+            base: settings.gateway_url.clone(),
+            launch_token: settings.token.clone(),
+            claimant: settings.claimant.clone(),
+            session: Session::random(),
+        })
+    }
+
+    /// Makes the attempt this runner's own. Nothing else is answered before; the same claim may be sent again.
+    pub(crate) async fn claim(&self) -> Result<(), GatewayError> {
+        let call = "runner/v1/claim";
+        let claim = ClaimRequest { pod_uid: self.claimant.clone(), session: self.session.token().to_owned() };
+        let request = self.http.post(self.url(call)).bearer_auth(self.launch_token.expose());
+        send(call, request.timeout(SHORT_CALL).json(&claim)).await.map(drop)
+    }
+
+    pub(crate) const fn session(&self) -> &Session {
+        &self.session
     }
 
     pub(crate) async fn job(&self) -> Result<JobSpec, GatewayError> {
@@ -209,8 +235,11 @@ impl Gateway {
     }
 
     fn call(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = format!("{}/{path}", self.base.as_str().trim_end_matches('/'));
-        self.http.request(method, url).bearer_auth(self.token.expose())
+        self.http.request(method, self.url(path)).bearer_auth(self.session.token())
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}/{path}", self.base.as_str().trim_end_matches('/'))
     }
 }
 

@@ -89,9 +89,10 @@ pub async fn run(settings: Settings) -> Result<(), RunnerError> {
     let fetched = tokio::select! {
         biased;
         () = cancel.cancelled() => None,
-        spec = persist(GATEWAY_BOUND, || gateway.job()) => Some(spec?),
+        spec = begin(&gateway) => Some(spec?),
     };
     let Some(spec) = fetched else {
+        persist(GATEWAY_BOUND, || gateway.claim()).await?;
         let report = Evidence::without_turn(AgentEnd::Cancelled).report(started_at, 0);
         return Ok(persist(GATEWAY_BOUND, || gateway.report(&report)).await?);
     };
@@ -111,6 +112,12 @@ pub async fn run(settings: Settings) -> Result<(), RunnerError> {
     }
     let report = evidence.report(started_at, output.dropped());
     Ok(persist(GATEWAY_BOUND, || gateway.report(&report)).await?)
+}
+
+/// Claims the attempt and asks what to do in it.
+async fn begin(gateway: &Gateway) -> Result<JobSpec, GatewayError> {
+    persist(GATEWAY_BOUND, || gateway.claim()).await?;
+    persist(GATEWAY_BOUND, || gateway.job()).await
 }
 
 impl Job<'_> {
@@ -195,8 +202,14 @@ impl Job<'_> {
         before: &Before,
     ) -> Result<(AgentTurn, Option<Resumed>), Evidence> {
         let mut beginning = self.beginning(folders, before).await?;
-        let agent =
-            Agent { settings: self.settings, folders, spec: &self.spec, output: &self.output, cancel: &self.cancel };
+        let agent = Agent {
+            settings: self.settings,
+            session: self.gateway.session(),
+            folders,
+            spec: &self.spec,
+            output: &self.output,
+            cancel: &self.cancel,
+        };
         let every = Duration::from_secs(self.spec.limits.checkpoint_secs.max(1));
         let keeper =
             Keeper::new(self.gateway, folders, &self.output, &Kept { base: &self.spec.base_sha, before, every });

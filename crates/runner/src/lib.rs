@@ -1,7 +1,8 @@
 //! The program inside the Job: workspace, set-up, Codex, checks, evidence.
 //!
 //! It fetches what to do and the repository from the gateway, lets Codex work in a folder of its own, runs the project's
-//! checks, and hands back the commits and a report. It holds one token, which is worthless outside its run. All its state
+//! checks, and hands back the commits and a report. It claims its attempt with the token of its Job, and works with a secret of
+//! its own, which is worthless outside its run. All its state
 //! is in the work folder, and when it ends, every process that came from it has ended: **it must be a process of its
 //! own**, because at the end it kills whatever descends from it.
 
@@ -22,6 +23,7 @@ mod output;
 mod program;
 mod repository;
 mod resume;
+mod session;
 mod settings;
 mod setup;
 mod shipper;
@@ -31,4 +33,4 @@ mod text;
 
 pub use gateway::GatewayError;
 pub use job::{RunnerError, run};
-pub use settings::{RunToken, Settings, SettingsError};
+pub use settings::{LaunchToken, Settings, SettingsError};

@@ -7,6 +7,7 @@ use url::Url;
 const GATEWAY_URL: &str = "CODEX_K8S_GATEWAY_URL";
 const MODEL_URL: &str = "CODEX_K8S_MODEL_URL";
 const TOKEN_FILE: &str = "CODEX_K8S_TOKEN_FILE";
+const POD_UID: &str = "CODEX_K8S_POD_UID";
 const WORK_DIR: &str = "CODEX_K8S_WORK_DIR";
 const CODEX: &str = "CODEX_K8S_CODEX";
 const REQUEST_RETRIES: &str = "CODEX_K8S_MODEL_REQUEST_RETRIES";
@@ -19,8 +20,10 @@ pub struct Settings {
     pub gateway_url: Url,
     /// The model gateway's base address; Codex uses `<it>/v1`.
     pub model_url: Url,
-    /// Opens the runner endpoint, for this attempt alone. The token for the model gateway is made from it.
-    pub token: RunToken,
+    /// Claims the attempt, once.
+    pub token: LaunchToken,
+    /// Who claims it: the UID of the pod, or this process where there is no pod.
+    pub claimant: String,
     /// Holds all state of the job. Empty or absent at the start.
     pub work_dir: PathBuf,
     /// The Codex binary itself, not its Node wrapper.
@@ -31,9 +34,9 @@ pub struct Settings {
     pub stream_retries: u8,
 }
 
-/// The run token; shows itself to nobody.
+/// The launch token; shows itself to nobody.
 #[derive(Clone)]
-pub struct RunToken(String);
+pub struct LaunchToken(String);
 
 /// The settings are not usable.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +85,8 @@ impl Settings {
         Ok(Self {
             gateway_url: address(GATEWAY_URL, required(GATEWAY_URL)?)?,
             model_url: address(MODEL_URL, required(MODEL_URL)?)?,
-            token: RunToken::take(token_file)?,
+            token: LaunchToken::take(token_file)?,
+            claimant: claimant(lookup(POD_UID))?,
             work_dir: PathBuf::from(required(WORK_DIR)?),
             codex: PathBuf::from(required(CODEX)?),
             request_retries: number(REQUEST_RETRIES, lookup(REQUEST_RETRIES), 4)?,
@@ -91,7 +95,7 @@ impl Settings {
     }
 }
 
-impl RunToken {
+impl LaunchToken {
     /// Wraps a token that was got in another way than by a file.
     #[must_use]
     pub const fn new(token: String) -> Self {
@@ -104,7 +108,7 @@ impl RunToken {
         &self.0
     }
 
-    /// Reads the file and removes it: what the agent starts may run as the same user.
+    /// Reads the file and removes it if it can: what is mounted into a pod stays, and is worthless once the attempt is claimed.
     fn take(path: PathBuf) -> Result<Self, SettingsError> {
         let token = match std::fs::read_to_string(&path) {
             Ok(text) => text.trim().to_owned(),
@@ -114,15 +118,15 @@ impl RunToken {
             return Err(SettingsError::Token { path, source: std::io::Error::other("it is empty") });
         }
         if let Err(error) = std::fs::remove_file(&path) {
-            tracing::warn!(path = %path.display(), %error, "the token file stays where the agent may find it");
+            tracing::debug!(path = %path.display(), %error, "the token file stays");
         }
         Ok(Self(token))
     }
 }
 
-impl fmt::Debug for RunToken {
+impl fmt::Debug for LaunchToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RunToken(…)")
+        f.write_str("LaunchToken(…)")
     }
 }
 
@@ -135,6 +139,13 @@ fn address(name: &'static str, value: OsString) -> Result<Url, SettingsError> {
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https"))
         .ok_or(SettingsError::NotAnAddress { name })
+}
+
+fn claimant(pod: Option<OsString>) -> Result<String, SettingsError> {
+    match pod.filter(|uid| !uid.is_empty()) {
+        Some(uid) => text(POD_UID, uid),
+        None => Ok(format!("process-{}", std::process::id())),
+    }
 }
 
 fn number(name: &'static str, value: Option<OsString>, default: u8) -> Result<u8, SettingsError> {
@@ -159,6 +170,7 @@ mod tests {
                 GATEWAY_URL | MODEL_URL => "http://127.0.0.1:1".into(),
                 REQUEST_RETRIES => "0".into(),
                 STREAM_RETRIES => return None,
+                POD_UID => "7d1c7a0e-0000-4000-8000-000000000001".into(),
                 _ => "/some/where".into(),
             })
         })
@@ -168,6 +180,7 @@ mod tests {
     fn complete_settings_are_read_and_hide_the_token() {
         let settings = settings("", None).unwrap();
         assert_eq!(settings.token.expose(), "secret-token");
+        assert_eq!(settings.claimant, "7d1c7a0e-0000-4000-8000-000000000001");
         assert_eq!((settings.request_retries, settings.stream_retries), (0, 5));
         assert!(!format!("{settings:?}").contains("secret"));
     }
@@ -177,7 +190,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("token");
         std::fs::write(&file, "secret-token").unwrap();
-        assert_eq!(RunToken::take(file.clone()).unwrap().expose(), "secret-token");
+        assert_eq!(LaunchToken::take(file.clone()).unwrap().expose(), "secret-token");
         assert!(!file.exists());
     }
 

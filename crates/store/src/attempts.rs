@@ -196,17 +196,6 @@ pub async fn silent_since(conn: &mut PgConnection, heard_before: DateTime<Utc>) 
     .collect()
 }
 
-/// Whose tokens this is the hash of, see `domain::job_tokens`. A token is worth nothing once its attempt has ended.
-///
-/// # Errors
-/// The database fails.
-pub async fn by_token_hash(conn: &mut PgConnection, hash: &[u8]) -> Result<Option<(RunId, Attempt)>> {
-    let row = sqlx::query!("select run_id, attempt from attempts where token_hash = $1 and finished_at is null", hash)
-        .fetch_optional(conn)
-        .await?;
-    row.map(|row| Ok((RunId::from_uuid(row.run_id), convert::attempt("attempts", row.attempt)?))).transpose()
-}
-
 /// What is new about the Job of an attempt.
 #[derive(Clone, Copy)]
 pub struct JobUpdate<'a> {
@@ -214,7 +203,7 @@ pub struct JobUpdate<'a> {
     pub state: JobState,
     /// Its name; none keeps what there is.
     pub name: Option<&'a str>,
-    /// The hash of its tokens; none keeps what there is.
+    /// The hash of its launch token; none keeps what there is.
     pub token_hash: Option<&'a [u8]>,
     /// Now. Counts as having heard of the Job.
     pub now: DateTime<Utc>,

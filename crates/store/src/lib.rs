@@ -58,6 +58,7 @@ pub mod steps;
 pub mod storms;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod tokens;
 
 mod convert;
 mod error;

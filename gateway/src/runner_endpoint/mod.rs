@@ -1,7 +1,9 @@
-//! `/runner/v1/…`: what the program inside a Job asks and tells. The run token decides which attempt it speaks for.
+//! `/runner/v1/…`: what the program inside a Job asks and tells. The token decides which attempt it speaks for: the launch token
+//! claims it, everything else takes the session token.
 
 mod auth;
 mod checkpoint;
+mod claim;
 mod job;
 mod logs;
 mod report;
@@ -19,6 +21,9 @@ use axum::{
 pub use self::auth::RunnerAuth;
 use crate::app::AppState;
 
+/// Who claims, and one token.
+const MAX_CLAIM_BODY: usize = 4 * 1024;
+
 /// Output comes in batches of at most this size.
 const MAX_LOG_BODY: usize = 8 * 1024 * 1024;
 
@@ -27,6 +32,7 @@ const MAX_REPORT_BODY: usize = 4 * 1024 * 1024;
 
 pub(crate) fn router() -> Router<AppState> {
     Router::new()
+        .route("/runner/v1/claim", post(claim::post).layer(DefaultBodyLimit::max(MAX_CLAIM_BODY)))
         .route("/runner/v1/job", get(job::get))
         .route("/runner/v1/workspace", get(workspace::get))
         .route("/runner/v1/setup-cache", get(setup_cache::get).put(setup_cache::put).layer(DefaultBodyLimit::disable()))

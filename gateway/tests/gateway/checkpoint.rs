@@ -4,7 +4,7 @@ use chrono::Utc;
 use domain::{
     event::Sender,
     ids::{Attempt, RunId},
-    job_tokens::hash_of_run_token,
+    job_tokens,
     run::{Outcome, Step},
     run_limits::UNHEARD_LIMIT,
     triggers::{BusinessKey, EarlierWork},
@@ -18,12 +18,13 @@ use store::{
 };
 
 use crate::{
-    runner::{TOKEN, launched},
+    runner::{TOKEN, claim_as, launched},
     world::{World, problem},
 };
 
 const THREAD: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
-const NEXT_TOKEN: &str = "the next attempt's token";
+const NEXT_TOKEN: &str = "cxs_2222222222222222222222222222222222222222222222222222222222222222";
+const NEXT_LAUNCH: &str = "cxl_2222222222222222222222222222222222222222222222222222222222222222";
 
 fn put(world: &World, query: &str) -> RequestBuilder {
     world.client.put(world.url(&format!("/runner/v1/checkpoint?{query}"))).bearer_auth(TOKEN)
@@ -109,9 +110,11 @@ async fn try_again(world: &World, run: RunId, earlier_work: EarlierWork) {
         now: Utc::now(),
     };
     let attempt = runs::begin_attempt(&mut conn, new).await.unwrap();
-    let hash = hash_of_run_token(NEXT_TOKEN);
+    let hash = job_tokens::hash(NEXT_LAUNCH);
     let job = JobUpdate { state: JobState::Launching, name: Some("job-2"), token_hash: Some(&hash), now: Utc::now() };
     assert!(attempts::set_job(&mut conn, run, attempt, job).await.unwrap());
+    drop(conn);
+    claim_as(world, (run, attempt), NEXT_TOKEN).await;
 }
 
 async fn fetch(world: &World, part: &str) -> (u16, String) {
@@ -126,7 +129,7 @@ async fn the_attempt_that_goes_on_gets_it_and_the_one_before_has_lost_its_say() 
     keep(&world, 1, "a thread", "some work").await;
     try_again(&world, run, EarlierWork::Kept(Attempt::FIRST)).await;
     let late = put(&world, "seq=2").body("late").send().await.unwrap();
-    assert_eq!(problem(late).await, (401, "token_unknown".to_owned()));
+    assert_eq!(problem(late).await, (401, "attempt_ended".to_owned()));
     assert_eq!(fetch(&world, "thread").await, (200, "a thread".to_owned()));
     assert_eq!(fetch(&world, "work").await, (200, "some work".to_owned()));
 }

@@ -234,7 +234,7 @@ async fn a_model_api_that_is_not_there_is_502() {
 async fn each_token_opens_its_own_door_alone() {
     let model = Model::new().await;
     let run_token = model.world.client.get(format!("http://{}/v1/models", model.address)).bearer_auth(TOKEN);
-    assert_eq!(problem(run_token.send().await.unwrap()).await, (401, "token_unknown".to_owned()));
+    assert_eq!(problem(run_token.send().await.unwrap()).await, (403, "token_misplaced".to_owned()));
     let model_token = model.world.client.get(model.world.url("/runner/v1/job")).bearer_auth(model_token(TOKEN));
-    assert_eq!(problem(model_token.send().await.unwrap()).await, (401, "token_unknown".to_owned()));
+    assert_eq!(problem(model_token.send().await.unwrap()).await, (403, "token_misplaced".to_owned()));
 }

@@ -4,7 +4,7 @@ use chrono::Utc;
 use domain::{
     ids::{Attempt, RunId},
     job::{AgentEnd, JobReport, LogBatch, LogChunk, LogStream, Usage},
-    job_tokens::hash_of_run_token,
+    job_tokens::{self, SessionHashes},
     run::Outcome,
 };
 use reqwest::{Method, RequestBuilder};
@@ -15,6 +15,7 @@ use store::{
     blobs::BlobKey,
     logs,
     runs::{self, End},
+    tokens::{self, Claim, Claimed},
 };
 
 use crate::{
@@ -22,14 +23,31 @@ use crate::{
     world::{World, problem},
 };
 
-pub const TOKEN: &str = "a run token";
+/// The session token of the first attempt.
+pub const TOKEN: &str = "cxs_1111111111111111111111111111111111111111111111111111111111111111";
+/// Its launch token.
+pub const LAUNCH: &str = "cxl_1111111111111111111111111111111111111111111111111111111111111111";
+
+/// A world with a run whose Job has been launched and has claimed its attempt.
+pub async fn launched() -> (World, RunId) {
+    let (world, run) = unclaimed().await;
+    claim_as(&world, (run, Attempt::FIRST), TOKEN).await;
+    (world, run)
+}
+
+/// Has a runner claim an attempt with this session.
+pub async fn claim_as(world: &World, (run, attempt): (RunId, Attempt), session: &str) {
+    let claim = Claim { run, attempt, by: "pod-1", hashes: SessionHashes::of(session), now: Utc::now() };
+    let claimed = tokens::claim(&mut world.store().acquire().await.unwrap(), claim).await.unwrap();
+    assert_eq!(claimed, Claimed::First);
+}
 
 /// A world with a run whose Job has been launched.
-pub async fn launched() -> (World, RunId) {
+pub async fn unclaimed() -> (World, RunId) {
     let world = World::new().await;
     let answer = world.send("issues", "start", &labeled(1, "run:dev", 0)).await;
     let run = answer["run"].as_str().unwrap().parse().unwrap();
-    let hash = hash_of_run_token(TOKEN);
+    let hash = job_tokens::hash(LAUNCH);
     let job = JobUpdate { state: JobState::Launching, name: Some("job"), token_hash: Some(&hash), now: Utc::now() };
     let mut conn = world.store().acquire().await.unwrap();
     assert!(attempts::set_job(&mut conn, run, Attempt::FIRST, job).await.unwrap());
@@ -86,7 +104,7 @@ async fn only_the_token_of_an_open_attempt_opens() {
     runs::finish(&mut world.store().acquire().await.unwrap(), run, end).await.unwrap();
     for (method, path) in addresses {
         let late = ask(&world, method, path).json(&LogBatch::default()).send().await.unwrap();
-        assert_eq!(problem(late).await, (401, "token_unknown".to_owned()), "{path}");
+        assert_eq!(problem(late).await, (401, "attempt_ended".to_owned()), "{path}");
     }
 }
 

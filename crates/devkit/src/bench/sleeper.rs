@@ -12,6 +12,7 @@ use chrono::Utc;
 use domain::{
     job::{AgentEnd, JobPresence, JobReport, LogBatch, Usage},
     job_ending::JobEnding,
+    job_tokens::{ClaimRequest, session_token},
 };
 use jobs::{FoundJob, JobEnded, JobEvent, JobLauncher, JobOrder, JobRef, LaunchError};
 use tokio::time::{Instant, sleep};
@@ -93,11 +94,15 @@ impl JobLauncher for SleeperLauncher {
 async fn sleep_and_report(order: &JobOrder, release: &std::path::Path, client: &reqwest::Client) -> anyhow::Result<()> {
     let started_at = Utc::now();
     let address = |path: &str| order.gateway_url.join(path);
+    let session = session_token(rand::random());
+    let claim = ClaimRequest { pod_uid: order.job.name(), session: session.clone() };
+    let claimed = client.post(address("/runner/v1/claim")?).bearer_auth(order.token.expose()).json(&claim);
+    claimed.send().await?.error_for_status()?;
     let mut beat_at = Instant::now();
     while !release.exists() {
         if Instant::now() >= beat_at {
             beat_at = Instant::now() + BEAT;
-            let beat = client.post(address("/runner/v1/logs")?).bearer_auth(order.token.expose());
+            let beat = client.post(address("/runner/v1/logs")?).bearer_auth(&session);
             beat.json(&LogBatch::default()).send().await?.error_for_status()?;
         }
         sleep(LOOK).await;
@@ -115,7 +120,7 @@ async fn sleep_and_report(order: &JobOrder, release: &std::path::Path, client: &
         started_at,
         finished_at: Utc::now(),
     };
-    let told = client.post(address("/runner/v1/report")?).bearer_auth(order.token.expose()).json(&report);
+    let told = client.post(address("/runner/v1/report")?).bearer_auth(&session).json(&report);
     told.send().await?.error_for_status()?;
     Ok(())
 }

@@ -90,7 +90,7 @@ pub struct ScriptedModel {
 
 #[derive(Debug)]
 struct Shared {
-    api_key: String,
+    api_key: Mutex<String>,
     scenarios: Scenarios,
     records: Mutex<VecDeque<RequestRecord>>,
     /// Words that let a held conversation go.
@@ -101,6 +101,12 @@ struct Shared {
 impl ScriptedModel {
     /// Starts to listen.
     ///
+    /// Changes the key that is let in, for a caller whose key is known only once it has begun.
+    pub fn lock(&self) -> impl Fn(String) + Send + Sync + 'static {
+        let shared = Arc::clone(&self.shared);
+        move |key| *shared.api_key.lock().unwrap_or_else(PoisonError::into_inner) = key
+    }
+
     /// # Errors
     /// If a scenario file is not valid or the address cannot be used.
     pub async fn start(options: Options) -> Result<Self, ModelError> {
@@ -109,7 +115,7 @@ impl ScriptedModel {
         let listener = TcpListener::bind(options.bind).await.map_err(bind_error)?;
         let address = listener.local_addr().map_err(bind_error)?;
         let shared = Arc::new(Shared {
-            api_key: options.api_key,
+            api_key: Mutex::new(options.api_key),
             scenarios,
             records: Mutex::default(),
             let_go: watch::Sender::default(),
@@ -178,7 +184,8 @@ impl Shared {
 
     fn lets_in(&self, headers: &HeaderMap) -> bool {
         let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        given.and_then(|value| value.strip_prefix("Bearer ")) == Some(self.api_key.as_str())
+        let key = self.api_key.lock().unwrap_or_else(PoisonError::into_inner);
+        given.and_then(|value| value.strip_prefix("Bearer ")) == Some(key.as_str())
     }
 
     fn refuse(&self, mut record: RequestRecord, status: StatusCode, code: &str, message: &str) -> Response {

@@ -31,7 +31,7 @@ pub struct Keys {
     pub sealing_private_key_file: PathBuf,
     /// Closes credentials; beside the private file, with `.pub` behind its name, for whoever connects a repository by hand.
     pub sealing_public_key: String,
-    /// Makes run tokens; the worker's alone.
+    /// Makes launch tokens; the worker's alone.
     pub run_token_key_file: PathBuf,
 }
 

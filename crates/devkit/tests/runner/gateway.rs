@@ -16,7 +16,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
-use domain::job::{JobReport, JobSpec, LogAck, LogBatch, LogChunk, LogStream};
+use domain::{
+    job::{JobReport, JobSpec, LogAck, LogBatch, LogChunk, LogStream},
+    job_tokens::{ClaimRequest, model_token},
+};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 /// The runner says nothing that takes longer.
@@ -25,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What the runner said, and how the gateway is to answer.
 #[derive(Clone, Default)]
 pub(crate) struct Told {
+    /// Who has claimed the attempt.
+    pub(crate) claim: Option<ClaimRequest>,
     pub(crate) chunks: BTreeMap<u64, LogChunk>,
     /// Numbers of the checkpoints, and the newest.
     pub(crate) checkpoints: Vec<u64>,
@@ -65,6 +70,8 @@ struct Shared {
     spec: JobSpec,
     workspace: Vec<u8>,
     token: String,
+    /// Is told the model token of the session.
+    claimed: Box<dyn Fn(String) + Send + Sync>,
     continued: Mutex<Option<KeptWork>>,
     told: watch::Sender<Told>,
 }
@@ -76,9 +83,16 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    pub(crate) async fn start(spec: JobSpec, workspace: Vec<u8>, token: &str) -> Self {
+    /// `claimed` is told the model token of the session that claims the attempt with `token`.
+    pub(crate) async fn start(
+        spec: JobSpec,
+        workspace: Vec<u8>,
+        token: &str,
+        claimed: impl Fn(String) + Send + Sync + 'static,
+    ) -> Self {
         let (told, _) = watch::channel(Told::default());
-        let shared = Arc::new(Shared { spec, workspace, token: token.to_owned(), continued: Mutex::default(), told });
+        let (token, claimed) = (token.to_owned(), Box::new(claimed));
+        let shared = Arc::new(Shared { spec, workspace, token, claimed, continued: Mutex::default(), told });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = Mutex::new(serve(listener, &shared));
@@ -133,6 +147,7 @@ impl Gateway {
 
 fn serve(listener: TcpListener, shared: &Arc<Shared>) -> JoinHandle<()> {
     let router = Router::new()
+        .route("/runner/v1/claim", post(claim))
         .route("/runner/v1/job", get(async |State(shared): State<Arc<Shared>>| Json(shared.spec.clone())))
         .route("/runner/v1/workspace", get(async |State(shared): State<Arc<Shared>>| shared.workspace.clone()))
         .route("/runner/v1/setup-cache", get(kept_setup).put(keep_setup))
@@ -160,10 +175,27 @@ async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
         return (status, [(header::CONNECTION, "close")]).into_response();
     }
     let given = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes().to_owned());
-    if given != Some(format!("Bearer {}", shared.token).into_bytes()) {
+    let wanted = match request.uri().path() {
+        "/runner/v1/claim" => Some(shared.token.clone()),
+        _ => shared.told.borrow().claim.as_ref().map(|claim| claim.session.clone()),
+    };
+    if wanted.is_none() || given != wanted.map(|token| format!("Bearer {token}").into_bytes()) {
         return StatusCode::UNAUTHORIZED.into_response();
     }
     next.run(request).await
+}
+
+async fn claim(State(shared): State<Arc<Shared>>, Json(claim): Json<ClaimRequest>) -> StatusCode {
+    let mut first = false;
+    let mut same = false;
+    shared.told.send_modify(|told| {
+        first = told.claim.is_none();
+        same = told.claim.get_or_insert_with(|| claim.clone()) == &claim;
+    });
+    if first {
+        (shared.claimed)(model_token(&claim.session));
+    }
+    if same { StatusCode::NO_CONTENT } else { StatusCode::CONFLICT }
 }
 
 async fn logs(State(shared): State<Arc<Shared>>, Json(batch): Json<LogBatch>) -> Json<LogAck> {

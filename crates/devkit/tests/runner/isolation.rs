@@ -18,8 +18,9 @@ async fn the_agents_commands_see_no_secret() {
     done.repository.take_in(done.told.result.as_ref().unwrap());
     let committed = done.repository.git(&["show", "result:ENVIRONMENT.md"]);
     assert!(committed.contains("HOME="));
+    let session = done.told.claim.as_ref().unwrap().session.clone();
     for place in [&shown, &committed, &done.told.text(LogStream::Runner), &done.told.text(LogStream::CodexStderr)] {
-        for secret in [TOKEN, &model_token(TOKEN), "CODEX_K8S_", "never-to-be-seen"] {
+        for secret in [TOKEN, &session, &model_token(&session), "CODEX_K8S_", "never-to-be-seen"] {
             assert!(!place.contains(secret), "{secret} is in {place}");
         }
     }

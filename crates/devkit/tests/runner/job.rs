@@ -13,7 +13,6 @@ use devkit::model::{Options, ScriptedModel};
 use domain::{
     ids::{Attempt, RunId},
     job::{CheckCommand, JobLimits, JobReport, JobSpec, Resume, SetupCache, SetupSpec},
-    job_tokens::model_token,
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -27,8 +26,8 @@ use crate::{
     workspace::Repository,
 };
 
-/// Opens the gateway; the model token made from it opens, without a model gateway in between, the scripted model.
-pub(crate) const TOKEN: &str = "run-token-0123456789abcdef";
+/// Claims the attempt. The model token of the session then opens, without a model gateway in between, the scripted model.
+pub(crate) const TOKEN: &str = "cxl_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 /// No job of these tests takes longer.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -164,8 +163,8 @@ impl Setup {
     pub(crate) async fn start(self) -> Job {
         let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let scenario_dir = Some(self.scenarios.path().to_owned());
-        let model = ScriptedModel::start(Options { bind, api_key: model_token(TOKEN), scenario_dir }).await.unwrap();
-        let gateway = Gateway::start(self.spec, self.repository.bundle(), TOKEN).await;
+        let model = ScriptedModel::start(Options { bind, api_key: String::new(), scenario_dir }).await.unwrap();
+        let gateway = Gateway::start(self.spec, self.repository.bundle(), TOKEN, model.lock()).await;
         gateway.keep_setup(self.kept_setup);
         gateway.go_on_from(self.kept_work);
         // Not in the system's temporary folder: Codex keeps some of its helpers away from there.

@@ -1,10 +1,10 @@
-//! Attempts: their Job, its token, its report.
+//! Attempts: their Job, its report.
 
-use domain::{ids::Attempt, run::Outcome};
+use domain::ids::Attempt;
 use serde_json::json;
 use store::{
     JobState, StoreError,
-    attempts::{self, AttemptEnd, JobUpdate},
+    attempts::{self, JobUpdate},
 };
 
 use crate::world::{World, at};
@@ -42,22 +42,6 @@ async fn a_job_never_goes_back() {
     let row = attempts::get(&mut conn, run, FIRST).await.unwrap();
     assert_eq!((row.job_state, row.job_name.as_deref()), (JobState::Ended, Some("run-1")));
     assert_eq!(row.job_heartbeat_at, Some(at(3)));
-}
-
-#[tokio::test]
-async fn a_token_is_worth_nothing_after_the_end() {
-    let world = World::new().await;
-    let (run, other) = (world.run(1).await, world.run(2).await);
-    let mut conn = world.conn().await;
-    attempts::set_job(&mut conn, run, FIRST, job(JobState::Launching, 1)).await.unwrap();
-    assert_eq!(attempts::by_token_hash(&mut conn, b"hash").await.unwrap(), Some((run, FIRST)));
-    assert_eq!(attempts::by_token_hash(&mut conn, b"hash2").await.unwrap(), None);
-    let stolen = attempts::set_job(&mut conn, other, FIRST, job(JobState::Launching, 1)).await;
-    assert!(matches!(stolen, Err(StoreError::Conflict { constraint }) if constraint == "attempts_token"));
-    let end = AttemptEnd { outcome: Outcome::NoChange, cause: "Nothing to do.", now: at(9) };
-    assert!(attempts::finish(&mut conn, run, FIRST, end).await.unwrap());
-    assert!(!attempts::finish(&mut conn, run, FIRST, end).await.unwrap());
-    assert_eq!(attempts::by_token_hash(&mut conn, b"hash").await.unwrap(), None);
 }
 
 #[tokio::test]

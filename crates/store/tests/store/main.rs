@@ -24,4 +24,5 @@ mod runs;
 mod schema;
 mod slots;
 mod steps;
+mod tokens;
 mod world;

@@ -1,8 +1,8 @@
 //! What ingest looks up is found through an index, however many runs are stored.
 
-use domain::{ids::RunId, intent::IntentKind};
+use domain::{ids::RunId, intent::IntentKind, job_tokens::TokenKind};
 use sqlx::PgConnection;
-use store::{attempts, cancel_marks, checkpoints, commands, deliveries, gauges, hooks, intents, repositories, runs};
+use store::{cancel_marks, checkpoints, commands, deliveries, gauges, hooks, intents, repositories, runs, tokens};
 use uuid::Uuid;
 
 use crate::world::{World, at, issue};
@@ -65,7 +65,9 @@ async fn ingest_reads_no_whole_table() {
     cancel_marks::find_after(&mut conn, here, issue(5), at(0)).await.unwrap();
     deliveries::list_for_run(&mut conn, RunId::from_uuid(Uuid::nil())).await.unwrap();
     deliveries::list_recent(&mut conn, 20).await.unwrap();
-    attempts::by_token_hash(&mut conn, b"none").await.unwrap();
+    for kind in [TokenKind::Launch, TokenKind::Session, TokenKind::Model, TokenKind::Egress] {
+        tokens::owner(&mut conn, kind, b"none").await.unwrap();
+    }
     deliveries::unknown(&mut conn, 1, &["fill 5".to_owned(), "other".to_owned()]).await.unwrap();
     commands::pending(&mut conn, "fill 5", 10).await.unwrap();
     commands::workflows_with_pending(&mut conn, at(0), at(0), 10).await.unwrap();
