@@ -1,0 +1,3 @@
+//! The tests, one file for each part of the platform.
+
+mod smoke;
