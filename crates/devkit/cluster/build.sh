@@ -127,6 +127,12 @@ images() {
 	echo "$k" >images/.key
 }
 
+# The maker of images alone, for clusters that run elsewhere.
+if [ "${1:-}" = kubetool ]; then
+	compile cluster kubetool ./cmd/kubetool
+	mv "$bin/kubetool.new" "$bin/kubetool"
+	exit
+fi
 kubernetes
 dns
 registry

@@ -43,6 +43,9 @@ enum Command {
         /// Throw the data of earlier times away first.
         #[arg(long)]
         fresh: bool,
+        /// Run Jobs in a Kubernetes cluster, which is started if none runs.
+        #[arg(long)]
+        kube: bool,
         #[arg(long, hide = true)]
         own_session: bool,
     },
@@ -192,8 +195,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
 
 fn command_of_a_person(command: Command, layout: &Layout) -> Result<ExitCode, Failure> {
     match command {
-        Command::Up { detach, port_base, fresh, own_session } => {
-            let options = up::Options { port_base, fresh };
+        Command::Up { detach, port_base, fresh, kube, own_session } => {
+            let options = up::Options { port_base, fresh, kube };
             if detach {
                 up::detach(layout, options)?;
                 return Ok(ExitCode::SUCCESS);
@@ -254,7 +257,7 @@ fn cluster(layout: &Layout, command: &KubeCommand) -> Result<(), KubeError> {
         KubeCommand::Env => {
             console::keep_output_for_data();
             let lease = kube::obtain(layout, kube::Holder::Person)?;
-            for (name, value) in kube::export_lines(&lease.cluster) {
+            for (name, value) in kube::prepare(layout, &lease.cluster)? {
                 console::data(format_args!("export {name}='{value}'"));
             }
             Ok(())

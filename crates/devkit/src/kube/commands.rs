@@ -1,7 +1,7 @@
 //! `cargo dev kube`.
 
 use super::{
-    Cluster, KUBECONFIG, KubeError, NODE_ADDRESS,
+    Cluster, Images, KUBECONFIG, KubeError, NODE_ADDRESS,
     lease::{Holder, find_running, obtain, stop},
 };
 use crate::{console::say, layout::Layout};
@@ -38,12 +38,17 @@ pub fn status(layout: &Layout) -> Result<(), KubeError> {
     Ok(())
 }
 
-/// What tests find in their environment about `cluster`.
-pub fn export_lines(cluster: &Cluster) -> Vec<(String, String)> {
-    vec![
+/// Puts the images into `cluster`, and returns what tests find in their environment about it.
+///
+/// # Errors
+/// When an image can't be made or loaded.
+pub fn prepare(layout: &Layout, cluster: &Cluster) -> Result<Vec<(String, String)>, KubeError> {
+    let mut list = vec![
         (KUBECONFIG.to_owned(), cluster.kubeconfig.to_string_lossy().into_owned()),
         (NODE_ADDRESS.to_owned(), cluster.node_address.to_string()),
-    ]
+    ];
+    list.extend(Images::provide(layout, cluster)?.environment());
+    Ok(list)
 }
 
 fn describe(cluster: &Cluster) {

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use serde::{Deserialize, Serialize};
 
 use super::{Cluster, KubeError, given, kind, own::OwnCluster, scripts::read};
-use crate::{layout::Layout, private_file, processes::is_alive};
+use crate::{console, layout::Layout, private_file, processes::is_alive};
 
 /// Who wants the cluster to be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,8 +46,19 @@ impl Lease {
     ///
     /// # Errors
     /// When it does not end.
-    pub fn end(self) -> Result<(), KubeError> {
-        if self.is_ours { stop(&self.layout).map(drop) } else { Ok(()) }
+    pub fn end(mut self) -> Result<(), KubeError> {
+        if std::mem::take(&mut self.is_ours) { stop(&self.layout).map(drop) } else { Ok(()) }
+    }
+}
+
+impl Drop for Lease {
+    /// On the way out of a command that failed; what it says matters more than a cluster that does not end.
+    fn drop(&mut self) {
+        if self.is_ours
+            && let Err(error) = stop(&self.layout)
+        {
+            console::complain(&error);
+        }
     }
 }
 
@@ -99,6 +110,18 @@ pub(super) fn find_running(layout: &Layout) -> Result<Option<Cluster>, KubeError
 pub(super) fn stop(layout: &Layout) -> Result<bool, KubeError> {
     let _turn = turn(layout)?;
     stop_unlocked(layout, &OwnCluster::of(layout), kind::is_possible())
+}
+
+/// Ends this tree's cluster if the process that wanted it is gone. Returns whether that was so.
+///
+/// # Errors
+/// When it does not end.
+pub fn stop_abandoned(layout: &Layout) -> Result<bool, KubeError> {
+    let _turn = turn(layout)?;
+    match noted(layout)? {
+        Some(holder) if !holder.is_there() => stop_unlocked(layout, &OwnCluster::of(layout), kind::is_possible()),
+        _ => Ok(false),
+    }
 }
 
 fn stop_unlocked(layout: &Layout, own: &OwnCluster, by_kind: bool) -> Result<bool, KubeError> {

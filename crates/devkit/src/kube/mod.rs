@@ -4,6 +4,7 @@ mod cluster;
 mod commands;
 mod error;
 mod given;
+mod images;
 mod kind;
 mod lease;
 mod own;
@@ -11,9 +12,10 @@ mod places;
 mod scripts;
 
 pub use cluster::Cluster;
-pub use commands::{down, export_lines, status, up};
+pub use commands::{down, prepare, status, up};
 pub use error::KubeError;
-pub use lease::{Holder, Lease, obtain};
+pub use images::Images;
+pub use lease::{Holder, Lease, obtain, stop_abandoned};
 
 /// Names a cluster that is there already, by its kubeconfig.
 pub const KUBECONFIG: &str = "CODEX_K8S_TEST_KUBECONFIG";

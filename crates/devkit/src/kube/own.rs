@@ -143,6 +143,21 @@ impl OwnCluster {
         run("stopping the cluster", &mut self.script("down.sh")).map(drop)
     }
 
+    /// The program that makes images from files, built if it is not there.
+    pub(super) fn kubetool(&self) -> Result<PathBuf, KubeError> {
+        let tool = self.base.join("bin/kubetool");
+        if !tool.exists() {
+            if !is_there("go") {
+                return Err(KubeError::unavailable(
+                    "images are made by a Go program; install Go with: sudo apt-get install golang-go",
+                ));
+            }
+            fs::create_dir_all(&self.base).map_err(KubeError::files("create", &self.base))?;
+            run("building the maker of images", self.script("build.sh").arg("kubetool"))?;
+        }
+        Ok(tool)
+    }
+
     fn lives(&self) -> Result<bool, KubeError> {
         let pid = read(&self.state.join("pid"))?.and_then(|text| text.trim().parse::<i32>().ok());
         Ok(pid.is_some_and(crate::processes::is_alive))

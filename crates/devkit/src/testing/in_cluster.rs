@@ -19,7 +19,7 @@ pub(super) const PREFIX: &str = "in_cluster::";
 /// Whether there is a cluster.
 pub(super) enum Cluster {
     /// There is.
-    There(Prepared),
+    There(Box<Prepared>),
     /// There is none, and that is no failure.
     Missing {
         /// What is missing, and what helps.
@@ -72,14 +72,18 @@ pub(super) fn is_call(call: &[String]) -> bool {
 /// # Errors
 /// When one that should be had fails; where `CI` is `true` and we are root, one should.
 pub(super) fn prepare(layout: &Layout) -> Result<Cluster, TestingError> {
-    let lease = match kube::obtain(layout, Holder::this_process()) {
-        Ok(lease) => lease,
-        Err(KubeError::Unavailable { why }) if !is_required() => return Ok(Cluster::Missing { why }),
-        Err(error) => return Err(error.into()),
-    };
-    say(format_args!("  ✓ kubernetes     {}", lease.cluster.title));
-    let environment = kube::export_lines(&lease.cluster);
-    Ok(Cluster::There(Prepared { lease, environment }))
+    let prepared = kube::obtain(layout, Holder::this_process()).and_then(|lease| {
+        let environment = kube::prepare(layout, &lease.cluster)?;
+        Ok(Prepared { lease, environment })
+    });
+    match prepared {
+        Ok(prepared) => {
+            say(format_args!("  ✓ kubernetes     {}", prepared.lease.cluster.title));
+            Ok(Cluster::There(Box::new(prepared)))
+        }
+        Err(KubeError::Unavailable { why }) if !is_required() => Ok(Cluster::Missing { why }),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// In a gate that could have a cluster a silent omission would hide what it is there to find.

@@ -21,6 +21,10 @@ pub struct World {
     pub client: Client,
     /// This machine's address as pods see it.
     pub node_address: IpAddr,
+    /// The image with runner, Codex and git; also a project's default.
+    pub runner_image: String,
+    /// A project's image with nothing but a shell.
+    pub shell_image: String,
 }
 
 impl World {
@@ -32,6 +36,8 @@ impl World {
         Self {
             client: Client::try_from(config).unwrap(),
             node_address: variable("CODEX_K8S_TEST_NODE_ADDRESS").parse().unwrap(),
+            runner_image: variable("CODEX_K8S_TEST_RUNNER_IMAGE"),
+            shell_image: variable("CODEX_K8S_TEST_SHELL_IMAGE"),
         }
     }
 
