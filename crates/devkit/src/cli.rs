@@ -13,6 +13,7 @@ use crate::{
     checks::{self, Check, CheckError, Orders},
     console,
     demo::{self, DemoError},
+    kube::{self, KubeError},
     layout::{Layout, LayoutError},
     processes::{self, LaunchOrder, WardenOrder},
     roles::{self, OwnRole, RoleError},
@@ -42,6 +43,9 @@ enum Command {
         /// Throw the data of earlier times away first.
         #[arg(long)]
         fresh: bool,
+        /// Run Jobs in a Kubernetes cluster, which is started if none runs.
+        #[arg(long)]
+        kube: bool,
         #[arg(long, hide = true)]
         own_session: bool,
     },
@@ -98,6 +102,11 @@ enum Command {
         #[arg(long)]
         stop: bool,
     },
+    /// Start or stop a Kubernetes cluster for tests.
+    Kube {
+        #[command(subcommand)]
+        command: KubeCommand,
+    },
     /// Install the pinned tools into the cache, and nothing else.
     Tools,
     #[command(hide = true)]
@@ -119,6 +128,18 @@ enum Command {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum KubeCommand {
+    /// Start one, unless one runs, and leave it running: kind's where Docker runs, else the devkit's own.
+    Up,
+    /// Stop it.
+    Down,
+    /// Show which one runs.
+    Status,
+    /// Print the environment that tests of the cluster need, for `eval "$(cargo dev kube env)"`; starts it.
+    Env,
+}
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -136,6 +157,8 @@ enum Failure {
     Check(#[from] CheckError),
     #[error(transparent)]
     Testing(#[from] TestingError),
+    #[error(transparent)]
+    Kube(#[from] KubeError),
     #[error("{0:#}")]
     Bench(anyhow::Error),
     #[error("the asynchronous runtime cannot be built")]
@@ -172,8 +195,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
 
 fn command_of_a_person(command: Command, layout: &Layout) -> Result<ExitCode, Failure> {
     match command {
-        Command::Up { detach, port_base, fresh, own_session } => {
-            let options = up::Options { port_base, fresh };
+        Command::Up { detach, port_base, fresh, kube, own_session } => {
+            let options = up::Options { port_base, fresh, kube };
             if detach {
                 up::detach(layout, options)?;
                 return Ok(ExitCode::SUCCESS);
@@ -218,11 +241,28 @@ fn command_of_a_person(command: Command, layout: &Layout) -> Result<ExitCode, Fa
                 console::data(format_args!("export {name}='{value}'"));
             }
         }
+        Command::Kube { command } => cluster(layout, &command)?,
         Command::Tools => install_tools(layout)?,
         Command::KeepTestServices => block_on(testing::keep(layout))??,
         Command::Launch(_) | Command::Warden(_) | Command::Role { .. } | Command::Measure { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn cluster(layout: &Layout, command: &KubeCommand) -> Result<(), KubeError> {
+    match command {
+        KubeCommand::Up => kube::up(layout),
+        KubeCommand::Down => kube::down(layout),
+        KubeCommand::Status => kube::status(layout),
+        KubeCommand::Env => {
+            console::keep_output_for_data();
+            let lease = kube::obtain(layout, kube::Holder::Person)?;
+            for (name, value) in kube::prepare(layout, &lease.cluster)? {
+                console::data(format_args!("export {name}='{value}'"));
+            }
+            Ok(())
+        }
+    }
 }
 
 /// A role works for many at once, so unlike the supervisor it uses every core.

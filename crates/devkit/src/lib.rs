@@ -9,6 +9,7 @@ pub mod demo;
 pub mod disk;
 pub mod github;
 pub mod harness;
+pub mod kube;
 pub mod launcher;
 pub mod layout;
 pub mod manifests;

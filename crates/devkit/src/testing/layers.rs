@@ -31,6 +31,8 @@ pub enum Layer {
     Cli,
     /// The whole platform, in user verbs.
     Platform,
+    /// What needs a real cluster.
+    Kubernetes,
 }
 
 impl Layer {
@@ -39,7 +41,7 @@ impl Layer {
         let mut calls = Vec::new();
         match self {
             Self::Devkit => calls.push(words(&["-p", "devkit", "--lib", "--bins"])),
-            Self::Github | Self::Platform => {}
+            Self::Github | Self::Platform | Self::Kubernetes => {}
             Self::Cli => calls.push(words(&["-p", "codex-k8s"])),
             _ => calls.push(words(&["-p", &self.name()])),
         }
@@ -67,7 +69,7 @@ impl Layer {
                 .find(|layer| program.starts_with(&layer.name()))
                 .or_else(|| program.starts_with("model").then_some(Self::Github))
                 .or(Some(Self::Platform)),
-            "github" | "platform" | "cli" => None,
+            "github" | "platform" | "cli" | "kubernetes" => None,
             // Cargo names a program with underscores.
             "codex-k8s" | "codex_k8s" => Some(Self::Cli),
             _ => Self::value_variants().iter().copied().find(|layer| layer.name() == package),
@@ -115,6 +117,7 @@ mod tests {
             ("devkit", "model", Some(Layer::Github)),
             ("devkit", "runner", Some(Layer::Runner)),
             ("devkit", "crashes", Some(Layer::Platform)),
+            ("devkit", "kubernetes", Some(Layer::Kubernetes)),
             ("codex_k8s", "codex_k8s", Some(Layer::Cli)),
             ("codex_k8s", "cli", Some(Layer::Cli)),
         ] {
@@ -127,12 +130,14 @@ mod tests {
         let tree = tempfile::tempdir().unwrap();
         let tests = tree.path().join("crates/devkit/tests");
         std::fs::create_dir_all(tests.join("platform")).unwrap();
-        for file in ["github_api.rs", "crashes.rs", "platform/main.rs", "runner.rs", "note.md"] {
+        std::fs::create_dir_all(tests.join("kubernetes")).unwrap();
+        for file in ["github_api.rs", "crashes.rs", "platform/main.rs", "kubernetes/main.rs", "runner.rs", "note.md"] {
             std::fs::write(tests.join(file), "").unwrap();
         }
         let calls = |layer: Layer| layer.calls(tree.path());
         assert_eq!(calls(Layer::Platform), [["-p", "devkit", "--test", "crashes", "--test", "platform"]]);
         assert_eq!(calls(Layer::Github), [["-p", "devkit", "--test", "github_api"]]);
+        assert_eq!(calls(Layer::Kubernetes), [["-p", "devkit", "--test", "kubernetes"]]);
         assert_eq!(calls(Layer::Runner), [vec!["-p", "runner"], vec!["-p", "devkit", "--test", "runner"]]);
         assert_eq!(calls(Layer::Domain), [["-p", "domain"]]);
     }

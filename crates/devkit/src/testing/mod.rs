@@ -1,5 +1,6 @@
 //! `cargo dev test` and `cargo dev env`: the tests, on real parts.
 
+mod in_cluster;
 mod kept;
 mod layers;
 mod run;
@@ -13,7 +14,7 @@ pub use services::{TestPostgres, TestServices};
 
 use std::{io, path::PathBuf};
 
-use crate::{services::ServiceError, tools::ToolError};
+use crate::{kube::KubeError, services::ServiceError, tools::ToolError};
 
 /// Why the tests could not be run.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,9 @@ pub enum TestingError {
     /// A service did not come up.
     #[error(transparent)]
     Service(#[from] ServiceError),
+    /// There is no cluster, or it does not work.
+    #[error(transparent)]
+    Kube(#[from] KubeError),
     /// A file could not be used.
     #[error("cannot {action} {path}", path = path.display())]
     Files {

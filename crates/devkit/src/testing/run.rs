@@ -8,7 +8,12 @@ use std::{
 
 use clap::ValueEnum;
 
-use super::{Layer, TestServices, TestingError, kept, tally::Tally};
+use super::{
+    Layer, TestServices, TestingError,
+    in_cluster::{self, Cluster},
+    kept,
+    tally::Tally,
+};
 use crate::{
     console::{say, seconds},
     layout::Layout,
@@ -44,34 +49,61 @@ pub async fn run(layout: &Layout, selection: &Selection) -> Result<bool, Testing
             (services.environment(&tools, &materials), Some(services))
         }
     };
-    let commands = cargo_tests(layout, selection, &environment);
     // The services' processes are tied to this thread, so the waiting is done on another one.
-    let outcome = tokio::task::spawn_blocking(move || follow_all(commands))
+    let (layout, selection) = (layout.clone(), selection.clone());
+    let outcome = tokio::task::spawn_blocking(move || all_layers(&layout, &selection, &environment))
         .await
         .map_err(|error| TestingError::Cargo(io::Error::other(error)))?;
     if let Some(services) = services {
         services.stop().await;
     }
-    let (good, tally) = outcome?;
-    sum_up(&tally, selection);
+    let good = outcome?;
     say(format_args!("Tests took {}.", seconds(began.elapsed())));
     Ok(good)
 }
 
-fn cargo_tests(layout: &Layout, selection: &Selection, environment: &[(String, String)]) -> Vec<Command> {
-    let calls = match selection.layer {
+/// Runs the layers on this machine, then the one in a cluster, and sums up. Returns whether all went well.
+fn all_layers(layout: &Layout, selection: &Selection, environment: &[(String, String)]) -> Result<bool, TestingError> {
+    let mut tally = Tally::default();
+    let mut good = true;
+    for call in calls(layout, selection) {
+        good &= follow(cargo_test(layout, selection, environment, &call), &mut tally)?.success();
+    }
+    let mut left_out = None;
+    if selection.layer.is_none_or(|layer| layer == Layer::Kubernetes) {
+        match in_cluster::prepare(layout)? {
+            Cluster::There(cluster) => {
+                let environment = [environment, &cluster.environment].concat();
+                let tests = cargo_test(layout, selection, &environment, &in_cluster::call(selection));
+                good &= follow(tests, &mut tally)?.success();
+                cluster.end()?;
+            }
+            Cluster::Missing { why } => {
+                let list = cargo_test(layout, selection, environment, &in_cluster::call(selection));
+                left_out = Some(in_cluster::LeftOut { why, tests: in_cluster::names(list)? });
+            }
+        }
+    }
+    sum_up(&tally, selection, left_out.as_ref());
+    Ok(good)
+}
+
+/// What cargo is asked for before the tests in a cluster.
+fn calls(layout: &Layout, selection: &Selection) -> Vec<Vec<String>> {
+    match selection.layer {
+        Some(Layer::Kubernetes) => Vec::new(),
         Some(layer) => layer.calls(&layout.tree),
         None => vec![vec!["--workspace".to_owned()]],
-    };
-    calls.into_iter().map(|call| cargo_test(layout, selection, environment, &call)).collect()
+    }
 }
 
 fn cargo_test(layout: &Layout, selection: &Selection, environment: &[(String, String)], call: &[String]) -> Command {
     let mut command = Command::new("cargo");
-    command.arg("test").args(call).arg("--no-fail-fast");
-    if !selection.rest.is_empty() {
-        command.arg("--").args(&selection.rest);
+    command.arg("test").args(call).arg("--no-fail-fast").arg("--");
+    if !in_cluster::is_call(call) {
+        command.args(["--skip", in_cluster::PREFIX]);
     }
+    command.args(&selection.rest);
     if io::stdout().is_terminal() {
         command.env("CARGO_TERM_COLOR", "always");
     }
@@ -89,18 +121,9 @@ fn cargo_test(layout: &Layout, selection: &Selection, environment: &[(String, St
     command
 }
 
-/// Runs cargo as often as it takes. Returns whether all of it went well.
-fn follow_all(commands: Vec<Command>) -> Result<(bool, Tally), TestingError> {
-    let mut tally = Tally::default();
-    let mut good = true;
-    for command in commands {
-        good &= follow(command, &mut tally)?.success();
-    }
-    Ok((good, tally))
-}
-
 /// Passes the output on as it comes, and counts.
 fn follow(mut command: Command, tally: &mut Tally) -> Result<ExitStatus, TestingError> {
+    tally.begin_call();
     let (reader, writer) = io::pipe().map_err(TestingError::Cargo)?;
     let errors = writer.try_clone().map_err(TestingError::Cargo)?;
     let mut child = command.stdin(Stdio::null()).stdout(writer).stderr(errors).spawn().map_err(TestingError::Cargo)?;
@@ -117,7 +140,7 @@ fn follow(mut command: Command, tally: &mut Tally) -> Result<ExitStatus, Testing
     child.wait().map_err(TestingError::Cargo)
 }
 
-fn sum_up(tally: &Tally, selection: &Selection) {
+fn sum_up(tally: &Tally, selection: &Selection, left_out: Option<&in_cluster::LeftOut>) {
     say("\nLayers:");
     for layer in Layer::value_variants() {
         match tally.layers().get(layer) {
@@ -129,7 +152,10 @@ fn sum_up(tally: &Tally, selection: &Selection) {
                 count.failed,
                 count.ignored
             )),
-            _ => say(format_args!("  - {:<11} did not run", layer.name())),
+            _ => match left_out.filter(|_| *layer == Layer::Kubernetes) {
+                Some(left_out) => say(format_args!("  - {:<11} {left_out}", layer.name())),
+                None => say(format_args!("  - {:<11} did not run", layer.name())),
+            },
         }
     }
     if !selection.full {

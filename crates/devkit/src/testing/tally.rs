@@ -21,6 +21,12 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// A call of cargo begins. Test programs that run before any unit tests are those of the devkit.
+    pub(super) fn begin_call(&mut self) {
+        self.package = Some("devkit".to_owned());
+        self.current = None;
+    }
+
     /// Takes one line of output, colours and all.
     pub(super) fn read(&mut self, line: &str) {
         let plain = without_colours(line);
@@ -115,6 +121,9 @@ mod tests {
         ] {
             tally.read(line);
         }
+        tally.begin_call();
+        tally.read("     Running tests/kubernetes/main.rs (target/debug/deps/kubernetes-aa05)");
+        tally.read("test result: ok. 5 passed; 0 failed; 0 ignored; 0 measured; 2 filtered out; finished in 9.00s");
         let count = |passed, failed, ignored| Count { passed, failed, ignored };
         assert_eq!(
             tally.layers().iter().map(|(a, b)| (*a, *b)).collect::<Vec<_>>(),
@@ -123,6 +132,7 @@ mod tests {
                 (Layer::Runner, count(7, 0, 0)),
                 (Layer::Devkit, count(4, 0, 1)),
                 (Layer::Platform, count(2, 1, 0)),
+                (Layer::Kubernetes, count(5, 0, 0)),
             ]
         );
     }

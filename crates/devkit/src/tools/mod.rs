@@ -4,6 +4,7 @@
 //! machine, or is named by an override variable, is used instead.
 
 mod cargo_tool;
+mod deb;
 mod error;
 mod found;
 mod go_tool;
@@ -15,6 +16,7 @@ mod wheel;
 use std::path::{Path, PathBuf};
 
 pub use cargo_tool::cargo_deny;
+pub use deb::{mmdebstrap, search_path_with};
 pub use error::ToolError;
 pub use go_tool::{actionlint, kubeconform, kustomize};
 pub use prerequisites::{require_git, require_node};
@@ -134,7 +136,11 @@ fn postgres_bin(cache: &Path) -> Result<PathBuf, ToolError> {
     Ok(folder)
 }
 
-fn codex(cache: &Path) -> Result<PathBuf, ToolError> {
+/// Finds or installs the Codex CLI.
+///
+/// # Errors
+/// When a prerequisite is missing or the installation fails.
+pub fn codex(cache: &Path) -> Result<PathBuf, ToolError> {
     if let Some(found) = found::program("CODEX_K8S_CODEX", "codex", CODEX_VERSION)? {
         return Ok(found);
     }

@@ -38,6 +38,13 @@ pub(super) fn require_go() -> Result<(), ToolError> {
     )
 }
 
+/// Demands the programs that get and unpack packages of Debian or Ubuntu.
+pub(super) fn require_deb() -> Result<(), ToolError> {
+    let what = "apt-get and dpkg, which come with Debian and Ubuntu,";
+    require("apt-get", &["--version"], what, "use a Debian or Ubuntu system")?;
+    require("dpkg", &["--version"], what, "use a Debian or Ubuntu system")
+}
+
 fn require(program: &str, arguments: &[&str], what: &'static str, command: &'static str) -> Result<(), ToolError> {
     let works = Command::new(program)
         .args(arguments)

@@ -7,7 +7,7 @@ use super::UpError;
 /// The first of the ports, unless told otherwise.
 pub const DEFAULT_PORT_BASE: u16 = 7400;
 
-const COUNT: u16 = 11;
+const COUNT: u16 = 12;
 
 /// One port for each address, counted up from a base.
 #[derive(Debug, Clone, Copy)]
@@ -80,6 +80,11 @@ impl Ports {
     /// The same of the model gateway.
     pub fn model_gateway_ops(self) -> u16 {
         self.base + 10
+    }
+
+    /// What pods of agents must not reach; it listens on the cluster's bridge alone.
+    pub fn canary(self) -> u16 {
+        self.base + 11
     }
 
     /// Demands that nobody listens on any of them.

@@ -28,6 +28,7 @@ pub fn detach(layout: &Layout, options: Options) -> Result<(), UpError> {
         .args(["up", "--own-session"])
         .arg(format!("--port-base={}", options.port_base))
         .args(options.fresh.then_some("--fresh"))
+        .args(options.kube.then_some("--kube"))
         .current_dir(&layout.tree)
         .stdin(Stdio::null())
         .stdout(output)

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     console::say,
+    kube,
     layout::Layout,
     processes::{end_marked, is_alive},
     testing,
@@ -41,11 +42,15 @@ pub fn down(layout: &Layout) -> Result<(), UpError> {
     let ended = end_marked(&marker, &layout.platform_data().join("jobs"));
     let stale = fs::remove_file(layout.state_file()).is_ok();
     let tests = testing::stop_kept(layout);
+    let cluster = kube::stop_abandoned(layout)?;
     say(match (was_up, stale || ended > 0) {
         (true, _) => "The platform is down.",
         (false, true) => "The platform was not up; what an earlier one had left is cleaned up.",
         (false, false) => "The platform was not up.",
     });
+    if cluster {
+        say("The cluster that it had started is stopped too.");
+    }
     if tests {
         say("The test services of `cargo dev env` are stopped too.");
     }

@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use super::Role;
-use crate::{services::ServiceError, tools::ToolError};
+use crate::{kube::KubeError, services::ServiceError, tools::ToolError};
 
 /// Why a command around the local platform failed.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +11,9 @@ pub enum UpError {
     /// A tool is missing.
     #[error(transparent)]
     Tool(#[from] ToolError),
+    /// There is no cluster, or it does not work.
+    #[error(transparent)]
+    Kube(#[from] KubeError),
     /// A role did not come up.
     #[error(transparent)]
     Service(#[from] ServiceError),

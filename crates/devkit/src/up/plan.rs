@@ -5,6 +5,7 @@ use std::{env, ffi::OsString, path::PathBuf};
 use super::{
     Keys, Ports, Role,
     addresses::{loopback, url},
+    jobs_place::JobsPlace,
 };
 use crate::{
     layout::Layout,
@@ -62,6 +63,7 @@ pub(super) struct Plan<'a> {
     pub(super) keys: &'a Keys,
     pub(super) tools: &'a Tools,
     pub(super) model: &'a Model,
+    pub(super) jobs: &'a JobsPlace,
     pub(super) marker: &'a str,
 }
 
@@ -204,6 +206,8 @@ impl Plan<'_> {
                 list.path("MIRROR_DIR", self.data("mirrors"));
                 list.path("JOBS_DIR", self.data("jobs"));
                 list.path("CODEX_K8S_CODEX", self.tools.codex.clone());
+                // Later ones win: Jobs in a cluster have other addresses for the same roles.
+                list.0.extend(self.jobs.settings(ports));
             }
             Role::ModelGateway => {
                 list.text("MODEL_GATEWAY_BIND", loopback(ports.model_gateway()).to_string());
@@ -245,7 +249,15 @@ mod tests {
         let tools = Tools { temporal: "t".into(), postgres_bin: "p".into(), codex: "c".into() };
         let ports = Ports::from_base(super::super::DEFAULT_PORT_BASE).unwrap();
         let model = Model { upstream: url(ports.model()), key: keys.model_key.clone(), scripted: true };
-        let plan = Plan { layout: &layout, ports, keys: &keys, tools: &tools, model: &model, marker: "m" };
+        let plan = Plan {
+            layout: &layout,
+            ports,
+            keys: &keys,
+            tools: &tools,
+            model: &model,
+            jobs: &JobsPlace::Here,
+            marker: "m",
+        };
         plan.roles()
             .into_iter()
             .filter(|role| plan.environment(*role, "postgres://x").iter().any(|(name, _)| name == secret))

@@ -1,6 +1,10 @@
 //! `.dev/state.json`: where everything is, for people's programs.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +35,9 @@ pub struct State {
     /// Role to the base of `/metrics`, `/healthz` and `/readyz`.
     #[serde(default)]
     pub ops_urls: BTreeMap<Role, String>,
+    /// Opens the cluster in which Jobs run; absent where they are processes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubeconfig: Option<PathBuf>,
     /// Role to process.
     pub pids: BTreeMap<Role, i32>,
     /// The process that supervises the roles.
@@ -57,6 +64,7 @@ impl State {
                 (Role::ModelGateway, url(ports.model_gateway_ops())),
             ]
             .into(),
+            kubeconfig: None,
             pids: BTreeMap::new(),
             supervisor: i32::try_from(std::process::id()).unwrap_or_default(),
             ready: false,

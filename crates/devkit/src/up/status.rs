@@ -27,5 +27,8 @@ pub fn status(layout: &Layout) -> Result<(), UpError> {
     say(format_args!("\n  gateway        {}", state.gateway_url));
     say(format_args!("  GitHub         {}", state.forge_url));
     say(format_args!("  Temporal's UI  {}", state.temporal_ui_url));
+    if let Some(kubeconfig) = &state.kubeconfig {
+        say(format_args!("  Jobs           in the cluster of KUBECONFIG={}", kubeconfig.display()));
+    }
     Ok(())
 }

@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     Keys, Ports, State, UpError,
     addresses::url,
+    jobs_place::JobsPlace,
     keeper::{Event, Keeper},
     lock::UpLock,
     plan::{DATABASE, Model, Plan, Planned},
@@ -45,6 +46,8 @@ pub struct Options {
     pub port_base: u16,
     /// Throw the data of earlier times away.
     pub fresh: bool,
+    /// Run Jobs in a cluster.
+    pub kube: bool,
 }
 
 /// Starts the platform and stays until asked to stop.
@@ -66,7 +69,8 @@ pub async fn up(layout: &Layout, options: Options) -> Result<(), UpError> {
     ports.demand_free()?;
     let keys = Keys::load_or_make(&layout.platform_data().join("secrets"))?;
     let model = Model::choose(ports, &keys);
-    let plan = Plan { layout, ports, keys: &keys, tools: &tools, model: &model, marker: &marker };
+    let jobs_place = if options.kube { JobsPlace::in_cluster(layout, ports).await? } else { JobsPlace::Here };
+    let plan = Plan { layout, ports, keys: &keys, tools: &tools, model: &model, jobs: &jobs_place, marker: &marker };
     for folder in plan.folders() {
         fs::create_dir_all(&folder).map_err(UpError::files("create", folder))?;
     }
@@ -80,12 +84,13 @@ pub async fn up(layout: &Layout, options: Options) -> Result<(), UpError> {
         () = stop.received() => Ok(false),
     };
     if matches!(outcome, Ok(true)) {
-        banner(&supervisor.state, &model, began.elapsed());
+        banner(&supervisor.state, &model, &jobs_place, began.elapsed());
         supervisor.supervise(&mut stop).await;
     }
     supervisor.stop().await;
     end_marked(&marker, &jobs);
     warden.dismiss();
+    jobs_place.leave()?;
     outcome.map(|_| ())
 }
 
@@ -104,7 +109,10 @@ impl Supervisor {
         let (reports, events) = mpsc::unbounded_channel();
         Self {
             state_file: layout.state_file(),
-            state: State::new(plan.ports, plan.keys, String::new(), plan.model.upstream.clone()),
+            state: State {
+                kubeconfig: plan.jobs.kubeconfig(),
+                ..State::new(plan.ports, plan.keys, String::new(), plan.model.upstream.clone())
+            },
             keepers: Vec::new(),
             starting: None,
             events,
@@ -298,7 +306,7 @@ fn remove_staged_programs(jobs: &Path) {
     }
 }
 
-fn banner(state: &State, model: &Model, took: Duration) {
+fn banner(state: &State, model: &Model, jobs_place: &JobsPlace, took: Duration) {
     let scripted = if model.scripted { "scripted" } else { "real, its key is held by the model gateway alone" };
     say(format_args!("\nThe platform is up ({}).\n", seconds(took)));
     for (what, place) in [
@@ -311,5 +319,8 @@ fn banner(state: &State, model: &Model, took: Duration) {
         say(format_args!("  {what:<16} {place}"));
     }
     say(format_args!("  {:<16} {} ({scripted})", "model", state.model_url));
+    if let Some(words) = jobs_place.words() {
+        say(format_args!("  {:<16} {words}", "Jobs"));
+    }
     say("\nNext: `cargo dev demo` in another terminal. Ctrl-C or `cargo dev down` stops everything.");
 }

@@ -1,0 +1,180 @@
+//! The images that tests and `up --kube` run in the cluster, made without Docker and without a registry: from packages of this system's
+//! distribution, this program itself and Codex.
+
+mod compose;
+mod root_file_system;
+
+use std::{env, fs, path::PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use self::{compose::Workshop, root_file_system::RootFileSystem};
+use super::{
+    Cluster, KubeError,
+    own::OwnCluster,
+    scripts::{program, run},
+};
+use crate::{console::Step, layout::Layout, tools};
+
+/// One of the images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Image {
+    /// Runner, Codex and git, and what a project without an image of its own runs in.
+    Runner,
+    /// Nothing but a shell: a project's image of which nothing else can be assumed.
+    Shell,
+    /// The egress proxy.
+    Egress,
+}
+
+impl Image {
+    const ALL: [Self; 3] = [Self::Runner, Self::Shell, Self::Egress];
+
+    fn repository(self) -> &'static str {
+        match self {
+            Self::Runner => "localhost/codex-k8s-runner",
+            Self::Shell => "localhost/codex-k8s-shell",
+            Self::Egress => "localhost/codex-k8s-egress",
+        }
+    }
+
+    /// Names an image that is in the cluster already, for one that somebody else looks after.
+    fn variable(self) -> &'static str {
+        match self {
+            Self::Runner => "CODEX_K8S_TEST_RUNNER_IMAGE",
+            Self::Shell => "CODEX_K8S_TEST_SHELL_IMAGE",
+            Self::Egress => "CODEX_K8S_TEST_EGRESS_IMAGE",
+        }
+    }
+
+    fn root_file_system(self) -> RootFileSystem {
+        match self {
+            Self::Runner | Self::Shell => RootFileSystem::TOOLS,
+            Self::Egress => RootFileSystem::PROXY,
+        }
+    }
+}
+
+/// The images that are in the cluster, by reference.
+#[derive(Debug, Clone)]
+pub struct Images {
+    /// Runner, Codex and git, and what a project without an image of its own runs in.
+    pub runner: String,
+    /// Nothing but a shell.
+    pub shell: String,
+    /// The egress proxy.
+    pub egress: String,
+}
+
+impl Images {
+    /// Makes what is not in the cluster yet, and loads it.
+    ///
+    /// # Errors
+    /// When packages can't be had, or an image can't be made or loaded.
+    pub fn provide(layout: &Layout, cluster: &Cluster) -> Result<Self, KubeError> {
+        let mut references = Vec::new();
+        let mut maker = None;
+        for image in Image::ALL {
+            if let Some(named) = env::var(image.variable()).ok().filter(|name| !name.trim().is_empty()) {
+                references.push(named);
+                continue;
+            }
+            let maker = match &mut maker {
+                Some(maker) => maker,
+                none => none.insert(Maker::new(layout)?),
+            };
+            references.push(maker.provide(image, cluster)?);
+        }
+        let mut references = references.into_iter();
+        let mut next = || references.next().unwrap_or_default();
+        Ok(Self { runner: next(), shell: next(), egress: next() })
+    }
+
+    /// What tests find in their environment.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        Image::ALL
+            .into_iter()
+            .zip([&self.runner, &self.shell, &self.egress])
+            .map(|(image, reference)| (image.variable().to_owned(), reference.clone()))
+            .collect()
+    }
+}
+
+/// Everything that images are made from.
+struct Maker<'a> {
+    layout: &'a Layout,
+    codex: PathBuf,
+    /// This program's file, also when it was replaced by a new build.
+    binary: PathBuf,
+    /// The hash of its content.
+    digest: String,
+    /// Keeps the images of several trees in one cluster apart.
+    tree: String,
+}
+
+impl<'a> Maker<'a> {
+    fn new(layout: &'a Layout) -> Result<Self, KubeError> {
+        let codex = tools::codex(&layout.cache)?;
+        let binary = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
+        // Through a pipe it does not tell the name, which changes with each process.
+        let file = fs::File::open(&binary).map_err(KubeError::files("open", &binary))?;
+        let digest = run("reading this program", program("sha256sum").stdin(file))?;
+        let tree = layout.instance.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok(Self { layout, codex, binary, digest, tree })
+    }
+
+    fn provide(&self, image: Image, cluster: &Cluster) -> Result<String, KubeError> {
+        let prefix = format!("{}:{}-", image.repository(), self.tree);
+        let reference = format!("{prefix}{}", self.content(image)?);
+        if cluster.has_image(&reference)? {
+            return Ok(reference);
+        }
+        let root = image.root_file_system().provide(&self.layout.cache)?;
+        let step = Step::announce("image", &reference);
+        let kubetool = OwnCluster::of(self.layout).kubetool()?;
+        let workshop = Workshop::new(self.layout.instance.join("images"), kubetool)?;
+        let archive = match image {
+            Image::Runner => workshop.runner(&reference, &root, &self.bundle(&workshop)?)?,
+            Image::Shell => workshop.shell(&reference, &root)?,
+            Image::Egress => workshop.egress(&reference, &root, &self.binary)?,
+        };
+        cluster.load_image(&archive)?;
+        cluster.forget_images(&prefix, &reference)?;
+        workshop.close()?;
+        step.done(format_args!("{reference} is in the cluster"));
+        Ok(reference)
+    }
+
+    /// A tag that changes with what is in the image.
+    fn content(&self, image: Image) -> Result<String, KubeError> {
+        let mut hash = Sha256::new();
+        hash.update(image.root_file_system().key()?);
+        hash.update(compose::VERSION);
+        if image != Image::Shell {
+            hash.update(&self.digest);
+        }
+        if image == Image::Runner {
+            let script = self.bundle_script();
+            hash.update(fs::read(&script).map_err(KubeError::files("read", script))?);
+            hash.update(tools::CODEX_VERSION);
+        }
+        Ok(hex::encode(hash.finalize().get(..6).unwrap_or_default()))
+    }
+
+    fn bundle(&self, workshop: &Workshop) -> Result<PathBuf, KubeError> {
+        let out = workshop.path("bundle");
+        let mut script = program("sh");
+        script
+            .arg(self.bundle_script())
+            .arg(&self.binary)
+            .arg(&self.codex)
+            .arg(&out)
+            .env("RUNNER_COMMAND", "role runner");
+        run("gathering what the runner needs", &mut script)?;
+        Ok(out)
+    }
+
+    fn bundle_script(&self) -> PathBuf {
+        self.layout.tree.join("deploy/images/bundle.sh")
+    }
+}

@@ -1,0 +1,64 @@
+//! That the cluster is one: it runs pods, keeps them within bounds, and refuses what it should.
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, api::PostParams};
+use serde_json::{Value, json};
+
+use crate::world::{World, phase};
+
+/// A pod as *restricted* wants it.
+fn restricted(image: &str, script: &str) -> Value {
+    json!({
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": false,
+        "securityContext": {"runAsNonRoot": true, "runAsUser": 10001, "runAsGroup": 10001, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [{
+            "name": "main", "image": image, "imagePullPolicy": "Never", "command": ["/bin/sh", "-c", script],
+            "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "1", "memory": "64Mi"}},
+            "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}},
+        }],
+    })
+}
+
+#[tokio::test]
+async fn a_restricted_pod_runs_as_it_should() {
+    let world = World::new().await;
+    let namespace = world.namespace("smoke").await;
+    let script = "id -u; grep CapEff /proc/self/status; touch /x 2>&1 || true; exit 7";
+    let (pod, log) = namespace.run(restricted(&world.shell_image, script)).await;
+    assert_eq!(phase(Some(&pod)), Some("Failed"));
+    let statuses = pod.status.unwrap().container_statuses.unwrap();
+    assert_eq!(statuses[0].state.as_ref().unwrap().terminated.as_ref().unwrap().exit_code, 7);
+    let lines: Vec<&str> = log.lines().collect();
+    assert_eq!(lines[..2], ["10001", "CapEff:\t0000000000000000"]);
+    assert!(lines[2].contains("Read-only file system"), "{log}");
+}
+
+#[tokio::test]
+async fn a_privileged_pod_is_refused() {
+    let world = World::new().await;
+    let namespace = world.namespace("smoke").await;
+    let mut spec = restricted(&world.shell_image, "true");
+    spec["containers"][0]["securityContext"] = json!({"privileged": true});
+    let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "bad"}, "spec": spec})).unwrap();
+    let pods: Api<Pod> = Api::namespaced(world.client.clone(), &namespace.name);
+    let refused = pods.create(&PostParams::default(), &pod).await.unwrap_err().to_string();
+    assert!(refused.contains("violates PodSecurity"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_pod_reaches_this_machine_by_its_address() {
+    let world = World::new().await;
+    let namespace = world.namespace("smoke").await;
+    let listener = tokio::net::TcpListener::bind((world.node_address, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let answered = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut stream, b"from the machine\n").await.unwrap();
+    });
+    let (_, log) = namespace
+        .run(restricted(&world.shell_image, &format!("nc -w 5 {} {port} </dev/null", world.node_address)))
+        .await;
+    assert_eq!(log, "from the machine\n");
+    answered.await.unwrap();
+}

@@ -1,0 +1,4 @@
+//! The tests, one file for each part of the platform.
+
+mod bundle;
+mod smoke;

@@ -1,0 +1,119 @@
+//! The cluster of a test, with namespaces that go with the test.
+
+use std::{env, net::IpAddr, path::PathBuf, time::Duration};
+
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use kube::{
+    Api, Client, Config,
+    api::{DeleteParams, LogParams, PostParams},
+    config::{KubeConfigOptions, Kubeconfig},
+    runtime::wait::{Condition, await_condition},
+};
+use serde_json::{Value, json};
+
+/// Longer than anything takes on a busy machine; a test that waits so long has failed.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// The cluster that `cargo dev test` found or started.
+#[derive(Clone)]
+pub struct World {
+    /// Asks its API with an administrator's rights.
+    pub client: Client,
+    /// This machine's address as pods see it.
+    pub node_address: IpAddr,
+    /// The image with runner, Codex and git; also a project's default.
+    pub runner_image: String,
+    /// A project's image with nothing but a shell.
+    pub shell_image: String,
+}
+
+impl World {
+    /// Reads the environment.
+    pub async fn new() -> Self {
+        let kubeconfig = PathBuf::from(variable("CODEX_K8S_TEST_KUBECONFIG"));
+        let read = Kubeconfig::read_from(&kubeconfig).unwrap();
+        let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.unwrap();
+        Self {
+            client: Client::try_from(config).unwrap(),
+            node_address: variable("CODEX_K8S_TEST_NODE_ADDRESS").parse().unwrap(),
+            runner_image: variable("CODEX_K8S_TEST_RUNNER_IMAGE"),
+            shell_image: variable("CODEX_K8S_TEST_SHELL_IMAGE"),
+        }
+    }
+
+    /// Makes a namespace that admits only restricted pods. Its name is `prefix` and something random.
+    pub async fn namespace(&self, prefix: &str) -> TestNamespace {
+        let name = format!("{prefix}-{}", devkit::secrets::random_hex(4));
+        let namespace: Namespace = serde_json::from_value(json!({
+            "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+        }))
+        .unwrap();
+        Api::all(self.client.clone()).create(&PostParams::default(), &namespace).await.unwrap();
+        TestNamespace { name, client: self.client.clone() }
+    }
+}
+
+/// A namespace, deleted with everything in it when the test ends, however it ends.
+pub struct TestNamespace {
+    /// Its name.
+    pub name: String,
+    client: Client,
+}
+
+impl TestNamespace {
+    /// Runs a pod to its end and returns what it has become and what its first container wrote.
+    pub async fn run(&self, spec: Value) -> (Pod, String) {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.name);
+        let pod = json!({"metadata": {"generateName": "test-"}, "spec": spec});
+        let made = pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
+        let name = made.metadata.name.unwrap();
+        let ended = wait_until(pods.clone(), &name, has_ended).await;
+        let log = pods.logs(&name, &LogParams::default()).await.unwrap();
+        (ended, log)
+    }
+}
+
+impl Drop for TestNamespace {
+    fn drop(&mut self) {
+        let name = self.name.clone();
+        // A thread and a client of its own: the test's runtime may be on its way out.
+        let deleted = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let namespaces = Api::<Namespace>::all(World::new().await.client);
+                namespaces.delete(&name, &DeleteParams::default()).await.map(drop)
+            })
+        });
+        match deleted.join() {
+            Ok(Ok(())) => {}
+            outcome if std::thread::panicking() => eprintln!("namespace {} is left: {outcome:?}", self.name),
+            outcome => panic!("namespace {} is left: {outcome:?}", self.name),
+        }
+    }
+}
+
+/// Waits for a condition, by watch.
+pub async fn wait_until<K>(api: Api<K>, name: &str, condition: impl Condition<K>) -> K
+where
+    K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
+    K::DynamicType: Default,
+{
+    let found = tokio::time::timeout(LIMIT, await_condition(api, name, condition)).await;
+    found.unwrap_or_else(|_| panic!("{name} did not come to where it should within {LIMIT:?}")).unwrap().unwrap()
+}
+
+/// Whether a pod has come to an end, good or bad.
+pub fn has_ended(pod: Option<&Pod>) -> bool {
+    phase(pod).is_some_and(|phase| phase == "Succeeded" || phase == "Failed")
+}
+
+/// The phase of a pod.
+pub fn phase(pod: Option<&Pod>) -> Option<&str> {
+    pod?.status.as_ref()?.phase.as_deref()
+}
+
+fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: run `cargo dev test kubernetes`, or first eval \"$(cargo dev kube env)\"")
+    })
+}
