@@ -5,6 +5,7 @@
 mod checkpoint;
 mod events;
 mod examples;
+mod groups;
 mod hooks;
 mod limits;
 mod model;
