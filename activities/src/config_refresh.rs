@@ -17,6 +17,7 @@ use crate::{
     platform::Platform,
     project_schedules::{self, Tell},
     slot_grants,
+    sweeps::pause_after,
 };
 
 /// How often is looked. A changed setting may take this long to count.
@@ -25,10 +26,7 @@ const PERIOD: Duration = Duration::from_secs(2);
 /// Looks again and again until dropped.
 pub async fn keep(platform: &Platform) {
     loop {
-        if let Err(error) = sweep(platform).await {
-            tracing::warn!(error = %error, "settings of repositories could not be refreshed");
-        }
-        tokio::time::sleep(PERIOD).await;
+        pause_after(sweep(platform).await, "settings that were wanted anew", PERIOD).await;
     }
 }
 

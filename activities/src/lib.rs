@@ -21,5 +21,6 @@ pub mod scheduled_start;
 pub mod secret_scan;
 pub mod settings;
 pub mod slot_grants;
+mod sweeps;
 pub mod worker;
 pub mod write_intent;

@@ -6,12 +6,16 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use dispatch::engine::WorkflowState;
 use domain::{ids::ConnectionId, workflow_id};
-use store::{commands, connections};
+use store::connections;
 use workflows::messages::ConnectionEnd;
 
-use crate::{connect_steps, failure::StepError, platform::Platform};
+use crate::{
+    connect_steps,
+    failure::StepError,
+    platform::Platform,
+    sweeps::{self, Seen, pause_after},
+};
 
 /// How often is looked.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -22,10 +26,7 @@ const YOUNG: TimeDelta = TimeDelta::seconds(10);
 /// Looks again and again until dropped.
 pub async fn keep(platform: &Platform) {
     loop {
-        if let Err(error) = sweep(platform).await {
-            tracing::warn!(error = %error, "lost connections could not be looked for");
-        }
-        tokio::time::sleep(PERIOD).await;
+        pause_after(sweep(platform).await, "lost connections", PERIOD).await;
     }
 }
 
@@ -50,18 +51,6 @@ pub async fn sweep(platform: &Platform) -> Result<usize, StepError> {
 /// None while the workflow lives, or may still be on its way.
 async fn cause_of_death(platform: &Platform, connection: ConnectionId) -> Result<Option<String>, StepError> {
     let id = workflow_id::connect_repository(platform.dispatcher.instance(), connection);
-    let state = match platform.dispatcher.engine().state(&id).await {
-        Ok(state) => state,
-        Err(error) => {
-            tracing::debug!(workflow_id = id, error = %error, "the engine can't be asked");
-            return Ok(None);
-        }
-    };
-    let cause = match state {
-        WorkflowState::Open => return Ok(None),
-        WorkflowState::Closed { status } => format!("Its workflow was ended in the engine ({status})."),
-        WorkflowState::Unknown => "The engine does not know its workflow.".to_owned(),
-    };
-    let pending = commands::pending(&mut *platform.store.acquire().await?, &id, 1).await?;
-    Ok(pending.is_empty().then_some(cause))
+    let Seen::Gone(cause) = sweeps::seen(platform, &id).await else { return Ok(None) };
+    Ok((!sweeps::is_on_its_way(platform, &id).await?).then_some(cause))
 }

@@ -7,18 +7,19 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use dispatch::engine::WorkflowState;
 use domain::{
     run::{Outcome, Step},
     workflow_id,
 };
-use store::{
-    commands,
-    runs::{self, Run},
-};
+use store::runs::{self, Run};
 use workflows::messages::{RunEnd, RunRef, Settlement};
 
-use crate::{failure::StepError, platform::Platform, run_steps};
+use crate::{
+    failure::StepError,
+    platform::Platform,
+    run_steps,
+    sweeps::{self, Seen, pause_after},
+};
 
 /// How often is looked. Comment, label and row must agree within 10 s of any end.
 const PERIOD: Duration = Duration::from_secs(4);
@@ -32,10 +33,7 @@ const EVER: TimeDelta = TimeDelta::days(3650);
 /// Looks again and again until dropped.
 pub async fn keep(platform: &Platform) {
     loop {
-        if let Err(error) = sweep(platform).await {
-            tracing::warn!(error = %error, "lost runs could not be looked for");
-        }
-        tokio::time::sleep(PERIOD).await;
+        pause_after(sweep(platform).await, "lost runs", PERIOD).await;
     }
 }
 
@@ -59,24 +57,16 @@ pub async fn sweep(platform: &Platform) -> Result<usize, StepError> {
 /// None while the workflow lives and was heard of, or may still be on its way.
 async fn cause_of_death(platform: &Platform, run: &Run, now: DateTime<Utc>) -> Result<Option<String>, StepError> {
     let id = workflow_id::agent_run(platform.dispatcher.instance(), run.id, run.attempt);
-    let state = match platform.dispatcher.engine().state(&id).await {
-        Ok(state) => state,
-        Err(error) => {
-            tracing::debug!(workflow_id = id, error = %error, "the engine can't be asked");
-            return Ok(None);
-        }
+    let cause = match sweeps::seen(platform, &id).await {
+        Seen::AtWork => return unheard_of(platform, run, &id, now).await,
+        Seen::Unasked => return Ok(None),
+        Seen::Gone(cause) => cause,
     };
-    let cause = match state {
-        WorkflowState::Open => return unheard_of(platform, run, &id, now).await,
-        WorkflowState::Closed { status } => format!("Its workflow was ended in the engine ({status})."),
-        WorkflowState::Unknown => "The engine does not know its workflow.".to_owned(),
-    };
-    let mut conn = platform.store.acquire().await?;
-    // A start that is still to be delivered explains an unknown workflow; a run that has settled meanwhile is no loss.
-    if !commands::pending(&mut conn, &id, 1).await?.is_empty() {
+    if sweeps::is_on_its_way(platform, &id).await? {
         return Ok(None);
     }
-    let row = runs::get(&mut conn, run.id).await?;
+    // A run that has settled meanwhile is no loss.
+    let row = runs::get(&mut *platform.store.acquire().await?, run.id).await?;
     Ok((row.outcome.is_none() && row.attempt == run.attempt).then_some(cause))
 }
 

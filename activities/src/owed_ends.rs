@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use store::ends::{self, Due, Owed};
 use workflows::messages::RunRef;
 
-use crate::{failure::StepError, platform::Platform, run_steps::show_state};
+use crate::{failure::StepError, platform::Platform, run_steps::show_state, sweeps::pause_after};
 
 /// How often is looked. Comment, label and row must agree within 10 s of any end.
 const PERIOD: Duration = Duration::from_secs(3);
@@ -26,10 +26,7 @@ const LONGEST_PAUSE: TimeDelta = TimeDelta::hours(1);
 /// Looks again and again until dropped.
 pub async fn keep(platform: &Platform) {
     loop {
-        if let Err(error) = sweep(platform).await {
-            tracing::warn!(error = %error, "ends that are owed to the forge could not be looked for");
-        }
-        tokio::time::sleep(PERIOD).await;
+        pause_after(sweep(platform).await, "ends that are owed to the forge", PERIOD).await;
     }
 }
 

@@ -110,7 +110,12 @@ fn retention(reader: &mut Reader<'_>) -> Retention {
         }
         days
     };
-    Retention { payload_days: days("PAYLOAD_DAYS", 30), log_days: days("LOG_DAYS", 90) }
+    Retention {
+        payload_days: days("PAYLOAD_DAYS", 30),
+        log_days: days("LOG_DAYS", 90),
+        checkpoint_days: days("CHECKPOINT_DAYS", 30),
+        setup_cache_days: days("SETUP_CACHE_DAYS", 14),
+    }
 }
 
 /// Whether the forge calls us, or has to be asked.
@@ -185,11 +190,15 @@ mod tests {
             let environment: Environment = given.iter().copied().collect();
             let mut reader = Reader::new(&environment);
             let retention = retention(&mut reader);
-            reader.finish(Some(retention)).map(|kept| (kept.payload_days, kept.log_days)).ok()
+            let days =
+                |kept: Retention| (kept.payload_days, kept.log_days, kept.checkpoint_days, kept.setup_cache_days);
+            reader.finish(Some(retention)).map(days).ok()
         };
-        assert_eq!(read(&[]), Some((30, 90)));
-        assert_eq!(read(&[("PAYLOAD_DAYS", "7"), ("LOG_DAYS", "400")]), Some((7, 400)));
+        assert_eq!(read(&[]), Some((30, 90, 30, 14)));
+        assert_eq!(read(&[("PAYLOAD_DAYS", "7"), ("LOG_DAYS", "400")]), Some((7, 400, 30, 14)));
+        assert_eq!(read(&[("CHECKPOINT_DAYS", "1"), ("SETUP_CACHE_DAYS", "90")]), Some((30, 90, 1, 90)));
         assert_eq!(read(&[("LOG_DAYS", "0")]), None);
+        assert_eq!(read(&[("SETUP_CACHE_DAYS", "0")]), None);
         assert_eq!(read(&[("PAYLOAD_DAYS", "-1")]), None);
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     health,
     hook_secrets::GatewayKey,
     problem, requests, runner_endpoint,
-    webhooks::{self, BodyBudget, DEFAULT_BUFFER_BYTES, PlatformSecrets},
+    webhooks::{self, BodyBudget, Committers, DEFAULT_BUFFER_BYTES, PlatformSecrets},
 };
 
 /// What a gateway is made of.
@@ -48,16 +48,21 @@ struct Inner {
     parts: AppParts,
     budget: BodyBudget,
     gaps: Gaps,
+    committers: Committers,
     readiness: Arc<Readiness>,
 }
 
 impl AppState {
-    /// Puts the parts together.
+    /// Puts the parts together, and starts those who store webhooks.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     #[must_use]
     pub fn new(parts: AppParts) -> Self {
         let budget = BodyBudget::new(parts.buffer_bytes.unwrap_or(DEFAULT_BUFFER_BYTES));
         let readiness = health::readiness(&parts);
-        Self(Arc::new(Inner { parts, budget, gaps: Gaps::default(), readiness }))
+        let committers = Committers::start(parts.store.clone(), parts.dispatcher.instance().clone());
+        Self(Arc::new(Inner { parts, budget, gaps: Gaps::default(), committers, readiness }))
     }
 
     /// The database.
@@ -88,6 +93,10 @@ impl AppState {
     #[must_use]
     pub fn gaps(&self) -> &Gaps {
         &self.0.gaps
+    }
+
+    pub(crate) fn committers(&self) -> &Committers {
+        &self.0.committers
     }
 
     /// Notes in the database which hooks have missed something, until dropped.

@@ -17,14 +17,16 @@ use crate::{
     problem::Foreign,
 };
 
-/// Temporal is looked at, but a gateway without it is ready all the same: webhooks are stored and wait in the outbox.
+/// Temporal is looked at, but a gateway without it is ready all the same: webhooks are stored and wait in the outbox. So is one
+/// without its replica, whose reads the primary answers.
 pub(crate) fn readiness(parts: &AppParts) -> Arc<Readiness> {
-    let rests_on = vec![
+    let mut rests_on = vec![
         database::part(&parts.store),
         // The settings are refused without them.
         Part::loaded("keys"),
         parts.dispatcher.engine_part(Without::Degraded),
     ];
+    rests_on.extend(database::replica_part(&parts.store));
     Readiness::new(rests_on, Arc::clone(&parts.clock))
 }
 

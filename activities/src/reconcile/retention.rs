@@ -1,9 +1,10 @@
-//! Deletes what is kept for a time only: raw payloads by the day, logs by the run. The ledger, runs and audit stay.
+//! Deletes what is kept for a time only: raw payloads by the day, logs and kept states of agents' work by the run, what set-ups left
+//! behind one by one. The ledger, runs and audit stay.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use store::{
     StoreError, log_archives,
-    retention::{self, OldLogs},
+    retention::{self, OfAttempt},
 };
 
 use crate::{failure::StepError, platform::Platform};
@@ -24,6 +25,10 @@ pub struct Retention {
     pub payload_days: u32,
     /// Logs of runs, from their end.
     pub log_days: u32,
+    /// Kept states of agents' work, from the end of their run. Later, nobody can let the agent continue.
+    pub checkpoint_days: u32,
+    /// What a set-up left behind, from when it was stored: the next run sets up anew, and so gets what is new out there.
+    pub setup_cache_days: u32,
 }
 
 #[derive(Default)]
@@ -31,6 +36,8 @@ struct Sum {
     days: u64,
     payloads: u64,
     logs: u64,
+    checkpoints: u64,
+    setup_caches: u64,
 }
 
 pub(super) async fn run(platform: &Platform) -> Result<String, StepError> {
@@ -39,7 +46,12 @@ pub(super) async fn run(platform: &Platform) -> Result<String, StepError> {
     let mut sum = Sum::default();
     payloads(platform, before(platform.retention.payload_days), &mut sum).await?;
     logs(platform, before(platform.retention.log_days), began, &mut sum).await?;
-    Ok(format!("dropped {} days of payloads and {} stray payloads, deleted {} logs", sum.days, sum.payloads, sum.logs))
+    checkpoints(platform, before(platform.retention.checkpoint_days), began, &mut sum).await?;
+    sum.setup_caches = platform.blobs.delete_setup_caches(before(platform.retention.setup_cache_days)).await?;
+    Ok(format!(
+        "dropped {} days of payloads and {} stray payloads, deleted {} logs, {} kept states and {} set-up caches",
+        sum.days, sum.payloads, sum.logs, sum.checkpoints, sum.setup_caches
+    ))
 }
 
 async fn payloads(platform: &Platform, cutoff: DateTime<Utc>, sum: &mut Sum) -> Result<(), StepError> {
@@ -84,10 +96,42 @@ async fn logs(
 }
 
 /// Everything that an attempt's log is made of, and then the note that it is gone.
-async fn delete_logs(platform: &Platform, of: OldLogs) -> Result<(), StepError> {
+async fn delete_logs(platform: &Platform, of: OfAttempt) -> Result<(), StepError> {
     let mut conn = platform.store.acquire().await?;
     while retention::delete_log_chunks(&mut conn, of, BATCH).await? == u64::from(BATCH) {}
     log_archives::delete(&platform.store, &platform.blobs, of.run, of.attempt).await?;
     retention::logs_deleted(&mut conn, of, platform.now()).await?;
     Ok(())
+}
+
+async fn checkpoints(
+    platform: &Platform,
+    cutoff: DateTime<Utc>,
+    began: DateTime<Utc>,
+    sum: &mut Sum,
+) -> Result<(), StepError> {
+    loop {
+        let old = retention::old_checkpoints(&mut *platform.store.acquire().await?, cutoff, ATTEMPTS).await?;
+        let before = sum.checkpoints;
+        for of in &old {
+            if platform.now() - began > LOOK {
+                return Ok(());
+            }
+            sum.checkpoints += u64::from(delete_checkpoint(platform, *of, cutoff).await?);
+        }
+        // Those of runs that were begun again stay; looking at them once more would find nothing else.
+        if old.len() < ATTEMPTS as usize || sum.checkpoints == before {
+            return Ok(());
+        }
+    }
+}
+
+async fn delete_checkpoint(platform: &Platform, of: OfAttempt, cutoff: DateTime<Utc>) -> Result<bool, StepError> {
+    let mut tx = platform.store.begin().await?;
+    if !retention::forget_checkpoint(&mut tx, of, cutoff).await? {
+        return Ok(false);
+    }
+    platform.blobs.delete_checkpoints(of.run, of.attempt).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(true)
 }

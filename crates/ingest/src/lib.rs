@@ -4,7 +4,11 @@
 //! Whoever records knows that the event is the forge's own; nothing in here asks again.
 
 mod effects;
+mod group;
 mod look_up;
 mod record;
 
-pub use self::record::{Arrival, Recorded, record};
+pub use self::{
+    group::{GroupError, Grouped, record_group},
+    record::{Arrival, Recorded, record},
+};

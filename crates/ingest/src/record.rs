@@ -1,5 +1,7 @@
 //! One transaction: the delivery with its verdict, its body, and everything that follows from it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use domain::{
@@ -11,7 +13,7 @@ use store::{
     PgConnection, Result, Store, StoreError,
     audit::{self, NewFlowEvent},
     deliveries::{self, Inserted, NewDelivery},
-    locks,
+    locks::{self, Turn},
     repositories::{self, Repository},
     storms::{self, HeldBack},
 };
@@ -66,16 +68,56 @@ pub struct Recorded {
 /// When the database is away, or two events were in each other's way.
 pub async fn record(store: &Store, instance: &Instance, arrival: &Arrival<'_>) -> Result<Recorded> {
     let mut tx = store.begin().await?;
-    let repository = repository(&mut tx, arrival).await?;
-    let subject = match &repository {
-        Some(repository) => look_up::subject(&mut tx, arrival.event, repository).await?,
-        None => arrival.event.subject(),
+    let repository = match &arrival.event.repository {
+        Some(named) => repositories::find_by_forge_id(&mut tx, named.forge_id).await?.map(Arc::new),
+        None => None,
     };
-    if let (Some(repository), Some(subject)) = (&repository, subject) {
-        locks::subject(&mut tx, repository.forge_repo_id, subject.number).await?;
+    let about = About::of(&mut tx, arrival, repository).await?;
+    locks::take(&mut tx, &about.turn(arrival)).await?;
+    let judged = judge(&mut tx, arrival, &about).await?;
+    let recorded = keep(&mut tx, (instance, arrival), &about, judged).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(recorded)
+}
+
+/// What an event is about, as far as it is known here.
+pub(crate) struct About {
+    repository: Option<Arc<Repository>>,
+    subject: Option<Subject>,
+}
+
+impl About {
+    /// Finds what the event is about within the repository that it names.
+    pub(crate) async fn of(
+        conn: &mut PgConnection,
+        arrival: &Arrival<'_>,
+        repository: Option<Arc<Repository>>,
+    ) -> Result<Self> {
+        let subject = match &repository {
+            Some(repository) => look_up::subject(conn, arrival.event, repository).await?,
+            None => arrival.event.subject(),
+        };
+        Ok(Self { repository, subject })
     }
-    let (verdict, looked) = judge(&mut tx, arrival, repository.as_ref(), subject).await?;
-    let delivery = match deliveries::insert(&mut tx, row(arrival, repository.as_ref(), subject, &verdict)).await? {
+
+    /// Whose turn it has to be: each event has exactly one, so that nothing else is ever waited for by name.
+    pub(crate) fn turn(&self, arrival: &Arrival<'_>) -> Turn {
+        match (&self.repository, self.subject) {
+            (Some(repository), Some(subject)) => Turn::subject(repository.forge_repo_id, subject.number),
+            (Some(repository), None) => Turn::repository(repository.forge_repo_id),
+            (None, _) => Turn::delivery(arrival.hook_key, arrival.guid),
+        }
+    }
+}
+
+/// Writes a judged event down, with everything that follows from it.
+pub(crate) async fn keep(
+    tx: &mut PgConnection,
+    (instance, arrival): (&Instance, &Arrival<'_>),
+    about: &About,
+    (verdict, looked): (Verdict, LookedUp),
+) -> Result<Recorded> {
+    let delivery = match deliveries::insert(tx, row(arrival, about, &verdict), Some(arrival.body)).await? {
         Inserted::New(delivery) => delivery,
         Inserted::Duplicate(stored) => {
             return Ok(Recorded {
@@ -88,18 +130,22 @@ pub async fn record(store: &Store, instance: &Instance, arrival: &Arrival<'_>) -
             });
         }
     };
-    deliveries::store_payload(&mut tx, delivery, arrival.received_at, arrival.body).await?;
-    let place =
-        Place { instance, repository: repository.as_ref(), subject, active: None, delivery, now: arrival.received_at };
+    let place = Place {
+        instance,
+        repository: about.repository.as_deref(),
+        subject: about.subject,
+        active: None,
+        delivery,
+        now: arrival.received_at,
+    };
     let stored = (verdict.kind, verdict.reason.clone());
-    let (verdict, done) = follow(&mut tx, arrival, place, (verdict, looked)).await?;
+    let (verdict, done) = follow(tx, arrival, (about, place), (verdict, looked)).await?;
     let run = done.run.or(verdict.run);
     if run.is_some() || stored != (verdict.kind, verdict.reason.clone()) {
-        deliveries::set_verdict(&mut tx, delivery, verdict.kind, &verdict.reason, run).await?;
+        deliveries::set_verdict(tx, delivery, verdict.kind, &verdict.reason, run).await?;
     }
-    note_storm(&mut tx, place, &verdict).await?;
-    audit(&mut tx, arrival, place, run, done.audit).await?;
-    tx.commit().await.map_err(StoreError::from)?;
+    note_storm(tx, place, &verdict).await?;
+    audit(tx, arrival, place, run, done.audit).await?;
     Ok(Recorded {
         delivery,
         verdict: verdict.kind,
@@ -110,19 +156,13 @@ pub async fn record(store: &Store, instance: &Instance, arrival: &Arrival<'_>) -
     })
 }
 
-async fn repository(conn: &mut PgConnection, arrival: &Arrival<'_>) -> Result<Option<Repository>> {
-    match &arrival.event.repository {
-        Some(repository) => repositories::find_by_forge_id(conn, repository.forge_id).await,
-        None => Ok(None),
-    }
-}
-
-async fn judge(
+/// What is to be done about an event. Writes nothing.
+pub(crate) async fn judge(
     conn: &mut PgConnection,
     arrival: &Arrival<'_>,
-    repository: Option<&Repository>,
-    subject: Option<Subject>,
+    about: &About,
 ) -> Result<(Verdict, LookedUp)> {
+    let repository = about.repository.as_deref();
     if let (Some(own), Some(other)) = (arrival.spoken_for, repository)
         && own != other.id
     {
@@ -131,7 +171,7 @@ async fn judge(
         let verdict = Verdict { kind: VerdictKind::RepositoryUnknown, reason, run: None, effect: Effect::None };
         return Ok((verdict, LookedUp::default()));
     }
-    let looked = look_up(conn, arrival.event, repository, subject, arrival.received_at).await?;
+    let looked = look_up(conn, arrival.event, repository, about.subject, arrival.received_at).await?;
     Ok((triggers::decide(arrival.event, &looked.facts), looked))
 }
 
@@ -139,7 +179,7 @@ async fn judge(
 async fn follow(
     conn: &mut PgConnection,
     arrival: &Arrival<'_>,
-    place: Place<'_>,
+    (about, place): (&About, Place<'_>),
     judged: (Verdict, LookedUp),
 ) -> Result<(Verdict, Done)> {
     let (mut verdict, mut looked) = judged;
@@ -147,7 +187,7 @@ async fn follow(
         let place = Place { active: looked.active.as_ref(), ..place };
         match effects::apply(conn, &verdict.effect, place).await? {
             Outcome::Done(done) => return Ok((verdict, done)),
-            Outcome::Overtaken => (verdict, looked) = judge(conn, arrival, place.repository, place.subject).await?,
+            Outcome::Overtaken => (verdict, looked) = judge(conn, arrival, about).await?,
         }
     }
     let reason = "other events about this came in between again and again; ask once more".to_owned();
@@ -155,21 +195,16 @@ async fn follow(
     Ok((verdict, Done::default()))
 }
 
-fn row<'a>(
-    arrival: &'a Arrival<'_>,
-    repository: Option<&Repository>,
-    subject: Option<Subject>,
-    verdict: &'a Verdict,
-) -> NewDelivery<'a> {
+fn row<'a>(arrival: &'a Arrival<'_>, about: &About, verdict: &'a Verdict) -> NewDelivery<'a> {
     let event = arrival.event;
     NewDelivery {
         hook_key: arrival.hook_key,
         guid: arrival.guid,
         event: &event.name,
         action: event.action.as_deref(),
-        repository: repository.map(|repository| repository.id),
+        repository: about.repository.as_ref().map(|repository| repository.id),
         forge_repo_id: event.repository.as_ref().map(|repository| repository.forge_id),
-        subject_number: subject.map(|subject| subject.number),
+        subject_number: about.subject.map(|subject| subject.number),
         sender_login: event.sender.as_ref().map(|sender| sender.login.as_str()),
         sender_id: event.sender.as_ref().map(|sender| sender.id),
         verdict: verdict.kind,

@@ -3,14 +3,19 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use domain::ids::{Attempt, RepositoryId, RunId};
 use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
-    MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem, path::Path as ObjectPath,
+    MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem,
+    path::Path as ObjectPath,
 };
 use uuid::Uuid;
 
 use crate::{Result, StoreError};
+
+/// What set-ups leave behind lies under this.
+const SETUP_CACHES: &str = "setup-caches";
 
 /// Names a blob. Every attempt has its own, so that none is ever overwritten by another's; what set-up leaves behind belongs
 /// to a repository.
@@ -57,7 +62,7 @@ impl BlobKey {
     /// What set-up left behind in a repository, under a key that is made of what it depends on: a compressed archive.
     #[must_use]
     pub fn setup_cache(repository: RepositoryId, key: &str) -> Self {
-        Self(format!("setup-caches/{repository}/{key}.tar.gz"))
+        Self(format!("{SETUP_CACHES}/{repository}/{key}.tar.gz"))
     }
 
     /// A key as it was stored in a row.
@@ -167,6 +172,36 @@ impl Blobs {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(source) => Err(failed(key, "removed", source)),
         }
+    }
+
+    /// Removes every blob of an attempt's kept states, also those that no row names; says how many.
+    ///
+    /// # Errors
+    /// The store fails; what is removed by then is.
+    pub async fn delete_checkpoints(&self, run: RunId, attempt: Attempt) -> Result<u64> {
+        let all = BlobKey::of_attempt(run, attempt, "checkpoints");
+        self.delete_listed(&all, |_| true).await
+    }
+
+    /// Removes what set-ups left behind before `cutoff`; says how many.
+    ///
+    /// # Errors
+    /// The store fails; what is removed by then is.
+    pub async fn delete_setup_caches(&self, cutoff: DateTime<Utc>) -> Result<u64> {
+        let all = BlobKey(SETUP_CACHES.to_owned());
+        self.delete_listed(&all, |found| found.last_modified < cutoff).await
+    }
+
+    async fn delete_listed(&self, under: &BlobKey, which: impl Fn(&ObjectMeta) -> bool) -> Result<u64> {
+        let mut found = self.store.list(Some(&under.path()));
+        let mut deleted = 0;
+        while let Some(found) = found.try_next().await.map_err(|source| failed(under, "listed", source))? {
+            if which(&found) {
+                self.delete(&BlobKey(found.location.to_string())).await?;
+                deleted += 1;
+            }
+        }
+        Ok(deleted)
     }
 
     /// Whether a blob is there.

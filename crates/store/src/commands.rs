@@ -4,7 +4,19 @@
 //! [`begin_try`], and tells its end. [`release`] says whether more came meanwhile, so that nothing waits for the sweeper
 //! when all goes well. An owner is known by its UUID alone and may take its own lease again: each task that delivers needs a
 //! UUID of its own.
-
+//!
+//! # What is on the disk when
+//!
+//! A command itself, [`begin_try`] and every end that is not a success are on the disk before their call returns. The lease, its
+//! return, the end of a delivered command and a failed try are not: they set `synchronous_commit = off` for their
+//! transaction, which therefore must be theirs alone, and are on the disk within a second. What a crash of Postgres takes
+//! away so is always the newest, since the log is written in order; and each of them only *ends* something:
+//!
+//! - A lost lease: whoever held it finds that out from [`begin_try`], which is refused without it. One that was announced under it
+//!   was written later, and so has kept it.
+//! - A lost return: the lease runs out by itself, and the sweeper goes on.
+//! - A lost end, or a lost failure: the command is under way, so the next try is in doubt, as after a crash of the dispatcher at the
+//!   same place. The engine knows the request id and does nothing twice.
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -202,7 +214,8 @@ pub async fn lease(
         .unwrap_or(DateTime::<Utc>::MAX_UTC);
     let done = sqlx::query!(
         "update engine_queues set lease_owner = $2, lease_until = $4 \
-         where workflow_id = $1 and (lease_owner is null or lease_owner = $2 or lease_until <= $3)",
+         where workflow_id = $1 and (lease_owner is null or lease_owner = $2 or lease_until <= $3) \
+             and (select set_config('synchronous_commit', 'off', true)) = 'off'",
         workflow_id,
         owner,
         now,
@@ -221,7 +234,8 @@ pub async fn lease(
 pub async fn release(conn: &mut PgConnection, workflow_id: &str, owner: Uuid) -> Result<bool> {
     // Waits for whoever is enqueueing; the statement after it sees what they enqueued.
     sqlx::query!(
-        "update engine_queues set lease_owner = null, lease_until = null where workflow_id = $1 and lease_owner = $2",
+        "update engine_queues set lease_owner = null, lease_until = null where workflow_id = $1 and lease_owner = $2 \
+             and (select set_config('synchronous_commit', 'off', true)) = 'off'",
         workflow_id,
         owner,
     )
@@ -303,7 +317,7 @@ pub async fn begin_try(conn: &mut PgConnection, id: CommandId, owner: Uuid, now:
 pub async fn mark_done(conn: &mut PgConnection, id: CommandId) -> Result<()> {
     sqlx::query!(
         "update engine_commands set state = 'done', under_way = false, last_error = null, ended_at = now() \
-         where id = $1 and state = 'pending'",
+         where id = $1 and state = 'pending' and (select set_config('synchronous_commit', 'off', true)) = 'off'",
         id.as_uuid()
     )
     .execute(conn)
@@ -323,7 +337,7 @@ pub async fn mark_failed_try(
 ) -> Result<()> {
     sqlx::query!(
         "update engine_commands set under_way = false, in_doubt = true, last_error = $2, next_try_at = $3 \
-         where id = $1 and state = 'pending'",
+         where id = $1 and state = 'pending' and (select set_config('synchronous_commit', 'off', true)) = 'off'",
         id.as_uuid(),
         &clean(error),
         next_try_at,
@@ -345,7 +359,7 @@ pub async fn mark_undelivered_try(
 ) -> Result<()> {
     sqlx::query!(
         "update engine_commands set under_way = false, last_error = $2, next_try_at = $3 \
-         where id = $1 and state = 'pending'",
+         where id = $1 and state = 'pending' and (select set_config('synchronous_commit', 'off', true)) = 'off'",
         id.as_uuid(),
         &clean(error),
         next_try_at,

@@ -160,17 +160,23 @@ macro_rules! select_deliveries {
     };
 }
 
-/// Stores a delivery, or finds the one that is stored. Waits for a transaction that is storing the same one.
+/// Stores a delivery with its raw body, if it has one, or finds the one that is stored. Waits for a transaction that is
+/// storing the same one. Retention drops bodies by the day.
 ///
 /// # Errors
 /// The database fails.
-pub async fn insert(conn: &mut PgConnection, new: NewDelivery<'_>) -> Result<Inserted> {
+pub async fn insert(conn: &mut PgConnection, new: NewDelivery<'_>, body: Option<&[u8]>) -> Result<Inserted> {
     let guid = clean(new.guid);
     let inserted = sqlx::query_scalar!(
-        "insert into deliveries (id, hook_key, guid, event, action, repository_id, forge_repo_id, subject_number, \
-             sender_login, sender_id, verdict, reason, received_at, source) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
-         on conflict (hook_key, guid) do nothing returning id",
+        "with delivery as ( \
+             insert into deliveries (id, hook_key, guid, event, action, repository_id, forge_repo_id, subject_number, \
+                 sender_login, sender_id, verdict, reason, received_at, source) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
+             on conflict (hook_key, guid) do nothing returning id, received_at), \
+         payload as ( \
+             insert into delivery_payloads (delivery_id, received_at, body) \
+             select id, received_at, $15 from delivery where $15::bytea is not null) \
+         select id from delivery",
         Uuid::now_v7(),
         new.hook_key,
         &guid,
@@ -185,6 +191,7 @@ pub async fn insert(conn: &mut PgConnection, new: NewDelivery<'_>) -> Result<Ins
         &clean(new.reason),
         new.received_at,
         new.source.as_str(),
+        body,
     )
     .fetch_optional(&mut *conn)
     .await?;
@@ -239,27 +246,6 @@ pub async fn set_verdict(
         verdict.as_str(),
         &clean(reason),
         run.map(RunId::as_uuid),
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Keeps the raw body, which retention drops by the day.
-///
-/// # Errors
-/// The database fails.
-pub async fn store_payload(
-    conn: &mut PgConnection,
-    id: DeliveryId,
-    received_at: DateTime<Utc>,
-    body: &[u8],
-) -> Result<()> {
-    sqlx::query!(
-        "insert into delivery_payloads (delivery_id, received_at, body) values ($1, $2, $3) on conflict do nothing",
-        id.as_uuid(),
-        received_at,
-        body,
     )
     .execute(conn)
     .await?;

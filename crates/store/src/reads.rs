@@ -143,6 +143,22 @@ impl Store {
         Ok(Position(at))
     }
 
+    /// How the replica is, looked at now; none if there is none by the settings.
+    pub async fn replica_state(&self) -> Option<ReplicaState> {
+        let replica = self.reads.replica.as_ref()?;
+        Some(match timeout(PATIENCE, replica.ask()).await {
+            Ok(Ok((_, place))) if replica.is_near(&place, Freshness::Tolerant) => ReplicaState::Near,
+            Ok(Ok(_)) => ReplicaState::Lags,
+            Ok(Err(_)) | Err(_) => ReplicaState::Away,
+        })
+    }
+
+    /// Whether the settings name a replica.
+    #[must_use]
+    pub fn has_replica(&self) -> bool {
+        self.reads.replica.is_some()
+    }
+
     /// A connection to look something up for showing, and only that: it is read-only, wherever it leads.
     ///
     /// # Errors
@@ -155,6 +171,17 @@ impl Store {
         }
         Ok(ReadConnection(self.reads.primary.acquire().await?))
     }
+}
+
+/// How the replica is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReplicaState {
+    /// It is near enough for reads that tolerate lag.
+    Near,
+    /// It lags further behind than it may.
+    Lags,
+    /// It does not answer.
+    Away,
 }
 
 /// A connection for looking something up: to the replica or to the primary.

@@ -1,17 +1,19 @@
-//! What is kept for a time only: raw payloads of deliveries, and logs. The ledger, runs and audit stay.
+//! What is kept for a time only: raw payloads of deliveries, logs, and kept states of agents' work. The ledger, runs and audit
+//! stay.
 
 use chrono::{DateTime, Utc};
 use domain::ids::{Attempt, RunId};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::{
     Result,
     convert::{self, attempt_number},
 };
 
-/// An attempt whose logs are old.
+/// An attempt that left behind what is old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OldLogs {
+pub struct OfAttempt {
     /// The run.
     pub run: RunId,
     /// Its attempt.
@@ -49,7 +51,7 @@ pub async fn delete_stray_payloads(conn: &mut PgConnection, cutoff: DateTime<Utc
 ///
 /// # Errors
 /// The database fails.
-pub async fn old_logs(conn: &mut PgConnection, cutoff: DateTime<Utc>, most: u32) -> Result<Vec<OldLogs>> {
+pub async fn old_logs(conn: &mut PgConnection, cutoff: DateTime<Utc>, most: u32) -> Result<Vec<OfAttempt>> {
     let rows = sqlx::query!(
         "select a.run_id, a.attempt from attempts a join runs r on r.id = a.run_id \
          where a.logs_deleted_at is null and r.finished_at < $1 order by a.run_id, a.attempt limit $2",
@@ -58,19 +60,18 @@ pub async fn old_logs(conn: &mut PgConnection, cutoff: DateTime<Utc>, most: u32)
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            let attempt = Attempt(convert::unsigned("attempts", "attempt", row.attempt)?);
-            Ok(OldLogs { run: RunId::from_uuid(row.run_id), attempt })
-        })
-        .collect()
+    rows.into_iter().map(|row| of_attempt(row.run_id, row.attempt)).collect()
+}
+
+fn of_attempt(run: Uuid, attempt: i32) -> Result<OfAttempt> {
+    Ok(OfAttempt { run: RunId::from_uuid(run), attempt: convert::attempt("attempts", attempt)? })
 }
 
 /// Deletes rows of an attempt's log, at most so many; says how many.
 ///
 /// # Errors
 /// The database fails.
-pub async fn delete_log_chunks(conn: &mut PgConnection, of: OldLogs, most: u32) -> Result<u64> {
+pub async fn delete_log_chunks(conn: &mut PgConnection, of: OfAttempt, most: u32) -> Result<u64> {
     let done = sqlx::query!(
         "delete from log_chunks where run_id = $1 and attempt = $2 and seq in \
              (select seq from log_chunks where run_id = $1 and attempt = $2 order by seq limit $3)",
@@ -87,7 +88,7 @@ pub async fn delete_log_chunks(conn: &mut PgConnection, of: OldLogs, most: u32) 
 ///
 /// # Errors
 /// The database fails.
-pub async fn logs_deleted(conn: &mut PgConnection, of: OldLogs, now: DateTime<Utc>) -> Result<()> {
+pub async fn logs_deleted(conn: &mut PgConnection, of: OfAttempt, now: DateTime<Utc>) -> Result<()> {
     sqlx::query!(
         "update attempts set logs_deleted_at = $3 where run_id = $1 and attempt = $2",
         of.run.as_uuid(),
@@ -97,4 +98,47 @@ pub async fn logs_deleted(conn: &mut PgConnection, of: OldLogs, now: DateTime<Ut
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// The attempts, at most so many, whose kept states are to be deleted: those of runs that ended before `cutoff`.
+///
+/// # Errors
+/// The database fails.
+pub async fn old_checkpoints(conn: &mut PgConnection, cutoff: DateTime<Utc>, most: u32) -> Result<Vec<OfAttempt>> {
+    let rows = sqlx::query!(
+        "select c.run_id, c.attempt from checkpoints c join runs r on r.id = c.run_id \
+         where r.finished_at < $1 order by c.run_id, c.attempt limit $2",
+        cutoff,
+        i64::from(most),
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(|row| of_attempt(row.run_id, row.attempt)).collect()
+}
+
+/// Forgets the kept state of an attempt, if its run has ended before `cutoff` and was not begun again meanwhile; says whether.
+/// Its blobs are to be deleted before this is committed: a state whose blobs can't be deleted stays on the list.
+///
+/// # Errors
+/// The database fails.
+pub async fn forget_checkpoint(conn: &mut PgConnection, of: OfAttempt, cutoff: DateTime<Utc>) -> Result<bool> {
+    // Who begins the run again waits for this, and this for them.
+    let ended = sqlx::query_scalar!(
+        "select finished_at < $2 as \"ended!\" from runs where id = $1 and finished_at is not null for update",
+        of.run.as_uuid(),
+        cutoff,
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    if ended != Some(true) {
+        return Ok(false);
+    }
+    let done = sqlx::query!(
+        "delete from checkpoints where run_id = $1 and attempt = $2",
+        of.run.as_uuid(),
+        attempt_number(of.attempt),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() > 0)
 }

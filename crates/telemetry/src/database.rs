@@ -10,7 +10,7 @@ use domain::{
     ids::{Attempt, RunId},
     workflow_id,
 };
-use store::{Schema, Store, attempts, gauges};
+use store::{Schema, Store, attempts, gauges, reads::ReplicaState};
 use tokio::sync::Mutex;
 
 use crate::{
@@ -86,6 +86,27 @@ async fn trace_of(store: &Store, run: RunId, attempt: Attempt) -> Option<TracePa
 pub fn part(store: &Store) -> Part {
     let store = store.clone();
     Part::new("postgres", Without::Unready, move || look(store.clone()))
+}
+
+/// The replica as a part that a role rests on, if the settings name one. Without it reads go to the primary.
+#[must_use]
+pub fn replica_part(store: &Store) -> Option<Part> {
+    let store = store.has_replica().then(|| store.clone())?;
+    Some(Part::new("replica", Without::Degraded, move || look_at_replica(store.clone())))
+}
+
+async fn look_at_replica(store: Store) -> Result<(), String> {
+    match store.replica_state().await {
+        None | Some(ReplicaState::Near) => Ok(()),
+        Some(ReplicaState::Lags) => {
+            Err("The replica lags too far behind; reads go to the primary until it has caught up.".to_owned())
+        }
+        Some(ReplicaState::Away) => {
+            Err("The replica does not answer, reads go to the primary; look at the server and at \
+             DATABASE_READ_URL."
+                .to_owned())
+        }
+    }
 }
 
 async fn look(store: Store) -> Result<(), String> {

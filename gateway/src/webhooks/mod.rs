@@ -1,6 +1,7 @@
 //! `POST /webhooks/github`: from the raw bytes to a row of the ledger, and to a run if one starts.
 
 mod body;
+mod committers;
 mod headers;
 mod secrets;
 mod signature;
@@ -15,15 +16,18 @@ use domain::{
     triggers::{DeliverySource, VerdictKind},
 };
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
-use ingest::{Arrival, record};
 use serde::Serialize;
 use telemetry::SpanKind;
 
-use self::headers::{WebhookHeaders, wrong_signature};
+pub(crate) use self::committers::Committers;
 pub use self::{
     body::{BodyBudget, BufferedBody, DEFAULT_BUFFER_BYTES, MAX_BODY_BYTES},
     secrets::PlatformSecrets,
     signature::{HookSecret, Signature},
+};
+use self::{
+    committers::OwnedArrival,
+    headers::{WebhookHeaders, wrong_signature},
 };
 use crate::{app::AppState, problem::Problem, requests::note};
 
@@ -78,17 +82,16 @@ async fn accept(state: &AppState, headers: &HeaderMap, body: axum::body::Body) -
     let body = state.body_budget().read(body).await?;
     let hook = secrets::hook(state, webhook.hook_id).await?;
     let event = open(&webhook, hook.secrets, body.bytes.clone()).await?.map_err(|_| broken_json(headers))?;
-    let arrival = Arrival {
+    let arrival = OwnedArrival {
         hook_key: webhook.hook_id.unwrap_or(0),
-        guid: &webhook.guid,
+        guid: webhook.guid,
         spoken_for: hook.repository,
-        event: &event,
-        body: &body.bytes,
+        event,
+        body,
         received_at,
-        source: DeliverySource::Webhook,
     };
     let mut span = state.telemetry().tracer.root("webhook", SpanKind::Server);
-    let recorded = record(state.store(), state.instance(), &arrival).await?;
+    let recorded = state.committers().record(arrival).await?;
     state.telemetry().metrics.delivery(DeliverySource::Webhook, recorded.verdict);
     note("delivery", recorded.delivery);
     note("verdict", recorded.verdict);

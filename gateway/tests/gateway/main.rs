@@ -6,6 +6,7 @@ mod checkpoint;
 mod claim;
 mod events;
 mod examples;
+mod groups;
 mod hooks;
 mod limits;
 mod model;

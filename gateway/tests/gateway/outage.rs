@@ -5,7 +5,12 @@ use std::time::{Duration, Instant};
 use gateway::{GatewaySettings, hook_secrets::GatewayKey};
 use role::Environment;
 use serde_json::Value;
-use store::{Store, blobs::Blobs, locks};
+use store::{
+    Store,
+    blobs::Blobs,
+    locks::{self, Turn},
+    reads::ReplicaOptions,
+};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -55,7 +60,7 @@ async fn with_a_postgres_that_never_answers_it_is_503_too() {
 async fn a_subject_that_stays_locked_is_503_and_then_goes_on() {
     let world = World::new().await;
     let mut tx = world.store().begin().await.unwrap();
-    locks::subject(&mut tx, FORGE_REPOSITORY, 1).await.unwrap();
+    locks::take(&mut tx, &Turn::subject(FORGE_REPOSITORY, 1)).await.unwrap();
     let body = labeled(1, "run:dev", 0).to_string().into_bytes();
     let began = Instant::now();
     let (held, other) = tokio::join!(world.webhook("issues", "held", body.clone()).send(), async {
@@ -80,6 +85,26 @@ async fn without_temporal_the_gateway_is_ready_and_says_so() {
     assert_eq!((body["ready"].clone(), part("postgres")["ok"].clone()), (true.into(), true.into()));
     assert_eq!((part("temporal")["ok"].clone(), part("temporal")["needed"].clone()), (false.into(), false.into()));
     assert_eq!((body["status"].as_str(), part("keys")["ok"].clone()), (Some("degraded"), true.into()));
+}
+
+#[tokio::test]
+async fn without_its_replica_the_gateway_is_ready_and_says_so() {
+    let world = World::new().await;
+    let url = "postgres://nobody@127.0.0.1:1/nothing";
+    let replica = ReplicaOptions { url, max_lag: Duration::from_secs(10) };
+    let store = Store::connect_lazy(world.database.url(), 4).unwrap().with_replica(replica).unwrap();
+    let (address, server) = listen(state(store, world.blobs.clone(), world.key.clone(), None)).await;
+    let ready = world.client.get(format!("http://{address}/readyz")).send().await.unwrap();
+    assert_eq!(ready.status().as_u16(), 200);
+    let body: Value = ready.json().await.unwrap();
+    assert_eq!((body["ready"].as_bool(), body["status"].as_str()), (Some(true), Some("degraded")), "{body}");
+    let parts = body["parts"].as_array().unwrap();
+    let replica = parts.iter().find(|part| part["name"] == "replica").unwrap();
+    assert_eq!((replica["ok"].as_bool(), replica["needed"].as_bool()), (Some(false), Some(false)));
+    assert!(replica["detail"].as_str().unwrap().contains("DATABASE_READ_URL"), "{replica}");
+    let without: Value = world.client.get(world.url("/readyz")).send().await.unwrap().json().await.unwrap();
+    assert!(without["parts"].as_array().unwrap().iter().all(|part| part["name"] != "replica"), "{without}");
+    server.abort();
 }
 
 #[tokio::test]

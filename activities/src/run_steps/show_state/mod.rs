@@ -13,7 +13,9 @@ use domain::{
 };
 use forge::{Account, AccountId, CommentId, CommentSearch, ForgeError, IssueNumber, NewStatus, StatusState, labels};
 use store::{
-    IntentKind, PgConnection, attempts, checkpoints, ends, locks, model_calls,
+    IntentKind, PgConnection, attempts, checkpoints, ends,
+    locks::{self, Turn},
+    model_calls,
     pacing::{self, Urgency},
     runs::{self, Facts},
     steps,
@@ -168,7 +170,7 @@ impl Show<'_> {
     async fn create_comment(&self, body: &str) -> Result<(), StepError> {
         let run = self.context.at.run;
         let mut tx = self.platform.store.begin().await?;
-        locks::sticky_comment(&mut tx, run).await?;
+        locks::take(&mut tx, &Turn::sticky_comment(run)).await?;
         let marker = comment_marker(run);
         let search = CommentSearch { marker: &marker, since: Some(self.context.run.created_at), author_is_me: true };
         let found = self.forge.provider.find_comment(&self.forge.repo, self.number(), search).await?;

@@ -8,7 +8,8 @@ use domain::{
 };
 use forge::{CommentSearch, IssueNumber};
 use store::{
-    IntentKind, attempts, locks,
+    IntentKind, attempts,
+    locks::{self, Turn},
     refusals::{self, Refusal},
 };
 
@@ -52,7 +53,7 @@ impl Refused {
         let repository = context.repository.id;
         let now = platform.now();
         let mut tx = platform.store.begin().await?;
-        locks::sticky_comment(&mut tx, context.at.run).await?;
+        locks::take(&mut tx, &Turn::sticky_comment(context.at.run)).await?;
         let told_lately = refusals::count_since(&mut tx, repository, now - TimeDelta::hours(1)).await?;
         let told_here = refusals::commented_on(&mut tx, repository, subject_number).await?;
         let speak = context.repository.private && !told_here && told_lately < COMMENTS_AN_HOUR;

@@ -6,6 +6,7 @@
 
 mod agreement;
 mod apps;
+mod awaiting;
 mod detour;
 mod hosted;
 mod parts;
@@ -23,14 +24,12 @@ use std::{
 
 use anyhow::{Context, bail};
 use dispatch::{Engine, engine::Applied};
-use domain::job::JobPresence;
 use domain::{
     event::{Subject, SubjectKind},
     hook_log::WebhookMode,
     ids::{Attempt, Instance, ProjectSlug, RunId},
     job::{LogChunk, LogStream},
     reconciler::Reconciler,
-    run::RunState,
     workflow_id,
 };
 use forge::{Credential, Secret};
@@ -44,7 +43,6 @@ use store::{
     reconcilers::{self, LastRun},
     repositories::{self, Repository},
     runs::{self, Run},
-    slots,
     testing::TestDatabase,
 };
 use telemetry::TelemetrySettings;
@@ -205,6 +203,14 @@ impl Platform {
         self.database.store()
     }
 
+    /// The blobs of its roles.
+    ///
+    /// # Errors
+    /// The folder is gone.
+    pub fn blobs(&self) -> anyhow::Result<Blobs> {
+        Ok(Blobs::local(&self.folder.path().join("blobs"))?)
+    }
+
     /// The App that the platform is, if it is one.
     #[must_use]
     pub fn app(&self) -> Option<&RegisteredApp> {
@@ -356,8 +362,7 @@ impl Platform {
     /// # Errors
     /// When the database or the blobs are away.
     pub async fn output(&self, run: &Run, stream: LogStream) -> anyhow::Result<String> {
-        let blobs = Blobs::local(&self.folder.path().join("blobs"))?;
-        let chunks = log_archives::read(self.store(), &blobs, run.id, run.attempt, 0).await?;
+        let chunks = log_archives::read(self.store(), &self.blobs()?, run.id, run.attempt, 0).await?;
         let chunks: Vec<LogChunk> = chunks.try_collect().await?;
         Ok(chunks.into_iter().filter(|chunk| chunk.stream == stream).map(|chunk| chunk.text).collect())
     }
@@ -401,116 +406,5 @@ impl Platform {
         let subject = Subject { kind, number: i64::try_from(number)? };
         let mut conn = self.store().acquire().await?;
         Ok(runs::latest_for_subject(&mut conn, self.repository.id, subject).await?)
-    }
-
-    /// Waits until a run about an issue is there and has passed the test.
-    ///
-    /// # Errors
-    /// When it does not within [`PATIENCE`].
-    pub async fn await_run(&self, number: u64, what: &str, fits: impl Fn(&Run) -> bool) -> anyhow::Result<Run> {
-        self.await_run_about(SubjectKind::Issue, number, what, fits).await
-    }
-
-    /// The same for pull requests, too.
-    ///
-    /// # Errors
-    /// When it does not within [`PATIENCE`].
-    pub async fn await_run_about(
-        &self,
-        kind: SubjectKind,
-        number: u64,
-        what: &str,
-        fits: impl Fn(&Run) -> bool,
-    ) -> anyhow::Result<Run> {
-        let seen = std::cell::RefCell::new(None);
-        let found = until(PATIENCE, async || {
-            let run = self.run_about(kind, number).await?;
-            let fitting = run.clone().filter(|run| fits(run));
-            *seen.borrow_mut() = run;
-            Ok(fitting)
-        })
-        .await?;
-        found.with_context(|| format!("#{number} is not {what}; last seen: {:?}", seen.borrow()))
-    }
-
-    /// Waits until the run about an issue has ended.
-    ///
-    /// # Errors
-    /// When it does not within [`PATIENCE`].
-    pub async fn await_end(&self, number: u64) -> anyhow::Result<Run> {
-        self.await_run(number, "finished", |run| run.state == RunState::Finished).await
-    }
-
-    /// Waits for anything else.
-    ///
-    /// # Errors
-    /// When it does not come within [`PATIENCE`].
-    pub async fn await_that<T>(
-        &self,
-        what: &str,
-        look: impl AsyncFnMut() -> anyhow::Result<Option<T>>,
-    ) -> anyhow::Result<T> {
-        until(PATIENCE, look).await?.with_context(|| format!("{what}: not within {PATIENCE:?}"))
-    }
-
-    /// Waits until row, label, sticky comment and commit status agree about how every run about an issue ended.
-    ///
-    /// # Errors
-    /// When they do not within [`PATIENCE`].
-    pub async fn await_agreement(&self, number: u64) -> anyhow::Result<()> {
-        let number = i64::try_from(number)?;
-        self.await_no_difference(|run| run.subject.number == number).await
-    }
-
-    async fn await_no_difference(&self, of: impl Fn(&Run) -> bool) -> anyhow::Result<()> {
-        let seen = std::cell::RefCell::new(None);
-        let agreed = until(PATIENCE, async || {
-            let difference = agreement::difference(self, &of).await?;
-            let agreed = difference.is_none().then_some(());
-            *seen.borrow_mut() = difference;
-            Ok(agreed)
-        })
-        .await?;
-        agreed.with_context(|| format!("row and forge differ: {}", seen.take().unwrap_or_default()))
-    }
-
-    /// Ends the test: everything must have come to rest, and say the same everywhere.
-    ///
-    /// # Errors
-    /// When something is left, differs, or does not stop.
-    pub async fn finish(self) -> anyhow::Result<()> {
-        self.await_no_difference(|_| true).await?;
-        let mut conn = self.store().acquire().await?;
-        let places = slots::places(&mut conn, self.repository.project).await?;
-        if !places.is_empty() {
-            bail!("slots are still held or waited for: {places:?}");
-        }
-        let left = store::commands::workflows_with_pending(
-            &mut conn,
-            chrono::DateTime::<chrono::Utc>::MAX_UTC,
-            chrono::DateTime::<chrono::Utc>::MAX_UTC,
-            100,
-        )
-        .await?;
-        if !left.is_empty() {
-            bail!("commands are still undelivered for {left:?}");
-        }
-        for job in std::fs::read_dir(&self.launcher.jobs_dir)?.flatten().filter(|entry| entry.path().is_dir()) {
-            let name = job.file_name().to_string_lossy().into_owned();
-            if self.launcher.presence_of(&name)? == JobPresence::Running {
-                bail!("the Job {name} still runs");
-            }
-        }
-        let told = store::project_schedules::list(&mut conn, self.repository.id).await?;
-        drop(conn);
-        for schedule in told {
-            let id = workflow_id::project_schedule(&self.instance, self.repository.id, &schedule.name);
-            self.engine.delete_schedule(&id).await?;
-        }
-        self.running.stop().await?;
-        self.forge.shutdown().await?;
-        self.model.shutdown().await;
-        drop(self.folder);
-        Ok(())
     }
 }

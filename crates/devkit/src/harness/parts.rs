@@ -285,7 +285,7 @@ impl Running {
             run_token_key: RunTokenKey::parse(&"5a".repeat(32))?,
             paced: false,
             webhooks: self.again.webhooks,
-            retention: Retention { payload_days: 30, log_days: 90 },
+            retention: Retention { payload_days: 30, log_days: 90, checkpoint_days: 30, setup_cache_days: 14 },
             log_format: LogFormat::Text,
             telemetry: self.again.telemetry.clone(),
         };

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use devkit::harness::Platform;
 use dispatch::{Schedule, When};
@@ -15,6 +17,8 @@ use domain::{
 };
 use serde_json::json;
 use store::{
+    blobs::BlobKey,
+    checkpoints::{self, Checkpoint},
     deliveries::{self, Inserted, NewDelivery},
     logs, reconcilers,
     runs::{self, End, NewRun, NewRunResult, StateUpdate},
@@ -78,9 +82,9 @@ async fn received(platform: &Platform, days: i64) -> anyhow::Result<DeliveryId> 
         received_at,
         source: DeliverySource::Webhook,
     };
-    let Inserted::New(id) = deliveries::insert(&mut conn, new).await? else { anyhow::bail!("it is there already") };
-    let stored = deliveries::get(&mut conn, id).await?.map_or(received_at, |row| row.received_at);
-    deliveries::store_payload(&mut conn, id, stored, b"{}").await?;
+    let Inserted::New(id) = deliveries::insert(&mut conn, new, Some(b"{}")).await? else {
+        anyhow::bail!("it is there already")
+    };
     Ok(id)
 }
 
@@ -110,6 +114,10 @@ async fn ended(platform: &Platform, number: i64, days: i64) -> anyhow::Result<Ru
     // Of a refusal nothing is shown on the forge, which has no such issue.
     let refused = StateUpdate::at(RunState::Queued, Step::Authorise);
     runs::project_state(&mut conn, run, Attempt::FIRST, refused, now).await?;
+    let (work, _) = checkpoints::new_blobs(run, Attempt::FIRST);
+    platform.blobs()?.put(&work, Bytes::from_static(b"x")).await?;
+    let kept = Checkpoint { attempt: Attempt::FIRST, seq: 1, at: now, work, thread: None, bytes: 1 };
+    checkpoints::record(&mut conn, run, &kept).await?;
     let end = End { attempt: Attempt::FIRST, outcome: Outcome::Refused, cause: "Old.", now };
     runs::finish(&mut conn, run, end).await?;
     conn.commit().await?;
@@ -121,9 +129,20 @@ async fn what_is_old_is_dropped_and_its_story_stays() -> anyhow::Result<()> {
     let platform = super::platform_with(1).await?;
     let (old, young) = (received(&platform, 40).await?, received(&platform, 20).await?);
     let (ended_long_ago, ended_lately) = (ended(&platform, 901, 100).await?, ended(&platform, 902, 80).await?);
-    let found = platform.reconcile(Reconciler::Retention).await?;
-    assert!(found.ends_with("1 stray payloads, deleted 1 logs"), "{found}");
+    let recently = ended(&platform, 903, 20).await?;
     let mut conn = platform.store().acquire().await?;
+    let kept = checkpoints::newest(&mut conn, ended_long_ago).await?.context("it was kept")?;
+    drop(conn);
+    let setup = BlobKey::setup_cache(platform.repository.id, "of today");
+    platform.blobs()?.put(&setup, Bytes::from_static(b"x")).await?;
+    let found = platform.reconcile(Reconciler::Retention).await?;
+    let said = "1 stray payloads, deleted 1 logs, 2 kept states and 0 set-up caches";
+    assert!(found.ends_with(said), "{found}");
+    let mut conn = platform.store().acquire().await?;
+    assert!(checkpoints::newest(&mut conn, ended_long_ago).await?.is_none());
+    assert!(!platform.blobs()?.exists(&kept.work).await? && platform.blobs()?.exists(&setup).await?);
+    let young_one = checkpoints::newest(&mut conn, recently).await?.context("it is young")?;
+    assert!(platform.blobs()?.exists(&young_one.work).await?);
     assert!(deliveries::payload(&mut conn, old).await?.is_none() && deliveries::get(&mut conn, old).await?.is_some());
     assert!(deliveries::payload(&mut conn, young).await?.is_some());
     assert!(logs::read(&mut conn, ended_long_ago, Attempt::FIRST, 0, 10).await?.is_empty());
@@ -131,6 +150,7 @@ async fn what_is_old_is_dropped_and_its_story_stays() -> anyhow::Result<()> {
     assert_eq!(runs::get(&mut conn, ended_long_ago).await?.outcome, Some(Outcome::Refused));
     drop(conn);
     let again = platform.reconcile(Reconciler::Retention).await?;
-    assert!(again.ends_with("0 stray payloads, deleted 0 logs"), "{again}");
+    let said = "0 stray payloads, deleted 0 logs, 0 kept states and 0 set-up caches";
+    assert!(again.ends_with(said), "{again}");
     platform.finish().await
 }

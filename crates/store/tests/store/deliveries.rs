@@ -32,7 +32,7 @@ async fn one_delivery_sent_many_times_at_once_is_one_row() {
         let store = world.store();
         tokio::spawn(async move {
             let mut tx = store.begin().await.unwrap();
-            let inserted = deliveries::insert(&mut tx, delivery("the-guid")).await.unwrap();
+            let inserted = deliveries::insert(&mut tx, delivery("the-guid"), None).await.unwrap();
             if let Inserted::New(id) = inserted {
                 deliveries::set_verdict(&mut tx, id, VerdictKind::Started, "starts a run", Some(run)).await.unwrap();
             }
@@ -68,8 +68,8 @@ async fn one_delivery_sent_many_times_at_once_is_one_row() {
 async fn another_hook_is_another_delivery() {
     let world = World::new().await;
     let mut conn = world.conn().await;
-    let first = deliveries::insert(&mut conn, delivery("g")).await.unwrap();
-    let second = deliveries::insert(&mut conn, NewDelivery { hook_key: 12, ..delivery("g") }).await.unwrap();
+    let first = deliveries::insert(&mut conn, delivery("g"), None).await.unwrap();
+    let second = deliveries::insert(&mut conn, NewDelivery { hook_key: 12, ..delivery("g") }, None).await.unwrap();
     assert!(matches!(first, Inserted::New(_)) && matches!(second, Inserted::New(_)));
     assert_eq!(deliveries::list_recent(&mut conn, 10).await.unwrap().len(), 2);
     assert_eq!(deliveries::list_recent(&mut conn, 1).await.unwrap().len(), 1);
@@ -80,7 +80,7 @@ async fn what_a_hook_sent_and_the_ledger_lacks_is_told() {
     let world = World::new().await;
     let mut conn = world.conn().await;
     for (hook_key, guid) in [(11, "here"), (12, "elsewhere")] {
-        deliveries::insert(&mut conn, NewDelivery { hook_key, ..delivery(guid) }).await.unwrap();
+        deliveries::insert(&mut conn, NewDelivery { hook_key, ..delivery(guid) }, None).await.unwrap();
     }
     let asked = ["here", "elsewhere", "nowhere"].map(str::to_owned);
     let mut unknown = deliveries::unknown(&mut conn, 11, &asked).await.unwrap();
@@ -103,12 +103,20 @@ async fn nothing_that_outsiders_write_breaks_the_ledger() {
         reason: "label `\0` starts nothing",
         ..delivery("gu\0id")
     };
-    let Inserted::New(id) = deliveries::insert(&mut conn, nasty).await.unwrap() else { panic!() };
-    assert!(matches!(deliveries::insert(&mut conn, nasty).await.unwrap(), Inserted::Duplicate(_)));
+    let Inserted::New(id) = deliveries::insert(&mut conn, nasty, None).await.unwrap() else { panic!() };
+    assert!(matches!(deliveries::insert(&mut conn, nasty, None).await.unwrap(), Inserted::Duplicate(_)));
     let row = deliveries::get(&mut conn, id).await.unwrap().unwrap();
     assert_eq!((row.guid.as_str(), row.event.as_str()), ("gu\u{fffd}id", "is\u{fffd}sues"));
     assert_eq!((row.action, row.sender_id), (Some(long), Some(i64::MIN)));
     assert_eq!(row.repository, Some(world.repository));
+}
+
+#[tokio::test]
+async fn a_delivery_may_have_no_body() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let Inserted::New(id) = deliveries::insert(&mut conn, delivery("bare"), None).await.unwrap() else { panic!() };
+    assert!(deliveries::payload(&mut conn, id).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -118,11 +126,9 @@ async fn the_raw_body_is_kept_beside_it() {
     // In a day that has a partition, and in one that has none.
     for (guid, received_at) in [("now", chrono::Utc::now()), ("once", at(-86_400 * 400))] {
         let new = NewDelivery { received_at, ..delivery(guid) };
-        let Inserted::New(id) = deliveries::insert(&mut conn, new).await.unwrap() else { panic!() };
-        let stored_at = deliveries::get(&mut conn, id).await.unwrap().unwrap().received_at;
-        assert!(deliveries::payload(&mut conn, id).await.unwrap().is_none());
-        deliveries::store_payload(&mut conn, id, stored_at, b"{\0}").await.unwrap();
-        deliveries::store_payload(&mut conn, id, stored_at, b"other").await.unwrap();
+        let Inserted::New(id) = deliveries::insert(&mut conn, new, Some(b"{\0}")).await.unwrap() else { panic!() };
+        let again = deliveries::insert(&mut conn, new, Some(b"other")).await.unwrap();
+        assert!(matches!(again, Inserted::Duplicate(stored) if stored.delivery == id));
         assert_eq!(deliveries::payload(&mut conn, id).await.unwrap().unwrap(), b"{\0}");
     }
 }

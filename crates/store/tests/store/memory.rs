@@ -11,7 +11,8 @@ use store::{
     deliveries::{self, Inserted, NewDelivery},
     histories::{self, History},
     intents::{self, NewIntent},
-    locks, logs,
+    locks::{self, Turn},
+    logs,
     model_calls::{self, Spent},
     refusals::{self, Refusal},
     storms,
@@ -64,7 +65,7 @@ async fn a_cancel_holds_back_starts_that_happened_before_it() {
         received_at: at(0),
         source: DeliverySource::Webhook,
     };
-    let Inserted::New(delivery) = deliveries::insert(&mut conn, delivery).await.unwrap() else { panic!() };
+    let Inserted::New(delivery) = deliveries::insert(&mut conn, delivery, None).await.unwrap() else { panic!() };
     let request = CancelRequest { by: ada(), how: "wrote `/cancel`".to_owned(), trusted: false };
     let mark = CancelMark { label: Some("run:dev".to_owned()), at: at(10), request };
     let new = NewCancelMark { repository: world.repository, subject: issue(1), delivery, mark: &mark };
@@ -160,15 +161,29 @@ async fn the_longer_history_stays() {
 async fn who_judges_the_same_subject_waits() {
     let world = World::new().await;
     let (mut first, mut second) = (world.begin().await, world.begin().await);
-    locks::subject(&mut first, 1, 5).await.unwrap();
-    locks::subject(&mut second, 1, 6).await.unwrap();
-    locks::sticky_comment(&mut second, world.run(1).await).await.unwrap();
+    locks::take(&mut first, &Turn::subject(1, 5)).await.unwrap();
+    locks::take(&mut second, &Turn::subject(1, 6)).await.unwrap();
+    locks::take(&mut second, &Turn::sticky_comment(world.run(1).await)).await.unwrap();
     sqlx::raw_sql("set local lock_timeout = '20ms'").execute(&mut *second).await.unwrap();
-    let waited = locks::subject(&mut second, 1, 5).await;
+    let waited = locks::take(&mut second, &Turn::subject(1, 5)).await;
     assert!(waited.is_err_and(|error| error.is_unavailable()));
     first.commit().await.unwrap();
     let mut third = world.begin().await;
-    locks::subject(&mut third, 1, 5).await.unwrap();
+    locks::take(&mut third, &Turn::subject(1, 5)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_free_is_taken_and_nobody_is_waited_for() {
+    let world = World::new().await;
+    let (mut first, mut second) = (world.begin().await, world.begin().await);
+    let [five, repository, delivery] = [Turn::subject(1, 5), Turn::repository(1), Turn::delivery(0, "guid")];
+    let ours = locks::take_free(&mut first, &[five.clone(), repository.clone(), five.clone()]).await.unwrap();
+    assert_eq!(ours, [true, true, true], "what is ours already stays ours");
+    let theirs = locks::take_free(&mut second, &[delivery.clone(), five.clone(), repository.clone()]).await.unwrap();
+    assert_eq!(theirs, [true, false, false]);
+    first.commit().await.unwrap();
+    assert_eq!(locks::take_free(&mut second, &[five]).await.unwrap(), [true]);
+    assert_eq!(locks::take_free(&mut second, &[]).await.unwrap(), [] as [bool; 0]);
 }
 
 #[tokio::test]
@@ -190,7 +205,7 @@ async fn a_storm_counts_what_was_held_back_and_ends_with_an_hour_of_quiet() {
         received_at: at(0),
         source: DeliverySource::Webhook,
     };
-    let deliveries::Inserted::New(id) = deliveries::insert(&mut conn, delivery("a")).await.unwrap() else {
+    let deliveries::Inserted::New(id) = deliveries::insert(&mut conn, delivery("a"), None).await.unwrap() else {
         panic!("it was there")
     };
     let held =

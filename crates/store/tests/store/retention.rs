@@ -8,10 +8,11 @@ use domain::{
     triggers::{DeliverySource, VerdictKind},
 };
 use store::{
-    audit,
+    PgConnection, audit,
+    checkpoints::{self, Checkpoint},
     deliveries::{self, Inserted, NewDelivery},
     logs,
-    retention::{self, OldLogs},
+    retention::{self, OfAttempt},
 };
 
 use crate::world::{World, at};
@@ -22,7 +23,11 @@ fn days_ago(days: i64) -> DateTime<Utc> {
 
 /// A delivery with a payload, received then.
 async fn received(world: &World, guid: &str, received_at: DateTime<Utc>) -> domain::ids::DeliveryId {
-    let mut conn = world.conn().await;
+    let Inserted::New(id) = store(&mut *world.conn().await, guid, received_at).await else { panic!("{guid}") };
+    id
+}
+
+async fn store(conn: &mut PgConnection, guid: &str, received_at: DateTime<Utc>) -> Inserted {
     let new = NewDelivery {
         hook_key: 1,
         guid,
@@ -38,10 +43,7 @@ async fn received(world: &World, guid: &str, received_at: DateTime<Utc>) -> doma
         received_at,
         source: DeliverySource::Webhook,
     };
-    let Inserted::New(id) = deliveries::insert(&mut conn, new).await.unwrap() else { panic!("{guid}") };
-    let received_at = deliveries::get(&mut conn, id).await.unwrap().unwrap().received_at;
-    deliveries::store_payload(&mut conn, id, received_at, b"{}").await.unwrap();
-    id
+    deliveries::insert(conn, new, Some(b"{}")).await.unwrap()
 }
 
 async fn drop_day(world: &World, cutoff: DateTime<Utc>) -> bool {
@@ -94,9 +96,9 @@ async fn old_payloads_without_a_day_of_their_own_are_deleted_in_batches() {
 #[tokio::test]
 async fn webhooks_do_not_wait_for_a_day_to_be_dropped() {
     let world = World::new().await;
-    let of = received(&world, "first", Utc::now()).await;
+    received(&world, "first", Utc::now()).await;
     let mut writer = world.begin().await;
-    deliveries::store_payload(&mut writer, of, Utc::now(), b"{}").await.unwrap();
+    store(&mut writer, "second", Utc::now()).await;
     let cutoff = Utc::now() + TimeDelta::days(2);
     let mut tx = world.begin().await;
     let refused = retention::drop_payload_day(&mut tx, cutoff).await;
@@ -120,7 +122,7 @@ async fn logs_of_runs_that_ended_long_ago_are_deleted_and_their_runs_stay() {
     world.finish(old, Outcome::Lost).await;
     assert_eq!(retention::old_logs(&mut conn, at(100), 10).await.unwrap(), []);
     let found = retention::old_logs(&mut conn, at(101), 10).await.unwrap();
-    let of = OldLogs { run: old, attempt: Attempt::FIRST };
+    let of = OfAttempt { run: old, attempt: Attempt::FIRST };
     assert_eq!(found, [of]);
     let mut batches = Vec::new();
     for _ in 0..3 {
@@ -132,4 +134,29 @@ async fn logs_of_runs_that_ended_long_ago_are_deleted_and_their_runs_stay() {
     assert_eq!(logs::read(&mut conn, open, Attempt::FIRST, 0, 10).await.unwrap().len(), 5);
     assert!(store::runs::get(&mut conn, old).await.unwrap().outcome.is_some());
     assert!(audit::list_for_run(&mut conn, old).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_kept_state_is_forgotten_once_its_run_ended_long_ago() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let (old, open) = (world.run(1).await, world.run(2).await);
+    for run in [old, open] {
+        let (work, _) = checkpoints::new_blobs(run, Attempt::FIRST);
+        let kept = Checkpoint { attempt: Attempt::FIRST, seq: 1, at: at(1), work, thread: None, bytes: 7 };
+        checkpoints::record(&mut conn, run, &kept).await.unwrap();
+    }
+    // It ends at `at(100)`.
+    world.finish(old, Outcome::Lost).await;
+    let of = |run| OfAttempt { run, attempt: Attempt::FIRST };
+    assert_eq!(retention::old_checkpoints(&mut conn, at(100), 10).await.unwrap(), []);
+    assert_eq!(retention::old_checkpoints(&mut conn, at(101), 10).await.unwrap(), [of(old)]);
+    for (run, cutoff) in [(old, at(100)), (open, at(101))] {
+        assert!(!retention::forget_checkpoint(&mut conn, of(run), cutoff).await.unwrap());
+        assert!(checkpoints::newest(&mut conn, run).await.unwrap().is_some());
+    }
+    assert!(retention::forget_checkpoint(&mut conn, of(old), at(101)).await.unwrap());
+    assert!(!retention::forget_checkpoint(&mut conn, of(old), at(101)).await.unwrap(), "once");
+    assert_eq!(checkpoints::newest(&mut conn, old).await.unwrap(), None);
+    assert_eq!(retention::old_checkpoints(&mut conn, at(101), 10).await.unwrap(), []);
 }
