@@ -13,6 +13,8 @@ use store::{Store, blobs::Blobs};
 use telemetry::{Telemetry, ops::Ops, readiness::Readiness};
 
 use crate::{
+    api,
+    auth::{self, KnownKeys, SignIn},
     gaps::Gaps,
     health,
     hook_secrets::GatewayKey,
@@ -38,6 +40,8 @@ pub struct AppParts {
     pub clock: Clock,
     /// Counts what happens.
     pub telemetry: Arc<Telemetry>,
+    /// How people sign in; none: they can't.
+    pub sign_in: Option<SignIn>,
 }
 
 /// The gateway's parts as its handlers see them. Cloning shares them.
@@ -48,6 +52,7 @@ struct Inner {
     parts: AppParts,
     budget: BodyBudget,
     gaps: Gaps,
+    known_keys: KnownKeys,
     readiness: Arc<Readiness>,
 }
 
@@ -57,7 +62,7 @@ impl AppState {
     pub fn new(parts: AppParts) -> Self {
         let budget = BodyBudget::new(parts.buffer_bytes.unwrap_or(DEFAULT_BUFFER_BYTES));
         let readiness = health::readiness(&parts);
-        Self(Arc::new(Inner { parts, budget, gaps: Gaps::default(), readiness }))
+        Self(Arc::new(Inner { parts, budget, gaps: Gaps::default(), known_keys: KnownKeys::default(), readiness }))
     }
 
     /// The database.
@@ -122,6 +127,14 @@ impl AppState {
         &self.0.parts.key
     }
 
+    pub(crate) fn sign_in(&self) -> Option<&SignIn> {
+        self.0.parts.sign_in.as_ref()
+    }
+
+    pub(crate) fn known_keys(&self) -> &KnownKeys {
+        &self.0.known_keys
+    }
+
     pub(crate) fn now(&self) -> DateTime<Utc> {
         (self.0.parts.clock)()
     }
@@ -131,6 +144,8 @@ impl AppState {
 pub fn router(state: AppState) -> Router {
     Router::new()
         .route("/webhooks/github", post(webhooks::receive))
+        .merge(auth::router())
+        .merge(api::router(state.clone()))
         .merge(runner_endpoint::router())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

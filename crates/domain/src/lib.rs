@@ -12,6 +12,7 @@ pub mod ids;
 pub mod intent;
 pub mod job;
 pub mod job_tokens;
+pub mod people;
 pub mod policy;
 pub mod reconciler;
 pub mod rights;

@@ -8,6 +8,7 @@ mod keeper;
 mod keys;
 mod lock;
 mod logs;
+mod people;
 mod plan;
 mod state;
 mod status;

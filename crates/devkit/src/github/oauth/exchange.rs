@@ -1,0 +1,56 @@
+//! `POST /login/oauth/access_token`
+
+use axum::{
+    Json,
+    body::to_bytes,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+};
+use http::header::{ACCEPT, CONTENT_TYPE};
+use serde_json::json;
+use url::form_urlencoded::{Serializer, parse};
+
+use super::codes::{Offered, redeem};
+use crate::github::{error::ApiError, forge::Forge};
+
+const MAX_BODY: usize = 64 * 1024;
+
+pub(super) async fn exchange(State(forge): State<Forge>, request: Request) -> Result<Response, ApiError> {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (as_json, sends_json) = (header(ACCEPT).contains("json"), header(CONTENT_TYPE).contains("json"));
+    let body = to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| ApiError::MalformedJson)?;
+    let offered = if sends_json {
+        serde_json::from_slice(&body).map_err(|_| ApiError::MalformedJson)?
+    } else {
+        let mut offered = Offered::default();
+        for (name, value) in parse(&body) {
+            let value = value.into_owned();
+            match name.as_ref() {
+                "client_id" => offered.client_id = value,
+                "client_secret" => offered.client_secret = value,
+                "code" => offered.code = value,
+                "redirect_uri" => offered.redirect_uri = Some(value),
+                "code_verifier" => offered.code_verifier = Some(value),
+                _ => {}
+            }
+        }
+        offered
+    };
+    let pairs = match redeem(&forge, &offered)? {
+        Ok((token, scopes)) => {
+            vec![("access_token", token), ("scope", scopes.join(",")), ("token_type", "bearer".to_owned())]
+        }
+        Err(mistake) => vec![
+            ("error", mistake.word().to_owned()),
+            ("error_description", mistake.sentence().to_owned()),
+            ("error_uri", "https://docs.github.com/apps/oauth-apps/building-oauth-apps".to_owned()),
+        ],
+    };
+    if as_json {
+        let object: serde_json::Map<_, _> =
+            pairs.into_iter().map(|(name, value)| (name.into(), json!(value))).collect();
+        return Ok(Json(object).into_response());
+    }
+    let text = Serializer::new(String::new()).extend_pairs(pairs).finish();
+    Ok(([(CONTENT_TYPE, "application/x-www-form-urlencoded; charset=utf-8")], text).into_response())
+}

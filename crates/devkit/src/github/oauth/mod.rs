@@ -1,0 +1,23 @@
+//! Signing in with GitHub: the page on which a person agrees, and the code that becomes a token.
+//!
+//! Mistakes of an application come back as GitHub tells them: with status 200 and an `error`.
+
+mod codes;
+mod exchange;
+mod page;
+
+use axum::{
+    Router,
+    routing::{get, post},
+};
+
+use super::forge::Forge;
+
+pub(crate) use codes::register;
+
+/// The addresses of sign-in; they are no part of the described interface.
+pub(crate) fn router() -> Router<Forge> {
+    Router::new()
+        .route("/login/oauth/authorize", get(page::ask).post(page::agree))
+        .route("/login/oauth/access_token", post(exchange::exchange))
+}
