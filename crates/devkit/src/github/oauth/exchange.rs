@@ -8,9 +8,12 @@ use axum::{
 };
 use http::header::{ACCEPT, CONTENT_TYPE};
 use serde_json::json;
-use url::form_urlencoded::{Serializer, parse};
+use url::form_urlencoded::Serializer;
 
-use super::codes::{Offered, redeem};
+use super::{
+    codes::{Offered, redeem},
+    form,
+};
 use crate::github::{error::ApiError, forge::Forge};
 
 const MAX_BODY: usize = 64 * 1024;
@@ -19,23 +22,8 @@ pub(super) async fn exchange(State(forge): State<Forge>, request: Request) -> Re
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (as_json, sends_json) = (header(ACCEPT).contains("json"), header(CONTENT_TYPE).contains("json"));
     let body = to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| ApiError::MalformedJson)?;
-    let offered = if sends_json {
-        serde_json::from_slice(&body).map_err(|_| ApiError::MalformedJson)?
-    } else {
-        let mut offered = Offered::default();
-        for (name, value) in parse(&body) {
-            let value = value.into_owned();
-            match name.as_ref() {
-                "client_id" => offered.client_id = value,
-                "client_secret" => offered.client_secret = value,
-                "code" => offered.code = value,
-                "redirect_uri" => offered.redirect_uri = Some(value),
-                "code_verifier" => offered.code_verifier = Some(value),
-                _ => {}
-            }
-        }
-        offered
-    };
+    let offered: Offered =
+        if sends_json { serde_json::from_slice(&body).map_err(|_| ApiError::MalformedJson)? } else { form(&body)? };
     let pairs = match redeem(&forge, &offered)? {
         Ok((token, scopes)) => {
             vec![("access_token", token), ("scope", scopes.join(",")), ("token_type", "bearer".to_owned())]

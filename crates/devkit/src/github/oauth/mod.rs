@@ -11,7 +11,10 @@ use axum::{
     routing::{get, post},
 };
 
-use super::forge::Forge;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{error::ApiError, forge::Forge};
 
 pub(crate) use codes::register;
 
@@ -20,4 +23,11 @@ pub(crate) fn router() -> Router<Forge> {
     Router::new()
         .route("/login/oauth/authorize", get(page::ask).post(page::agree))
         .route("/login/oauth/access_token", post(exchange::exchange))
+}
+
+/// Reads what a form sends.
+fn form<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    let fields: Map<String, Value> =
+        url::form_urlencoded::parse(body).map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect();
+    serde_json::from_value(fields.into()).map_err(|error| ApiError::unprocessable(error.to_string()))
 }

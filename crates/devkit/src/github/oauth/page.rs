@@ -1,14 +1,17 @@
 //! The page on which a person agrees. Here it also asks who they are: there are no passwords.
 
 use axum::{
-    Form,
     extract::{Query, State},
     response::{IntoResponse, Redirect, Response},
 };
+use bytes::Bytes;
 use serde::Deserialize;
 use url::Url;
 
-use super::codes::{Asked, destination, issue};
+use super::{
+    codes::{Asked, destination, issue},
+    form,
+};
 use crate::github::{
     error::ApiError,
     forge::Forge,
@@ -62,7 +65,8 @@ pub(super) async fn ask(State(forge): State<Forge>, Query(asked): Query<Asked>) 
     Ok(page("Sign in to the stand-in for GitHub", &body))
 }
 
-pub(super) async fn agree(State(forge): State<Forge>, Form(agreed): Form<Agreed>) -> Result<Response, ApiError> {
+pub(super) async fn agree(State(forge): State<Forge>, body: Bytes) -> Result<Response, ApiError> {
+    let agreed: Agreed = form(&body)?;
     let back = forge.read(|view| destination(view, &agreed.asked))?;
     let mut target: Url = back.parse().map_err(|_| ApiError::unprocessable("The callback is no address."))?;
     {
