@@ -2,11 +2,14 @@
 
 use axum::{
     Json,
-    body::to_bytes,
-    extract::{Request, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
-use http::header::{ACCEPT, CONTENT_TYPE};
+use bytes::Bytes;
+use http::{
+    HeaderMap,
+    header::{ACCEPT, CONTENT_TYPE},
+};
 use serde_json::json;
 use url::form_urlencoded::Serializer;
 
@@ -16,12 +19,13 @@ use super::{
 };
 use crate::github::{error::ApiError, forge::Forge};
 
-const MAX_BODY: usize = 64 * 1024;
-
-pub(super) async fn exchange(State(forge): State<Forge>, request: Request) -> Result<Response, ApiError> {
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+pub(super) async fn exchange(
+    State(forge): State<Forge>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (as_json, sends_json) = (header(ACCEPT).contains("json"), header(CONTENT_TYPE).contains("json"));
-    let body = to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| ApiError::MalformedJson)?;
     let offered: Offered =
         if sends_json { serde_json::from_slice(&body).map_err(|_| ApiError::MalformedJson)? } else { form(&body)? };
     let pairs = match redeem(&forge, &offered)? {
