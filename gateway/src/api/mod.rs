@@ -33,7 +33,6 @@ const MAX_BODY: usize = 64 * 1024;
 /// An answer that is no success.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
-#[expect(dead_code, reason = "the form of `crate::problem`, for the description")]
 struct DescribedProblem {
     /// Always `about:blank`: `code` is what tells problems apart.
     r#type: String,

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use devkit::github::{AccountKind, NewUser, Options, Seed, StandIn};
 use dispatch::{Dispatcher, Engine, EngineSettings};
 use domain::{
-    ids::{PersonId, ProjectId},
+    ids::PersonId,
     people::{Email, PlatformRole, ProjectRole},
 };
 use gateway::{
@@ -39,7 +39,6 @@ const CLIENT_SECRET: &str = "test-client-secret";
 pub struct World {
     pub stand_in: StandIn,
     pub key: GatewayKey,
-    pub project: ProjectId,
     database: TestDatabase,
     address: SocketAddr,
     clock: Arc<Mutex<DateTime<Utc>>>,
@@ -53,7 +52,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let stand_in = stand_in(&folder).await;
         let database = TestDatabase::create().await;
-        let project = people_and_project(database.store()).await;
+        people_and_project(database.store()).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (key, clock) = (GatewayKey::generate(), Arc::new(Mutex::new(Utc::now())));
@@ -74,7 +73,7 @@ impl World {
         let state = AppState::new(AppParts { sign_in: Some(sign_in), ..parts });
         let router = gateway::router(state);
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { stand_in, key, project, database, address, clock, server, _folder: folder }
+        Self { stand_in, key, database, address, clock, server, _folder: folder }
     }
 
     pub fn url(&self) -> String {
@@ -142,7 +141,7 @@ async fn stand_in(folder: &tempfile::TempDir) -> StandIn {
 }
 
 /// The owner comes from the settings; `outsider` is on the list, and a member of nothing.
-async fn people_and_project(store: &Store) -> ProjectId {
+async fn people_and_project(store: &Store) {
     let now = Utc::now();
     let mut tx = store.begin().await.unwrap();
     let new = NewProject { slug: PROJECT, slots: 3, settings: json!({}), now };
@@ -160,7 +159,6 @@ async fn people_and_project(store: &Store) -> ProjectId {
         }
     }
     tx.commit().await.unwrap();
-    project
 }
 
 /// A gateway without sign-in; its engine is a closed port.
