@@ -150,7 +150,9 @@ impl OAuthClient {
             let body =
                 to_bytes(Body::new(answer.into_body()), MAX_ANSWER).await.map_err(|error| unavailable(&error))?;
             match status {
-                StatusCode::OK => serde_json::from_slice(&body).map_err(|error| unavailable(&error)),
+                // What can't be read is not repeated: a token may stand in it.
+                StatusCode::OK => serde_json::from_slice(&body)
+                    .map_err(|_| ForgeTrouble::Unavailable("its answer can't be read".into())),
                 // The scope was not granted, or the token was taken back meanwhile.
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
                     Err(ForgeTrouble::Refused(format!("status {}", status.as_u16())))

@@ -68,7 +68,8 @@ impl KnownKeys {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
         let usable = known.filter(|known| {
             let age = now - known.read_at;
-            age < LOOK_AGAIN || (age < KNOWN_FOR && known.keys.iter().any(|key| key.kid == kid))
+            (TimeDelta::zero()..LOOK_AGAIN).contains(&age)
+                || (age < KNOWN_FOR && known.keys.iter().any(|key| key.kid == kid))
         });
         let known = match usable {
             Some(known) => known,
@@ -87,13 +88,14 @@ impl KnownKeys {
     }
 }
 
-/// The key that signs now; made if there is none yet.
+/// The key that signs now; made if there is none yet, or the one there is has had its time.
 ///
 /// # Errors
 /// [`KeyTrouble`]
 pub(crate) async fn signer(store: &Store, key: &GatewayKey, now: DateTime<Utc>) -> Result<Signer, KeyTrouble> {
     let living = signing_keys::living(&mut *store.acquire().await?, now).await?;
-    let current = match living.into_iter().find(|known| known.retire_at.is_none()) {
+    let current = match living.into_iter().find(|known| known.retire_at.is_none() && known.not_before + KEY_LIFE > now)
+    {
         Some(current) => current,
         None => keep_current(store, key, now).await?,
     };
