@@ -8,9 +8,12 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use chrono::Utc;
 use clap::{Subcommand, ValueEnum};
 use forge::seal::OpeningKeys;
 use gateway::hook_secrets::GatewayKey;
+use role::Environment;
+use store::Store;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
@@ -26,6 +29,8 @@ pub(crate) enum KeysCommand {
         /// The worker's private sealing file; the public one beside it is written too.
         path: PathBuf,
     },
+    /// Put a new key in force that access tokens are signed with. Those that are out stay good until they die.
+    RotateSigning,
     /// Take the old keys out of the worker's sealing file, once `codex-k8s credentials reseal` has left nothing for them.
     DropOld {
         /// The worker's private sealing file.
@@ -43,8 +48,9 @@ pub(crate) enum KeyKind {
     RunToken,
 }
 
-pub(crate) fn run(command: KeysCommand) -> anyhow::Result<String> {
+pub(crate) async fn run(command: KeysCommand) -> anyhow::Result<String> {
     match command {
+        KeysCommand::RotateSigning => rotate_signing().await,
         KeysCommand::Generate { kind, path } => generate(kind, &path),
         KeysCommand::Rotate { path } => rotate(&path),
         KeysCommand::DropOld { path } => drop_old(&path),
@@ -73,6 +79,14 @@ fn rotate(path: &Path) -> anyhow::Result<String> {
         "{written}\nNext: give both files to the roles (worker: private, gateway: public), restart them, then run `codex-k8s \
          credentials reseal`."
     ))
+}
+
+/// The keys are in the database, sealed under the gateway's own.
+async fn rotate_signing() -> anyhow::Result<String> {
+    let settings = gateway::auth::SigningKeySettings::read(&Environment::of_process())?;
+    let store = Store::connect(settings.database_url.expose(), 1).await.context("connect to the database")?;
+    let kid = gateway::auth::rotate(&store, &settings.key, Utc::now()).await.context("change the signing key")?;
+    Ok(format!("Key {kid} signs from now on. Nobody is signed out: older tokens stay good until they die."))
 }
 
 fn drop_old(path: &Path) -> anyhow::Result<String> {

@@ -40,7 +40,7 @@ enum Command {
         #[command(subcommand)]
         command: credentials::CredentialsCommand,
     },
-    /// Make key files.
+    /// Make key files, and change the keys in force.
     Keys {
         #[command(subcommand)]
         command: keys::KeysCommand,
@@ -90,7 +90,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Repo { command } => return repo::run(command).await,
         Command::Credentials { command } => return credentials::run(command).await,
-        Command::Keys { command } => println_line(&keys::run(command)?),
+        Command::Keys { command } => println_line(&keys::run(command).await?),
         Command::Gateway => gateway::serve(gateway::GatewaySettings::from_env()?, asked_to_stop()).await?,
         Command::Worker => check(CheckedRole::Worker)?,
         Command::ModelGateway => {

@@ -13,6 +13,8 @@ use store::{Store, blobs::Blobs};
 use telemetry::{Telemetry, ops::Ops, readiness::Readiness};
 
 use crate::{
+    api,
+    auth::{self, KnownKeys, SignIn},
     gaps::Gaps,
     health,
     hook_secrets::GatewayKey,
@@ -38,6 +40,8 @@ pub struct AppParts {
     pub clock: Clock,
     /// Counts what happens.
     pub telemetry: Arc<Telemetry>,
+    /// How people sign in; none: they can't.
+    pub sign_in: Option<SignIn>,
 }
 
 /// The gateway's parts as its handlers see them. Cloning shares them.
@@ -49,6 +53,7 @@ struct Inner {
     budget: BodyBudget,
     gaps: Gaps,
     committers: Committers,
+    known_keys: KnownKeys,
     readiness: Arc<Readiness>,
 }
 
@@ -62,7 +67,8 @@ impl AppState {
         let budget = BodyBudget::new(parts.buffer_bytes.unwrap_or(DEFAULT_BUFFER_BYTES));
         let readiness = health::readiness(&parts);
         let committers = Committers::start(parts.store.clone(), parts.dispatcher.instance().clone());
-        Self(Arc::new(Inner { parts, budget, gaps: Gaps::default(), committers, readiness }))
+        let known_keys = KnownKeys::default();
+        Self(Arc::new(Inner { parts, budget, gaps: Gaps::default(), committers, known_keys, readiness }))
     }
 
     /// The database.
@@ -131,6 +137,14 @@ impl AppState {
         &self.0.parts.key
     }
 
+    pub(crate) fn sign_in(&self) -> Option<&SignIn> {
+        self.0.parts.sign_in.as_ref()
+    }
+
+    pub(crate) fn known_keys(&self) -> &KnownKeys {
+        &self.0.known_keys
+    }
+
     pub(crate) fn now(&self) -> DateTime<Utc> {
         (self.0.parts.clock)()
     }
@@ -140,6 +154,8 @@ impl AppState {
 pub fn router(state: AppState) -> Router {
     Router::new()
         .route("/webhooks/github", post(webhooks::receive))
+        .merge(auth::router())
+        .merge(api::router(state.clone()))
         .merge(runner_endpoint::router())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -79,10 +79,17 @@ impl fmt::Debug for GatewayKey {
 /// # Errors
 /// Only for a secret of absurd length.
 pub fn seal(key: &GatewayKey, hook: HookId, secret: &[u8]) -> Result<Vec<u8>, NotSealed> {
+    seal_bound(key, hook.as_uuid().as_bytes(), secret)
+}
+
+/// Seals a secret of the gateway's own, bound to where it belongs.
+///
+/// # Errors
+/// Only for a secret of absurd length.
+pub(crate) fn seal_bound(key: &GatewayKey, place: &[u8], secret: &[u8]) -> Result<Vec<u8>, NotSealed> {
     let nonce: [u8; NONCE_BYTES] = rand::random();
-    let sealed = cipher(key)
-        .encrypt(XNonce::from_slice(&nonce), Payload { msg: secret, aad: hook.as_uuid().as_bytes() })
-        .map_err(|_| NotSealed)?;
+    let sealed =
+        cipher(key).encrypt(XNonce::from_slice(&nonce), Payload { msg: secret, aad: place }).map_err(|_| NotSealed)?;
     Ok([nonce.as_slice(), &sealed].concat())
 }
 
@@ -91,10 +98,16 @@ pub fn seal(key: &GatewayKey, hook: HookId, secret: &[u8]) -> Result<Vec<u8>, No
 /// # Errors
 /// [`SealBroken`] for another key, another hook, or changed bytes.
 pub fn open(key: &GatewayKey, hook: HookId, sealed: &[u8]) -> Result<Vec<u8>, SealBroken> {
+    open_bound(key, hook.as_uuid().as_bytes(), sealed)
+}
+
+/// Opens what [`seal_bound`] made.
+///
+/// # Errors
+/// [`SealBroken`] for another key, another place, or changed bytes.
+pub(crate) fn open_bound(key: &GatewayKey, place: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealBroken> {
     let (nonce, sealed) = sealed.split_at_checked(NONCE_BYTES).ok_or(SealBroken)?;
-    cipher(key)
-        .decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: hook.as_uuid().as_bytes() })
-        .map_err(|_| SealBroken)
+    cipher(key).decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: place }).map_err(|_| SealBroken)
 }
 
 fn cipher(key: &GatewayKey) -> XChaCha20Poly1305 {

@@ -1,14 +1,17 @@
-//! Everything HTTP: webhooks, the runner endpoint, the model gateway.
+//! Everything HTTP: webhooks, sign-in, the staff API, the runner endpoint, the model gateway.
 //!
 //! The gateway verifies, judges and stores; it never waits for the engine or the forge. What follows from a webhook lies
 //! in the outbox of the same transaction and is delivered afterwards.
 
+pub mod api;
 pub mod app;
+pub mod auth;
 pub mod connecting;
 pub mod gaps;
 pub mod health;
 pub mod hook_secrets;
 pub mod model_gateway;
+pub mod outgoing;
 pub mod problem;
 pub mod requests;
 pub mod runner_endpoint;

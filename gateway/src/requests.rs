@@ -20,7 +20,7 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const MAX_REQUEST_ID: usize = 100;
 
-/// The middleware; handlers add `delivery`, `run` and `attempt` to its span with [`note`].
+/// The middleware; handlers add `delivery`, `run`, `attempt` and `person` to its span with [`note`].
 pub(crate) async fn observe(State(telemetry): State<Arc<Telemetry>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let (method, route) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
@@ -35,6 +35,7 @@ pub(crate) async fn observe(State(telemetry): State<Arc<Telemetry>>, request: Re
         run = Empty,
         attempt = Empty,
         verdict = Empty,
+        person = Empty,
     );
     if let Some(length) = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()) {
         span.record("body_bytes", length);

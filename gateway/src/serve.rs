@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     app::{AppParts, AppState, router},
+    auth::SignIn,
     settings::GatewaySettings,
 };
 
@@ -45,6 +46,7 @@ pub async fn serve(
     let engine = Engine::new(engine);
     let watch = Arc::clone(&telemetry);
     let dispatcher = Dispatcher::new(store.clone(), engine, Arc::clone(&clock), START_MAX_AGE, watch);
+    let sign_in = settings.sign_in.map(|given| SignIn::new(&settings.instance, given)).transpose()?;
     let state = AppState::new(AppParts {
         store,
         dispatcher: Arc::clone(&dispatcher),
@@ -54,6 +56,7 @@ pub async fn serve(
         buffer_bytes: None,
         clock,
         telemetry: Arc::clone(&telemetry),
+        sign_in,
     });
     let _ops = state.ops().serve_if_wanted(settings.telemetry.metrics_bind).await?;
     let listener = TcpListener::bind(settings.bind).await.with_context(|| format!("listen on {}", settings.bind))?;
@@ -64,8 +67,10 @@ pub async fn serve(
         let _ = stopped.await;
     }));
     let gaps = tokio::spawn(state.clone().keep_gaps());
+    let upkeep = tokio::spawn(state.clone().keep_sign_in());
     serve_until(listener, router(state), shutdown).await?;
     gaps.abort();
+    upkeep.abort();
     drop(stop);
     sweeper.await?;
     telemetry.tracer.finish().await;

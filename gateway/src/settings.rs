@@ -8,6 +8,7 @@ use telemetry::TelemetrySettings;
 use url::Url;
 
 use crate::{
+    auth::SignInSettings,
     hook_secrets::GatewayKey,
     webhooks::{HookSecret, PlatformSecrets},
 };
@@ -35,6 +36,8 @@ pub struct GatewaySettings {
     pub log_format: LogFormat,
     /// How it shows itself.
     pub telemetry: TelemetrySettings,
+    /// How people sign in; none: they can't.
+    pub sign_in: Option<SignInSettings>,
 }
 
 impl GatewaySettings {
@@ -62,6 +65,7 @@ impl GatewaySettings {
         let blob_dir = reader.required("BLOB_DIR", "name the folder that holds bundles");
         let log_format = reader.or("LOG_FORMAT", LogFormat::default(), "write `json` or `text`");
         let telemetry = TelemetrySettings::read(&mut reader);
+        let sign_in = SignInSettings::read(&mut reader);
         let settings = (|| {
             Some(Self {
                 instance: instance?,
@@ -74,6 +78,7 @@ impl GatewaySettings {
                 blob_dir: blob_dir?,
                 log_format,
                 telemetry,
+                sign_in,
             })
         })();
         reader.finish(settings)

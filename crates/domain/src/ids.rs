@@ -8,7 +8,7 @@ use uuid::Uuid;
 macro_rules! uuid_id {
     ($(#[$doc:meta] $name:ident),+ $(,)?) => {$(
         #[$doc]
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
         #[serde(transparent)]
         pub struct $name(Uuid);
 
@@ -43,6 +43,8 @@ macro_rules! uuid_id {
 }
 
 uuid_id! {
+    /// A person's token for scripts.
+    ApiTokenId,
     /// One engine command in the outbox.
     CommandId,
     /// One request to connect a repository.
@@ -53,12 +55,16 @@ uuid_id! {
     DeliveryId,
     /// A webhook registration as we know it.
     HookId,
+    /// Somebody who may sign in.
+    PersonId,
     /// A project: its settings, slots and people.
     ProjectId,
     /// A connected repository; survives renames.
     RepositoryId,
     /// One run of an agent, over all its attempts.
     RunId,
+    /// One sign-in of one browser.
+    SessionId,
 }
 
 /// The number of an attempt within its run; the first is 1.

@@ -13,6 +13,7 @@ pub mod intent;
 pub mod job;
 pub mod job_ending;
 pub mod job_tokens;
+pub mod people;
 pub mod policy;
 pub mod reconciler;
 pub mod rights;

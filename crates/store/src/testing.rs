@@ -86,6 +86,15 @@ impl Drop for TestDatabase {
     }
 }
 
+/// The details of the audit's events of a kind, the first first.
+///
+/// # Errors
+/// The database fails.
+pub async fn audited(store: &Store, kind: &str) -> Result<Vec<serde_json::Value>> {
+    let query = "select detail from audit.flow_events where kind = $1 order by at, id";
+    Ok(sqlx::query_scalar(query).bind(kind).fetch_all(store.pool()).await?)
+}
+
 /// Clones the template, which is made first if it is missing or holds another schema. Tests of several processes do this at
 /// once: whoever makes it locks out all others, and those who clone don't mind each other.
 async fn clone_template(admin: &mut PgConnection, server: &PgConnectOptions, name: &str) -> Result<()> {

@@ -127,7 +127,17 @@ pub fn state(store: Store, blobs: Blobs, key: GatewayKey, buffer_bytes: Option<u
     let dispatcher = Dispatcher::new(store.clone(), engine, clock.clone(), TimeDelta::hours(12), telemetry.clone());
     let webhook_secrets =
         PlatformSecrets { current: HookSecret::new(SECRET).unwrap(), previous: HookSecret::new(SECRET_BEFORE) };
-    AppState::new(AppParts { store, dispatcher, blobs, webhook_secrets, key, buffer_bytes, clock, telemetry })
+    AppState::new(AppParts {
+        store,
+        dispatcher,
+        blobs,
+        webhook_secrets,
+        key,
+        buffer_bytes,
+        clock,
+        telemetry,
+        sign_in: None,
+    })
 }
 
 pub async fn listen(state: AppState) -> (SocketAddr, JoinHandle<()>) {
@@ -204,5 +214,6 @@ pub fn state_with_secret(world: &World, secret: &str) -> AppState {
         buffer_bytes: None,
         clock: Arc::new(Utc::now),
         telemetry: Arc::new(Telemetry::new(Role::Gateway, &TelemetrySettings::default()).unwrap()),
+        sign_in: None,
     })
 }

@@ -37,7 +37,7 @@ impl Content {
 
 pub(super) fn generated(layout: &Layout, fix: bool) -> Result<(), CheckError> {
     let mut stale = false;
-    for file in files() {
+    for file in files()? {
         let path = layout.tree.join(file.path);
         let stored = fs::read_to_string(&path).ok();
         if stored.is_some_and(|stored| file.content.is_in(&stored)) {
@@ -69,12 +69,15 @@ pub(crate) fn sorted(value: &Value) -> Value {
     }
 }
 
-fn files() -> Vec<Generated> {
+fn files() -> Result<Vec<Generated>, CheckError> {
     let schema = domain::services_yaml::json_schema();
-    vec![
+    let api = serde_json::to_value(gateway::api::openapi())
+        .map_err(|error| CheckError::files("describe", "docs/openapi.json")(error.into()))?;
+    Ok(vec![
+        Generated { path: "docs/openapi.json", content: Content::Json(api) },
         Generated { path: "docs/services.schema.json", content: Content::Json(schema.to_value()) },
         Generated { path: "docs/metrics.md", content: Content::Text(telemetry::reference::page()) },
-    ]
+    ])
 }
 
 #[cfg(test)]

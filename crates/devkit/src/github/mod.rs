@@ -15,6 +15,8 @@ mod forge;
 mod git;
 mod git_http;
 mod knobs;
+mod oauth;
+mod oauth_verbs;
 pub mod openapi;
 mod ops;
 mod pages;
@@ -45,8 +47,8 @@ pub use record::Exchange;
 pub use seed::{Seed, SeedIssue, SeedRepo};
 pub use snapshot::SnapshotError;
 pub use state::{
-    AccountKind, ChangeSize, Comment, Delivery, Hook, Issue, Label, Level, Permissions, Pull, Review, ReviewComment,
-    Role, Status, User,
+    AccountKind, Address, ChangeSize, Comment, Delivery, Hook, Issue, Label, Level, Permissions, Pull, Review,
+    ReviewComment, Role, Status, User,
 };
 pub use verbs::LineNote;
 

@@ -42,7 +42,7 @@ struct Numbered {
 }
 
 /// Text made safe to stand in a page.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -57,7 +57,7 @@ fn escape(text: &str) -> String {
     safe
 }
 
-fn page(title: &str, body: &str) -> Response {
+pub(crate) fn page(title: &str, body: &str) -> Response {
     let title = escape(title);
     Html(format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\

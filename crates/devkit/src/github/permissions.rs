@@ -24,6 +24,9 @@ type AnyOf = Vec<(&'static str, Level)>;
 
 /// Refuses what the token is not cut to. Whether its account may do it, the operation itself asks.
 pub(crate) async fn enforce(State(forge): State<Forge>, request: Request, next: Next) -> Response {
+    if signed_in_only(&forge, &request) && !request.method().is_safe() {
+        return ApiError::NotFound.into_response();
+    }
     let Some(grant) = grant_of(&forge, &request) else { return next.run(request).await };
     if let Err(refusal) = demand(&forge, &grant, &request) {
         return refusal;
@@ -36,6 +39,12 @@ pub(crate) async fn enforce(State(forge): State<Forge>, request: Request, next: 
         response.headers_mut().insert(EXPIRY_HEADER, value);
     }
     response
+}
+
+/// Whether the token is one of a sign-in: it tells who somebody is, and writes nothing.
+fn signed_in_only(forge: &Forge, request: &Request) -> bool {
+    let Ok(Some(token)) = token_of(request.headers()) else { return false };
+    forge.read(|view| view.model.tokens.get(&token).is_some_and(|known| known.oauth_scopes.is_some()))
 }
 
 fn grant_of(forge: &Forge, request: &Request) -> Option<Grant> {

@@ -48,7 +48,7 @@ pub struct SeedIssue {
 }
 
 impl Seed {
-    /// `acme/greeter`: a small program with a failing test and an issue about it, and four people.
+    /// `acme/greeter`: a small program with a failing test and an issue about it, and five people.
     #[must_use]
     pub fn demo() -> Self {
         let person =
@@ -60,6 +60,7 @@ impl Seed {
                 person("acme", "Acme", AccountKind::Organization),
                 person("maintainer", "Mara Tainer", AccountKind::User),
                 person("writer", "Will Riter", AccountKind::User),
+                person("reader", "Rita Eader", AccountKind::User),
                 person("outsider", "Otto Sider", AccountKind::User),
                 person("codex-bot", "Codex", AccountKind::User),
             ],
@@ -73,6 +74,7 @@ impl Seed {
                 people: vec![
                     ("maintainer".into(), Role::Admin),
                     ("writer".into(), Role::Write),
+                    ("reader".into(), Role::Read),
                     // Whose token makes hooks and reads their logs has to be an administrator.
                     ("codex-bot".into(), Role::Admin),
                 ],

@@ -22,7 +22,7 @@ use super::{
     forge::Forge,
     git_http,
     knobs::{Effect, Knob},
-    pages, permissions,
+    oauth, pages, permissions,
     record::Exchange,
     rest,
 };
@@ -35,6 +35,7 @@ pub(crate) fn app(forge: Forge) -> Router {
     let inner = Router::new()
         .merge(rest::router())
         .merge(git_http::router())
+        .merge(oauth::router())
         .merge(pages::router())
         .route("/_standin/knobs", post(turn))
         .fallback(|| async { ApiError::NotFound })
@@ -165,7 +166,8 @@ fn limited(status: u16, retry_after: u32) -> Response {
 
 /// Runs the handler, and keeps both sides when a record is asked for.
 async fn exchange(forge: &Forge, request: Request, next: Next) -> Response {
-    if !forge.recorder.is_on() {
+    // Sign-in is no part of the described interface.
+    if !forge.recorder.is_on() || request.uri().path().starts_with("/login/") {
         return next.run(request).await;
     }
     let (method, path) = (request.method().to_string(), request.uri().path().to_owned());

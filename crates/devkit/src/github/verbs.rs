@@ -53,7 +53,11 @@ impl StandIn {
     #[must_use]
     pub fn tokens(&self) -> BTreeMap<String, String> {
         self.forge.read(|view| {
-            let working = view.model.tokens.iter().filter(|(_, token)| !token.revoked && token.grant.is_none());
+            let working = view
+                .model
+                .tokens
+                .iter()
+                .filter(|(_, token)| !token.revoked && token.grant.is_none() && token.oauth_scopes.is_none());
             working
                 .filter_map(|(value, token)| {
                     let user = view.model.users.get(&token.user)?;

@@ -202,6 +202,7 @@ impl Running {
             buffer_bytes: None,
             clock,
             telemetry,
+            sign_in: None,
         });
         let (gaps, stop) = (state.clone().keep_gaps(), self.stop.clone());
         self.tasks.push(tokio::spawn(async move {

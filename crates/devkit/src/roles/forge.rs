@@ -13,9 +13,23 @@ pub(super) async fn run() -> Result<(), RoleError> {
     let seed = seed(&variable::<PathBuf>("FORGE_TOKENS_FILE")?).map_err(RoleError::Failed)?;
     let options = Options { bind: variable("FORGE_BIND")?, seed: Some(seed), ..Options::new(folder) };
     let forge = StandIn::start(options).await.map_err(|error| RoleError::Failed(error.into()))?;
+    sign_in(&forge)?;
     tracing::info!(url = forge.url(), "the stand-in for GitHub listens");
     asked_to_stop().await?;
     forge.shutdown().await.map_err(|error| RoleError::Failed(error.into()))
+}
+
+/// Makes the platform known, where people are to sign in to it: `OAUTH_CLIENT_ID`, its secret's file, and `OAUTH_CALLBACK`.
+fn sign_in(forge: &StandIn) -> Result<(), RoleError> {
+    let Ok(client_id) = std::env::var("OAUTH_CLIENT_ID") else { return Ok(()) };
+    let secret_file: PathBuf = variable("OAUTH_CLIENT_SECRET_FILE")?;
+    let callback: String = variable("OAUTH_CALLBACK")?;
+    let register = || {
+        let secret = fs::read_to_string(&secret_file).with_context(|| format!("read {}", secret_file.display()))?;
+        forge.register_oauth_app(&client_id, secret.trim(), &callback)?;
+        Ok(())
+    };
+    register().map_err(RoleError::Failed)
 }
 
 /// The demo's accounts with the tokens that the state file tells.

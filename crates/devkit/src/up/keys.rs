@@ -33,6 +33,8 @@ pub struct Keys {
     pub sealing_public_key: String,
     /// Makes launch tokens; the worker's alone.
     pub run_token_key_file: PathBuf,
+    /// What the gateway shows the stand-in when people sign in.
+    pub oauth_secret_file: PathBuf,
 }
 
 impl Keys {
@@ -49,6 +51,8 @@ impl Keys {
         keep(&gateway_key_file, || random_hex(32))?;
         let run_token_key_file = path("run-token.key");
         keep(&run_token_key_file, || random_hex(32))?;
+        let oauth_secret_file = path("oauth-secret");
+        keep(&oauth_secret_file, || random_hex(20))?;
         Ok(Self {
             webhook_secret: keep(&path("webhook-secret"), || random_hex(24))?,
             model_key: keep(&path("model-key"), || format!("local-{}", random_hex(24)))?,
@@ -58,6 +62,7 @@ impl Keys {
             sealing_private_key_file,
             sealing_public_key,
             run_token_key_file,
+            oauth_secret_file,
         })
     }
 }

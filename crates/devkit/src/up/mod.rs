@@ -9,6 +9,7 @@ mod keeper;
 mod keys;
 mod lock;
 mod logs;
+mod people;
 mod plan;
 mod relay;
 mod state;

@@ -6,6 +6,7 @@ use super::{
     Keys, Ports, Role,
     addresses::{loopback, url},
     jobs_place::JobsPlace,
+    people,
 };
 use crate::{
     layout::Layout,
@@ -16,6 +17,8 @@ use crate::{
 
 /// The name of the local installation.
 const INSTANCE: &str = "dev";
+/// The platform, as the stand-in knows it where people sign in.
+const OAUTH_CLIENT_ID: &str = "local-codex-k8s";
 /// The platform's database.
 pub(super) const DATABASE: &str = "codex_k8s";
 
@@ -184,6 +187,9 @@ impl Plan<'_> {
                 list.path("FORGE_DATA_DIR", self.data("forge"));
                 list.path("FORGE_TOKENS_FILE", self.keys.forge_tokens_file.clone());
                 list.text("WEBHOOK_SECRET", &self.keys.webhook_secret);
+                list.text("OAUTH_CLIENT_ID", OAUTH_CLIENT_ID);
+                list.path("OAUTH_CLIENT_SECRET_FILE", self.keys.oauth_secret_file.clone());
+                list.text("OAUTH_CALLBACK", format!("{}/auth/callback", url(ports.gateway())));
             }
             Role::Model => {
                 list.text("MODEL_BIND", loopback(ports.model()).to_string());
@@ -196,6 +202,12 @@ impl Plan<'_> {
                 list.text("WEBHOOK_SECRET", &self.keys.webhook_secret);
                 list.path("GATEWAY_KEY_FILE", self.keys.gateway_key_file.clone());
                 list.path("BLOB_DIR", self.data("blobs"));
+                list.text("OAUTH_CLIENT_ID", OAUTH_CLIENT_ID);
+                list.path("OAUTH_CLIENT_SECRET_FILE", self.keys.oauth_secret_file.clone());
+                list.text("OAUTH_URL", url(ports.forge()));
+                list.text("OAUTH_API_URL", url(ports.forge()));
+                list.text("PUBLIC_URL", url(ports.gateway()));
+                list.text("OWNER_EMAIL", people::OWNER.email);
             }
             Role::Worker => {
                 list.text("METRICS_BIND", loopback(ports.worker_ops()).to_string());
@@ -273,6 +285,7 @@ mod tests {
         assert_eq!(holders("RUN_TOKEN_KEY_FILE"), ["worker"]);
         assert_eq!(holders("GATEWAY_KEY_FILE"), ["gateway"]);
         assert_eq!(holders("WEBHOOK_SECRET"), ["forge", "gateway"]);
+        assert_eq!(holders("OAUTH_CLIENT_SECRET_FILE"), ["forge", "gateway"]);
         assert_eq!(holders("FORGE_TOKENS_FILE"), ["forge"]);
         assert_eq!(holders("DATABASE_URL"), ["model-gateway", "gateway", "worker"]);
     }

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use super::{Role, State, UpError, lock::UpLock};
+use super::{Role, State, UpError, lock::UpLock, people::PEOPLE};
 use crate::{console::say, layout::Layout, processes::is_alive};
 
 /// Shows what runs and where.
@@ -24,11 +24,14 @@ pub fn status(layout: &Layout) -> Result<(), UpError> {
         };
         say(format_args!("  {:<14} {line}", role.name()));
     }
-    say(format_args!("\n  gateway        {}", state.gateway_url));
+    say(format_args!("\n  console        {}", state.console_url));
+    say(format_args!("  gateway        {}", state.gateway_url));
     say(format_args!("  GitHub         {}", state.forge_url));
     say(format_args!("  Temporal's UI  {}", state.temporal_ui_url));
     if let Some(kubeconfig) = &state.kubeconfig {
         say(format_args!("  Jobs           in the cluster of KUBECONFIG={}", kubeconfig.display()));
     }
+    let logins = PEOPLE.map(|person| person.login).join(", ");
+    say(format_args!("\nSign in to the console as one of: {logins} (the first is the owner)."));
     Ok(())
 }

@@ -20,6 +20,7 @@ use super::{
     jobs_place::JobsPlace,
     keeper::{Event, Keeper},
     lock::UpLock,
+    people,
     plan::{DATABASE, Model, Plan, Planned},
 };
 use crate::{
@@ -222,8 +223,8 @@ async fn connect_demo(store: &Store, plan: &Plan<'_>) -> Result<(), UpError> {
         webhook_url: &format!("{}/webhooks/github", url(plan.ports.gateway())),
         webhook_secret: &plan.keys.webhook_secret,
     };
-    connect(store, &connection).await.map_err(UpError::Connect)?;
-    Ok(())
+    let repository = connect(store, &connection).await.map_err(UpError::Connect)?;
+    people::invite(store, repository.project).await.map_err(UpError::Connect)
 }
 
 /// The signals that ask for an orderly end.

@@ -16,5 +16,6 @@ mod persistence;
 mod pulls;
 mod receiver;
 mod reviews;
+mod sign_in;
 mod statuses;
 mod world;

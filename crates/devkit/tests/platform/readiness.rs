@@ -70,6 +70,7 @@ impl Services {
             buffer_bytes: None,
             clock,
             telemetry,
+            sign_in: None,
         };
         Ok(AppState::new(parts).ops())
     }

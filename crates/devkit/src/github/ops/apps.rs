@@ -41,6 +41,7 @@ pub(crate) fn register(forge: &Forge, slug: &str, owner: &str, public_key: &str)
             email: None,
             login,
             name: None,
+            addresses: Vec::new(),
             kind: AccountKind::Bot,
             created_at: tx.now,
         };
@@ -88,7 +89,7 @@ pub(crate) fn personal_token(
         let user = tx.model.user(login).ok_or(ApiError::NotFound)?.id;
         let grant = Grant { permissions, repos: Some(named(tx, repos)?), installation: None, expires_at };
         let token = format!("github_pat_{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-        tx.model.tokens.insert(token.clone(), Token { user, revoked: false, grant: Some(grant) });
+        tx.model.tokens.insert(token.clone(), Token { user, revoked: false, grant: Some(grant), oauth_scopes: None });
         Ok(token)
     })
 }
@@ -121,7 +122,9 @@ pub(crate) fn mint(forge: &Forge, app: u64, installation: u64, cut: Cut) -> Resu
         // Much longer than forty characters, as GitHub's are now.
         let token = format!("ghs_{}", [(); 6].map(|()| Uuid::new_v4().simple().to_string()).join("."));
         let user = tx.model.apps.get(&app).ok_or(ApiError::NotFound)?.bot;
-        tx.model.tokens.insert(token.clone(), Token { user, revoked: false, grant: Some(grant.clone()) });
+        tx.model
+            .tokens
+            .insert(token.clone(), Token { user, revoked: false, grant: Some(grant.clone()), oauth_scopes: None });
         Ok(Minted { token, grant, expires_at })
     })
 }

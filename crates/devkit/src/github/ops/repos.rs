@@ -11,7 +11,7 @@ use crate::github::{
     error::ApiError,
     events::Event,
     forge::Forge,
-    state::{AccountKind, Repo, Role, Token, User},
+    state::{AccountKind, Address, Repo, Role, Token, User},
 };
 
 /// An account to make.
@@ -64,6 +64,7 @@ pub(crate) fn create_user(forge: &Forge, new: NewUser) -> Result<User, ApiError>
             id: tx.model.fresh_id(),
             email: (new.kind != AccountKind::Organization)
                 .then(|| format!("{}@users.noreply.github.example", new.login.to_lowercase())),
+            addresses: addresses(&new),
             login: new.login,
             name: new.name,
             kind: new.kind,
@@ -73,11 +74,21 @@ pub(crate) fn create_user(forge: &Forge, new: NewUser) -> Result<User, ApiError>
             let token = new
                 .token
                 .unwrap_or_else(|| format!("github_pat_{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()));
-            tx.model.tokens.insert(token, Token { user: user.id, revoked: false, grant: None });
+            tx.model.tokens.insert(token, Token { user: user.id, revoked: false, grant: None, oauth_scopes: None });
         }
         tx.model.users.insert(user.id, user.clone());
         Ok(user)
     })
+}
+
+/// A person has a verified primary address, and the one that commits through the web carry.
+fn addresses(new: &NewUser) -> Vec<Address> {
+    if new.kind == AccountKind::Organization {
+        return Vec::new();
+    }
+    let login = new.login.to_lowercase();
+    let hidden = Address { email: format!("{login}@users.noreply.github.example"), primary: false, verified: true };
+    vec![Address::primary(format!("{login}@people.example"), true), hidden]
 }
 
 /// Makes a repository with nothing in it.

@@ -6,11 +6,12 @@ use axum::{
     response::Response,
     routing::get,
 };
+use http::HeaderMap;
 use serde_json::Value;
 
 use super::{Body, Listing, created};
 use crate::github::{
-    access::Caller,
+    access::{Caller, caller_of, token_of},
     error::ApiError,
     forge::Forge,
     ops::repos::{self, NewRepo},
@@ -20,6 +21,7 @@ use crate::github::{
 pub(super) fn router() -> Router<Forge> {
     Router::new()
         .route("/user", get(own))
+        .route("/user/emails", get(own_emails))
         .route("/user/repos", get(own_repos).post(create_own_repo))
         .route("/users/{login}", get(one))
         .route("/users/{login}/repos", get(repos_of))
@@ -32,6 +34,21 @@ async fn own(State(forge): State<Forge>, caller: Caller) -> Result<Json<Value>, 
         let user = view.model.users.get(&id).ok_or(ApiError::NotFound)?;
         Ok(Json(view.private_user(user)))
     })
+}
+
+async fn own_emails(State(forge): State<Forge>, headers: HeaderMap, list: Listing) -> Result<Response, ApiError> {
+    let id = caller_of(&forge, &headers)?.required()?;
+    let token = token_of(&headers)?.unwrap_or_default();
+    let items: Vec<Value> = forge.read(|view| {
+        let scopes = view.model.tokens.get(&token).and_then(|known| known.oauth_scopes.as_ref());
+        let agreed = |scopes: &Vec<String>| scopes.iter().any(|scope| scope == "user" || scope == "user:email");
+        if scopes.is_some_and(|scopes| !agreed(scopes)) {
+            return Err(ApiError::NotFound);
+        }
+        let user = view.model.users.get(&id).ok_or(ApiError::NotFound)?;
+        Ok(user.addresses.iter().map(|address| view.address(address)).collect())
+    })?;
+    Ok(list.respond(&forge, &items))
 }
 
 async fn one(State(forge): State<Forge>, _: Caller, Path(login): Path<String>) -> Result<Json<Value>, ApiError> {

@@ -3,7 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::{node_id, time};
-use crate::github::{forge::View, state::User};
+use crate::github::{
+    forge::View,
+    state::{Address, User},
+};
 
 impl View<'_> {
     /// The short form that stands in other things.
@@ -17,6 +20,15 @@ impl View<'_> {
     /// The short form, or null.
     pub(crate) fn user_or_null(self, id: Option<u64>) -> Value {
         id.map_or(Value::Null, |id| self.user(id))
+    }
+
+    /// The form of `/user/emails`.
+    pub(crate) fn address(self, address: &Address) -> Value {
+        let visibility = address.primary.then_some("private");
+        json!({
+            "email": address.email, "primary": address.primary, "verified": address.verified,
+            "visibility": visibility,
+        })
     }
 
     /// The form of `/users/{login}`.

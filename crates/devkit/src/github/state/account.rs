@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Grant;
+use super::{Address, Grant};
 
 /// What kind of account a login is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub struct User {
     pub name: Option<String>,
     /// Address used in commits.
     pub email: Option<String>,
+    /// All addresses, as the person themselves sees them.
+    #[serde(default)]
+    pub addresses: Vec<Address>,
     /// Person, organisation or machine.
     pub kind: AccountKind,
     /// When it was made.
@@ -101,4 +104,7 @@ pub(crate) struct Token {
     /// What it is cut to; none: it may do whatever its account may.
     #[serde(default)]
     pub(crate) grant: Option<Grant>,
+    /// What its person agreed to, if an application got it at a sign-in.
+    #[serde(default)]
+    pub(crate) oauth_scopes: Option<Vec<String>>,
 }

@@ -4,6 +4,7 @@ mod account;
 mod app;
 mod hook;
 mod issue;
+mod oauth;
 mod repository;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ pub(crate) use app::{App, Grant, Installation};
 pub use app::{Level, Permissions};
 pub use hook::{Delivery, Hook};
 pub use issue::{ChangeSize, Comment, Issue, Pull, Review, ReviewComment};
+pub use oauth::Address;
+pub(crate) use oauth::{Code, OAuthApp};
 pub(crate) use repository::Repo;
 pub use repository::{Label, Status};
 
@@ -38,6 +41,10 @@ pub(crate) struct Model {
     pub(crate) apps: BTreeMap<u64, App>,
     #[serde(default)]
     pub(crate) installations: BTreeMap<u64, Installation>,
+    #[serde(default)]
+    pub(crate) oauth_apps: BTreeMap<String, OAuthApp>,
+    #[serde(default)]
+    pub(crate) oauth_codes: BTreeMap<String, Code>,
     /// Seconds that a token of an installation lives.
     #[serde(default = "an_hour")]
     pub(crate) installation_token_life: u32,
@@ -59,6 +66,8 @@ impl Default for Model {
             distinct_guids: false,
             apps: BTreeMap::new(),
             installations: BTreeMap::new(),
+            oauth_apps: BTreeMap::new(),
+            oauth_codes: BTreeMap::new(),
             installation_token_life: an_hour(),
         }
     }

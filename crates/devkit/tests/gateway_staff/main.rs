@@ -1,0 +1,12 @@
+//! Sign-in and the staff API: a running gateway over real HTTP and a real Postgres, and the stand-in for GitHub.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod api_tokens;
+mod browser;
+mod description;
+mod forged;
+mod people;
+mod rights;
+mod sessions;
+mod sign_in;
+mod world;

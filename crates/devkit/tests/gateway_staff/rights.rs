@@ -1,0 +1,136 @@
+//! Who may do what: every operation of the description against every role. An operation that the table does not name fails.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{browser::Browser, world::World};
+
+/// Everybody that an operation is tried as.
+const ROLES: [&str; 7] = ["nobody", "outsider", "reader", "writer", "project-admin", "admin", "owner"];
+
+/// How an operation is asked for, and what each of [`ROLES`] gets.
+struct Row {
+    operation: &'static str,
+    path: &'static str,
+    body: Option<Value>,
+    statuses: [u16; 7],
+}
+
+fn row(operation: &'static str, path: &'static str, body: Option<Value>, statuses: [u16; 7]) -> Row {
+    Row { operation, path, body, statuses }
+}
+
+/// `{writer}` is the writer's id; `{none}` the id of nothing. Each write is one that changes nothing that another row needs.
+fn table() -> Vec<Row> {
+    let known = [401, 200, 200, 200, 200, 200, 200];
+    let platform = |good| [401, 403, 403, 403, 403, good, good];
+    // Who is no member does not learn that there is such a project.
+    let members = |read, write, admin| [401, 404, read, write, admin, admin, admin];
+    let nothing = "/api/v1/me/sessions/01900000-0000-7000-8000-000000000000";
+    let no_token = "/api/v1/me/tokens/01900000-0000-7000-8000-000000000000";
+    vec![
+        row("GET /api/v1/me", "/api/v1/me", None, known),
+        row("PATCH /api/v1/me", "/api/v1/me", Some(json!({"theme": "dark"})), known),
+        row("GET /api/v1/me/sessions", "/api/v1/me/sessions", None, known),
+        row("DELETE /api/v1/me/sessions/{session}", nothing, None, [401, 404, 404, 404, 404, 404, 404]),
+        row("GET /api/v1/me/tokens", "/api/v1/me/tokens", None, known),
+        row(
+            "POST /api/v1/me/tokens",
+            "/api/v1/me/tokens",
+            Some(json!({"name": "n", "scopes": ["read"], "days": 1})),
+            [401, 201, 201, 201, 201, 201, 201],
+        ),
+        row("DELETE /api/v1/me/tokens/{token}", no_token, None, [401, 404, 404, 404, 404, 404, 404]),
+        row("GET /api/v1/people", "/api/v1/people", None, platform(200)),
+        row("POST /api/v1/people", "/api/v1/people", Some(json!({"email": "reader@people.example"})), platform(409)),
+        row("GET /api/v1/people/{person}", "/api/v1/people/{writer}", None, platform(200)),
+        row(
+            "PATCH /api/v1/people/{person}",
+            "/api/v1/people/{writer}",
+            Some(json!({"disabled": false})),
+            platform(200),
+        ),
+        row("GET /api/v1/projects", "/api/v1/projects", None, known),
+        row("GET /api/v1/projects/{project}", "/api/v1/projects/demo", None, members(200, 200, 200)),
+        row("GET /api/v1/projects/{project}/members", "/api/v1/projects/demo/members", None, members(200, 200, 200)),
+        row(
+            "POST /api/v1/projects/{project}/members",
+            "/api/v1/projects/demo/members",
+            Some(json!({"email": "writer@people.example", "role": "write"})),
+            members(403, 403, 200),
+        ),
+        row(
+            "DELETE /api/v1/projects/{project}/members/{person}",
+            "/api/v1/projects/demo/members/{none}",
+            None,
+            members(403, 403, 404),
+        ),
+    ]
+}
+
+fn described() -> Vec<String> {
+    let described = serde_json::to_value(gateway::api::openapi()).unwrap();
+    let paths = described["paths"].as_object().unwrap().clone();
+    let operation = |path: &str, method: &str| format!("{} {path}", method.to_uppercase());
+    paths
+        .iter()
+        .flat_map(|(path, item)| {
+            item.as_object().unwrap().keys().map(|method| operation(path, method)).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn every_operation_is_tried_as_everybody() {
+    let world = World::start().await;
+    let mut people: BTreeMap<&str, Browser<'_>> = BTreeMap::new();
+    for role in ROLES {
+        let browser = if role == "nobody" { world.browser() } else { world.signed_in(role).await };
+        people.insert(role, browser);
+    }
+    let writer = world.person("writer").await.id.to_string();
+    let table = table();
+    let mut wrong: Vec<String> = described()
+        .into_iter()
+        .filter(|operation| table.iter().filter(|row| row.operation == operation).count() != 1)
+        .map(|operation| format!("{operation} has not exactly one row"))
+        .collect();
+    for row in &table {
+        if !described().iter().any(|operation| operation == row.operation) {
+            wrong.push(format!("{} is in the table alone", row.operation));
+        }
+        let method: Method = row.operation.split(' ').next().unwrap().parse().unwrap();
+        let path = row.path.replace("{writer}", &writer).replace("{none}", "01900000-0000-7000-8000-000000000000");
+        for (role, expected) in ROLES.iter().zip(row.statuses) {
+            let browser = &people[role];
+            let request = browser.request(method.clone(), &path);
+            let request = if let Some(body) = &row.body { request.json(body) } else { request };
+            let answer = browser.send(request).await;
+            if answer.status != expected {
+                wrong.push(format!(
+                    "{} as {role}: {} instead of {expected}: {}",
+                    row.operation, answer.status, answer.body
+                ));
+            } else if answer.status >= 400 {
+                answer.code();
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn what_may_not_be_seen_looks_like_what_is_not_there() {
+    let world = World::start().await;
+    let outsider = world.signed_in("outsider").await;
+    let mut answers = Vec::new();
+    for path in ["/api/v1/projects/demo", "/api/v1/projects/nothing"] {
+        let mut answer = outsider.get(path).await;
+        answer.refused(404, "project_not_found");
+        answer.body["request_id"] = Value::Null;
+        answers.push(answer.body);
+    }
+    assert_eq!(answers[0], answers[1]);
+}

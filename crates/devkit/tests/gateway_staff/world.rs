@@ -1,0 +1,177 @@
+//! A gateway whose clock the test sets, and people who may sign in to it.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use devkit::github::{AccountKind, NewUser, Options, Seed, StandIn};
+use dispatch::{Dispatcher, Engine, EngineSettings};
+use domain::{
+    ids::PersonId,
+    people::{Email, PlatformRole, ProjectRole},
+};
+use gateway::{
+    AppParts, AppState,
+    auth::{SignIn, SignInSettings},
+    hook_secrets::GatewayKey,
+    webhooks::{HookSecret, PlatformSecrets},
+};
+use role::SecretText;
+use serde_json::{Value, json};
+use store::{
+    Store,
+    blobs::Blobs,
+    members, people,
+    repositories::{self, NewProject},
+    testing::{TestDatabase, audited},
+};
+use telemetry::{Telemetry, TelemetrySettings, catalogue::Role};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use crate::browser::Browser;
+
+pub const PROJECT: &str = "demo";
+const CLIENT_ID: &str = "test-client";
+const CLIENT_SECRET: &str = "test-client-secret";
+
+pub struct World {
+    pub stand_in: StandIn,
+    pub key: GatewayKey,
+    database: TestDatabase,
+    address: SocketAddr,
+    clock: Arc<Mutex<DateTime<Utc>>>,
+    server: JoinHandle<()>,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    /// An owner, an admin, and a member of each kind on the list; nobody has signed in yet.
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let stand_in = stand_in(&folder).await;
+        let database = TestDatabase::create().await;
+        people_and_project(database.store()).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (key, clock) = (GatewayKey::generate(), Arc::new(Mutex::new(Utc::now())));
+        let callback = format!("http://{address}/auth/callback");
+        stand_in.register_oauth_app(CLIENT_ID, CLIENT_SECRET, &callback).unwrap();
+        let settings = SignInSettings {
+            client_id: CLIENT_ID.into(),
+            client_secret: SecretText::new(CLIENT_SECRET),
+            oauth_url: stand_in.url().parse().unwrap(),
+            api_url: stand_in.url().parse().unwrap(),
+            public_url: format!("http://{address}").parse().unwrap(),
+            owner_email: Some("owner@people.example".parse().unwrap()),
+        };
+        let sign_in = SignIn::new(&"test".parse().unwrap(), settings).unwrap();
+        let blobs = Blobs::local(&folder.path().join("blobs")).unwrap();
+        let told = Arc::clone(&clock);
+        let parts = parts(database.store().clone(), blobs, key.clone(), Arc::new(move || *told.lock().unwrap()));
+        let state = AppState::new(AppParts { sign_in: Some(sign_in), ..parts });
+        let router = gateway::router(state);
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { stand_in, key, database, address, clock, server, _folder: folder }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn store(&self) -> &Store {
+        self.database.store()
+    }
+
+    pub fn now(&self) -> DateTime<Utc> {
+        *self.clock.lock().unwrap()
+    }
+
+    /// Lets time go by.
+    pub fn pass(&self, time: TimeDelta) {
+        *self.clock.lock().unwrap() += time;
+    }
+
+    /// A browser in which nobody is signed in.
+    pub fn browser(&self) -> Browser<'_> {
+        Browser::new(self)
+    }
+
+    /// A browser in which somebody is signed in.
+    pub async fn signed_in(&self, login: &str) -> Browser<'_> {
+        let browser = self.browser();
+        let answer = browser.sign_in(login).await;
+        assert_eq!(answer.status, 303, "{login}: {}", answer.body);
+        browser
+    }
+
+    pub async fn person(&self, login: &str) -> people::Person {
+        let mut tx = self.store().begin().await.unwrap();
+        people::lock_by_email(&mut tx, &email(login)).await.unwrap().unwrap()
+    }
+
+    /// The audit's events of a kind, the first first.
+    pub async fn audited(&self, kind: &str) -> Vec<Value> {
+        audited(self.store(), kind).await.unwrap()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+pub fn email(login: &str) -> Email {
+    format!("{login}@people.example").parse().unwrap()
+}
+
+async fn stand_in(folder: &tempfile::TempDir) -> StandIn {
+    let mut options = Options::new(folder.path().join("forge"));
+    let logins = ["owner", "admin", "project-admin", "writer", "reader", "stranger", "outsider"];
+    let users = logins.map(|login| NewUser {
+        login: login.into(),
+        name: Some(format!("The {login}")),
+        kind: AccountKind::User,
+        token: None,
+    });
+    options.seed = Some(Seed { users: users.into(), repos: Vec::new() });
+    StandIn::start(options).await.unwrap()
+}
+
+/// The owner comes from the settings; `outsider` is on the list, and a member of nothing.
+async fn people_and_project(store: &Store) {
+    let now = Utc::now();
+    let mut tx = store.begin().await.unwrap();
+    let new = NewProject { slug: PROJECT, slots: 3, settings: json!({}), now };
+    let project = repositories::insert_project(&mut tx, new).await.unwrap();
+    for (login, platform, role) in [
+        ("admin", PlatformRole::Admin, None),
+        ("project-admin", PlatformRole::None, Some(ProjectRole::Admin)),
+        ("writer", PlatformRole::None, Some(ProjectRole::Write)),
+        ("reader", PlatformRole::None, Some(ProjectRole::Read)),
+        ("outsider", PlatformRole::None, None),
+    ] {
+        let id: PersonId = people::add(&mut tx, &email(login), platform, now).await.unwrap().unwrap();
+        if let Some(role) = role {
+            members::put(&mut tx, project, id, role, now).await.unwrap();
+        }
+    }
+    tx.commit().await.unwrap();
+}
+
+/// A gateway without sign-in; its engine is a closed port.
+pub fn parts(store: Store, blobs: Blobs, key: GatewayKey, clock: dispatch::Clock) -> AppParts {
+    let engine = EngineSettings::at("127.0.0.1:1", "test".parse().unwrap(), "gateway").unwrap();
+    let telemetry = Arc::new(Telemetry::new(Role::Gateway, &TelemetrySettings::default()).unwrap());
+    let dispatcher = Dispatcher::new(
+        store.clone(),
+        Engine::new(engine),
+        Arc::clone(&clock),
+        TimeDelta::hours(12),
+        Arc::clone(&telemetry),
+    );
+    let webhook_secrets = PlatformSecrets { current: HookSecret::new("secret").unwrap(), previous: None };
+    AppParts { store, dispatcher, blobs, webhook_secrets, key, buffer_bytes: None, clock, telemetry, sign_in: None }
+}

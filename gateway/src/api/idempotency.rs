@@ -1,0 +1,88 @@
+//! `Idempotency-Key`: a write that is sent again because its answer was lost gets the answer, and is not done again.
+
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderName, StatusCode};
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use store::{
+    PgConnection,
+    idempotency::{self, Known},
+};
+
+use crate::{auth::Caller, problem::Problem};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const MAX_KEY: usize = 200;
+
+/// A write with a key, or without one.
+pub(super) struct Wish {
+    key: Option<String>,
+    hash: [u8; 32],
+}
+
+impl Wish {
+    /// The write of this operation with this body.
+    ///
+    /// # Errors
+    /// 400 for a key that is none.
+    pub(super) fn read(headers: &HeaderMap, operation: &str, body: &impl Serialize) -> Result<Self, Problem> {
+        let key = headers.get(&IDEMPOTENCY_KEY).map(|value| value.to_str().unwrap_or_default().to_owned());
+        let fits = |key: &String| (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
+        if key.as_ref().is_some_and(|key| !fits(key)) {
+            let detail = format!("an Idempotency-Key has 1 to {MAX_KEY} visible ASCII characters");
+            return Err(Problem::bad_request("idempotency_key_invalid", detail));
+        }
+        let body = serde_json::to_vec(body).unwrap_or_default();
+        let hash = Sha256::new().chain_update(operation).chain_update([0]).chain_update(body).finalize().into();
+        Ok(Self { key, hash })
+    }
+
+    /// The answer, if the wish was done already. To be asked at the beginning of the transaction that does it.
+    ///
+    /// # Errors
+    /// 422 if the key was given to another wish; 503 if the database does not answer.
+    pub(super) async fn earlier(&self, caller: &Caller, conn: &mut PgConnection) -> Result<Option<Response>, Problem> {
+        let Some(wish) = self.stored(caller) else { return Ok(None) };
+        match idempotency::claim(conn, wish).await? {
+            Known::New => Ok(None),
+            Known::Answered { status, body } => {
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+                Ok(Some((status, Json(body)).into_response()))
+            }
+            Known::Another => {
+                let detail = "this Idempotency-Key was used for something else: take a new one";
+                Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail))
+            }
+        }
+    }
+
+    /// The answer to what was done now; stored in the same transaction.
+    ///
+    /// # Errors
+    /// 503 if the database does not answer.
+    pub(super) async fn answer(
+        &self,
+        caller: &Caller,
+        conn: &mut PgConnection,
+        status: StatusCode,
+        answer: &impl Serialize,
+    ) -> Result<Response, Problem> {
+        let body: Value = serde_json::to_value(answer).map_err(|error| {
+            tracing::error!(%error, "an answer does not serialise");
+            Problem::internal()
+        })?;
+        if let Some(wish) = self.stored(caller) {
+            idempotency::answered(conn, wish, status.as_u16(), &body).await?;
+        }
+        Ok((status, Json(body)).into_response())
+    }
+
+    fn stored(&self, caller: &Caller) -> Option<idempotency::Wish<'_>> {
+        let key = self.key.as_deref()?;
+        Some(idempotency::Wish { person: caller.person().id, key, request_hash: &self.hash, now: caller.now() })
+    }
+}

@@ -1,0 +1,4 @@
+//! The caller themselves.
+
+pub(super) mod change;
+pub(super) mod read;

@@ -1,0 +1,54 @@
+//! `GET /api/v1/projects`
+
+use axum::response::Response;
+use http::HeaderMap;
+use serde::Deserialize;
+use store::members::{self, ProjectsPage};
+use utoipa::IntoParams;
+
+use super::{
+    super::{body::Asked, etag::tagged, paging, paging::Page},
+    Project,
+};
+use crate::{
+    auth::{Caller, OnProject},
+    problem::Problem,
+};
+
+/// Which part of the list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::api) struct ProjectsQuery {
+    /// How many entries, 1 to 200; 50 unless asked otherwise.
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// The projects that you see, by short name
+#[utoipa::path(
+    get, path = "/api/v1/projects", tag = "projects", params(ProjectsQuery),
+    responses((status = 200, description = "A page of the list.", body = Page<Project>))
+)]
+pub(in crate::api) async fn list_projects(
+    caller: Caller,
+    headers: HeaderMap,
+    Asked(query): Asked<ProjectsQuery>,
+) -> Result<Response, Problem> {
+    let limit = paging::limit(query.limit)?;
+    let after: Option<String> = paging::after(query.cursor.as_deref())?;
+    let page = ProjectsPage {
+        person: caller.person().id,
+        all: caller.sees_all(),
+        after: after.as_deref(),
+        limit: paging::fetched(limit),
+    };
+    let rows = members::projects(&mut *caller.store().acquire().await?, page).await?;
+    let seen = rows.into_iter().filter_map(|project| {
+        let role = caller.effective(project.role)?;
+        let members::SeenProject { id, slug, slots, created_at, .. } = project;
+        Some(OnProject { id, slug, slots, created_at, role })
+    });
+    let page: Page<Project> = paging::page(seen.collect(), limit, |project| project.slug.clone());
+    Ok(tagged(&headers, &page))
+}
