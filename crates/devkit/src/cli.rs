@@ -70,7 +70,7 @@ enum Command {
         #[arg(last = true)]
         rest: Vec<String>,
     },
-    /// Check the tree: form, warnings, dependencies, stored queries, generated files, workflows.
+    /// Check the tree: form, warnings, dependencies, stored queries, generated files, workflows, the console.
     Check {
         /// One check only.
         only: Option<Check>,

@@ -3,15 +3,21 @@
 mod cargo;
 mod generated;
 mod queries;
+mod ui;
 mod workflows;
 
-use std::{io, path::PathBuf, process::Command};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use clap::ValueEnum;
 
 use crate::{
     console::{Step, say},
     layout::Layout,
+    staff_console::StaffConsoleError,
     testing::TestingError,
     tools::ToolError,
 };
@@ -31,6 +37,8 @@ pub enum Check {
     Generated,
     /// The workflow files.
     Workflows,
+    /// The console: form, types, unit tests, weight.
+    Ui,
 }
 
 /// What to check, and how.
@@ -85,6 +93,7 @@ impl Check {
             Self::Queries => queries::queries(layout, orders.fix).await,
             Self::Generated => generated::generated(layout, orders.fix),
             Self::Workflows => workflows::workflows(layout),
+            Self::Ui => ui::ui(layout, orders.fix),
         }
     }
 
@@ -100,6 +109,7 @@ impl Check {
             Self::Queries => "stored shapes of the checked queries",
             Self::Generated => "files that programs write",
             Self::Workflows => "workflow files",
+            Self::Ui => "the console's form, types, unit tests and weight",
         }
     }
 }
@@ -116,6 +126,9 @@ pub enum CheckError {
     /// A tool is missing.
     #[error(transparent)]
     Tool(#[from] ToolError),
+    /// The console's packages or source can't be had.
+    #[error(transparent)]
+    StaffConsole(#[from] StaffConsoleError),
     /// The database for the queries did not come up.
     #[error(transparent)]
     Testing(#[from] TestingError),
@@ -151,7 +164,12 @@ impl CheckError {
 
 /// Runs a program in the tree, its output shown as it comes; its failure is answered with `remedy`.
 fn demand(layout: &Layout, command: &mut Command, remedy: &'static str) -> Result<(), CheckError> {
+    demand_in(&layout.tree, command, remedy)
+}
+
+/// The same in a folder.
+fn demand_in(folder: &Path, command: &mut Command, remedy: &'static str) -> Result<(), CheckError> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let status = command.current_dir(&layout.tree).status().map_err(|source| CheckError::Run { program, source })?;
+    let status = command.current_dir(folder).status().map_err(|source| CheckError::Run { program, source })?;
     if status.success() { Ok(()) } else { Err(CheckError::Bad { remedy }) }
 }

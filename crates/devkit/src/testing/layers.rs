@@ -31,6 +31,8 @@ pub enum Layer {
     Cli,
     /// The whole platform, in user verbs.
     Platform,
+    /// The staff console, in a real browser.
+    Console,
 }
 
 impl Layer {
@@ -39,7 +41,7 @@ impl Layer {
         let mut calls = Vec::new();
         match self {
             Self::Devkit => calls.push(words(&["-p", "devkit", "--lib", "--bins"])),
-            Self::Github | Self::Platform => {}
+            Self::Github | Self::Platform | Self::Console => {}
             Self::Cli => calls.push(words(&["-p", "codex-k8s"])),
             _ => calls.push(words(&["-p", &self.name()])),
         }
@@ -67,7 +69,7 @@ impl Layer {
                 .find(|layer| program.starts_with(&layer.name()))
                 .or_else(|| program.starts_with("model").then_some(Self::Github))
                 .or(Some(Self::Platform)),
-            "github" | "platform" | "cli" => None,
+            "github" | "platform" | "cli" | "console" => None,
             // Cargo names a program with underscores.
             "codex-k8s" | "codex_k8s" => Some(Self::Cli),
             _ => Self::value_variants().iter().copied().find(|layer| layer.name() == package),
@@ -115,6 +117,7 @@ mod tests {
             ("devkit", "model", Some(Layer::Github)),
             ("devkit", "runner", Some(Layer::Runner)),
             ("devkit", "crashes", Some(Layer::Platform)),
+            ("devkit", "console", Some(Layer::Console)),
             ("codex_k8s", "codex_k8s", Some(Layer::Cli)),
             ("codex_k8s", "cli", Some(Layer::Cli)),
         ] {

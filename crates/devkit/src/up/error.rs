@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use super::Role;
-use crate::{services::ServiceError, tools::ToolError};
+use crate::{services::ServiceError, staff_console::StaffConsoleError, tools::ToolError};
 
 /// Why a command around the local platform failed.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +11,9 @@ pub enum UpError {
     /// A tool is missing.
     #[error(transparent)]
     Tool(#[from] ToolError),
+    /// The console could not be built.
+    #[error(transparent)]
+    Console(#[from] StaffConsoleError),
     /// A role did not come up.
     #[error(transparent)]
     Service(#[from] ServiceError),

@@ -66,6 +66,8 @@ pub(super) struct Plan<'a> {
     pub(super) tools: &'a Tools,
     pub(super) model: &'a Model,
     pub(super) marker: &'a str,
+    /// The built console; none where the tree has no `ui`.
+    pub(super) console: Option<PathBuf>,
 }
 
 impl Plan<'_> {
@@ -206,6 +208,9 @@ impl Plan<'_> {
                 list.text("OAUTH_API_URL", url(ports.forge()));
                 list.text("PUBLIC_URL", url(ports.gateway()));
                 list.text("OWNER_EMAIL", people::OWNER.email);
+                if let Some(console) = &self.console {
+                    list.path("CONSOLE_DIR", console.clone());
+                }
             }
             Role::Worker => {
                 list.text("METRICS_BIND", loopback(ports.worker_ops()).to_string());
@@ -257,7 +262,8 @@ mod tests {
         let tools = Tools { temporal: "t".into(), postgres_bin: "p".into(), codex: "c".into() };
         let ports = Ports::from_base(super::super::DEFAULT_PORT_BASE).unwrap();
         let model = Model { upstream: url(ports.model()), key: keys.model_key.clone(), scripted: true };
-        let plan = Plan { layout: &layout, ports, keys: &keys, tools: &tools, model: &model, marker: "m" };
+        let plan =
+            Plan { layout: &layout, ports, keys: &keys, tools: &tools, model: &model, marker: "m", console: None };
         plan.roles()
             .into_iter()
             .filter(|role| plan.environment(*role, "postgres://x").iter().any(|(name, _)| name == secret))
