@@ -63,6 +63,8 @@ pub(super) struct Installed {
     pub(super) id: String,
     /// With an administrator's rights.
     pub(super) admin: Caller,
+    /// An image with a shell, on the node.
+    pub(super) shell: String,
     made: Vec<String>,
 }
 
@@ -70,7 +72,8 @@ impl Installed {
     /// Installs rights, admission and network policies, and waits until they are in force.
     pub(super) async fn new(world: &World) -> Self {
         let id = format!("t{}", devkit::secrets::random_hex(3));
-        let mut installed = Self { id, admin: Caller::new(world.client.clone()), made: Vec::new() };
+        let mut installed =
+            Self { id, admin: Caller::new(world.client.clone()), shell: world.shell_image.clone(), made: Vec::new() };
         for overlay in ["overlays/production", "environment"] {
             let rendered = rendered(overlay, world);
             for object in rendered

@@ -4,9 +4,6 @@ use serde_json::{Value, json};
 
 use super::installed::Installed;
 
-/// A shell that is on the node.
-pub(super) const SHELL: &str = "localhost/busybox:1";
-
 pub(super) const RUN: &str = "run-0123";
 
 /// The labels of everything that belongs to a Job.
@@ -34,7 +31,7 @@ pub(super) fn job(installed: &Installed, namespace: &str) -> Value {
                 { "name": "token", "secret": { "secretName": RUN } },
             ],
             "containers": [{
-                "name": "agent", "image": SHELL, "imagePullPolicy": "IfNotPresent",
+                "name": "agent", "image": installed.shell, "imagePullPolicy": "IfNotPresent",
                 "command": ["/bin/sh", "-c", "cat /token/token; echo; sleep 600"],
                 "env": [{ "name": "CODEX_K8S_POD_UID", "valueFrom": { "fieldRef": { "fieldPath": "metadata.uid" } } }],
                 "resources": {

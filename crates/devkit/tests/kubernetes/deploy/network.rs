@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     caller::{Caller, eventually},
     installed::Installed,
-    jobs::{SHELL, job, thing},
+    jobs::{job, thing},
     launched::{foreign, launch},
 };
 use crate::world::World;
@@ -27,7 +27,7 @@ impl Target {
 }
 
 /// A pod that listens on ports, and stands for a role where policies are concerned.
-async fn listener(admin: &Caller, namespace: &str, labels: Value, ports: &[u16]) -> String {
+async fn listener(installed: &Installed, namespace: &str, labels: Value, ports: &[u16]) -> String {
     let name = format!("listens-{}", ports[0]);
     let listen: Vec<String> =
         ports.iter().map(|port| format!("(while true; do echo here | nc -l -p {port}; done) &")).collect();
@@ -37,12 +37,13 @@ async fn listener(admin: &Caller, namespace: &str, labels: Value, ports: &[u16])
             "terminationGracePeriodSeconds": 0, "automountServiceAccountToken": false,
             "securityContext": { "runAsNonRoot": true, "runAsUser": 10001, "seccompProfile": { "type": "RuntimeDefault" } },
             "containers": [{
-                "name": "listen", "image": SHELL, "imagePullPolicy": "IfNotPresent",
+                "name": "listen", "image": installed.shell, "imagePullPolicy": "IfNotPresent",
                 "command": ["/bin/sh", "-c", format!("{} wait", listen.join(" "))],
                 "securityContext": { "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] } },
             }],
         },
     });
+    let admin = &installed.admin;
     admin.apply(&pod).await.unwrap();
     let path = format!("/api/v1/namespaces/{namespace}/pods/{name}");
     eventually("the listener runs", || async {
@@ -110,13 +111,13 @@ async fn an_agent_reaches_what_it_needs_and_nothing_else() {
     let data = world.namespace("data").await;
     let admin = installed.admin.clone();
     let role = |name: &str| json!({ "app.kubernetes.io/component": name });
-    let gateway = listener(&admin, &system, role("gateway"), &[8080, 9090]).await;
-    let models = listener(&admin, &system, role("model-gateway"), &[8081]).await;
-    let worker = listener(&admin, &system, role("worker"), &[9091]).await;
-    let proxy = listener(&admin, &egress, role("egress-proxy"), &[3128]).await;
+    let gateway = listener(&installed, &system, role("gateway"), &[8080, 9090]).await;
+    let models = listener(&installed, &system, role("model-gateway"), &[8081]).await;
+    let worker = listener(&installed, &system, role("worker"), &[9091]).await;
+    let proxy = listener(&installed, &egress, role("egress-proxy"), &[3128]).await;
     // Open on their own side, so that only the agent's own policies keep it from them.
-    let database = listener(&admin, &data.name, role("database"), &[5432]).await;
-    let temporal = listener(&admin, &data.name, role("temporal"), &[7233]).await;
+    let database = listener(&installed, &data.name, role("database"), &[5432]).await;
+    let temporal = listener(&installed, &data.name, role("temporal"), &[7233]).await;
     let other = {
         let listens = "while true; do echo here | nc -l -p 9000; done";
         let worker = installed.account("worker").await;
@@ -170,7 +171,7 @@ async fn one_more_policy_opens_a_way_and_is_noticed() {
     let run = launch(&mut installed, "a").await;
     let data = world.namespace("data").await;
     let admin = installed.admin.clone();
-    let database = listener(&admin, &data.name, json!({}), &[5432]).await;
+    let database = listener(&installed, &data.name, json!({}), &[5432]).await;
     let target = [Target::new("database", &database, 5432)];
     let worker = installed.account("worker").await;
     let policies = foreign(&installed, &run).await;
