@@ -4,9 +4,6 @@ use serde_json::Value;
 
 use super::{Finding, Object, object::list};
 
-/// Roles that read Secrets which their holder has written itself, in namespaces that are its own.
-const OWN_SECRETS: [&str; 1] = ["codex-k8s-run-namespace"];
-
 /// Verbs that lead to rights that were not given.
 const LADDERS: [&str; 3] = ["escalate", "impersonate", "approve"];
 
@@ -15,9 +12,7 @@ pub(super) fn findings(objects: &[Object]) -> Vec<Finding> {
         .iter()
         .flat_map(|object| {
             let problems = match object.kind() {
-                "Role" | "ClusterRole" => {
-                    object.list("/rules").iter().flat_map(|rule| of_rule(object.name(), rule)).collect()
-                }
+                "Role" | "ClusterRole" => object.list("/rules").iter().flat_map(of_rule).collect(),
                 "RoleBinding" | "ClusterRoleBinding" => of_binding(objects, object),
                 _ => Vec::new(),
             };
@@ -26,7 +21,7 @@ pub(super) fn findings(objects: &[Object]) -> Vec<Finding> {
         .collect()
 }
 
-fn of_rule(role: &str, rule: &Value) -> Vec<String> {
+fn of_rule(rule: &Value) -> Vec<String> {
     let words = |key: &str| list(rule, &format!("/{key}")).iter().filter_map(Value::as_str).collect::<Vec<_>>();
     let (verbs, resources) = (words("verbs"), words("resources"));
     let mut problems = Vec::new();
@@ -41,8 +36,8 @@ fn of_rule(role: &str, rule: &Value) -> Vec<String> {
     if verbs.contains(&"bind") && list(rule, "/resourceNames").is_empty() {
         problems.push("may bind any role: name the roles in resourceNames".to_owned());
     }
-    let browses = ["list", "watch", "deletecollection"].iter().any(|verb| verbs.contains(verb));
-    if resources.contains(&"secrets") && (browses || verbs.contains(&"get") && !OWN_SECRETS.contains(&role)) {
+    let reads = ["get", "list", "watch"].iter().any(|verb| verbs.contains(verb));
+    if reads && resources.contains(&"secrets") {
         problems.push("reads Secrets; nobody needs to".to_owned());
     }
     let inner = ["pods/exec", "pods/attach", "pods/portforward", "pods/ephemeralcontainers", "serviceaccounts/token"];
@@ -86,7 +81,6 @@ mod tests {
             "{apiGroups: [batch], resources: [jobs], verbs: ['*']}",
             "{apiGroups: ['*'], resources: [jobs], verbs: [get]}",
             "{apiGroups: [''], resources: ['*/log'], verbs: [get]}",
-            "{resources: [secrets], verbs: [get]}",
             "{resources: [secrets], verbs: [list]}",
             "{resources: [clusterroles], verbs: [bind]}",
             "{resources: [clusterroles], verbs: [escalate]}",

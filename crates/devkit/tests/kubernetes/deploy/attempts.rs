@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     caller::{Caller, No, place},
     installed::Installed,
-    jobs::{binding, job, probe, secret, thing},
+    jobs::{binding, job, secret, thing},
 };
 
 /// Something that must be refused.
@@ -177,14 +177,12 @@ fn others(installed: &Installed, run: &str) -> Vec<Attempt> {
     let everywhere = json!({ "to": [{ "ipBlock": { "cidr": "0.0.0.0/0" } }], "ports": [{ "port": 443 }] });
     let pod =
         json!({ "metadata": { "labels": { "a": "b" } }, "spec": { "containers": [{ "name": "x", "image": "x" }] } });
+    let job = job(installed, run);
     let deployment = json!({ "spec": { "selector": { "matchLabels": { "a": "b" } }, "template": pod } });
     vec![
         Attempt::write("a ConfigMap", thing("v1", "ConfigMap", run, "x", &json!({ "data": {} }))),
         Attempt::write("a Deployment", thing("apps/v1", "Deployment", run, "x", &deployment)),
-        Attempt::write(
-            "a pod of another account",
-            changed(probe(installed, run), "/spec/serviceAccountName", "default".into()),
-        ),
+        Attempt::write("a pod", thing("v1", "Pod", run, "x", &json!({ "spec": job["spec"]["template"]["spec"] }))),
         Attempt::write("a way in to agents", policy(json!({ "podSelector": {}, "ingress": [{}] }))),
         Attempt::write("a way out to everywhere", policy(json!({ "podSelector": {}, "egress": [{}] }))),
         Attempt::write("a way out to every address", policy(json!({ "podSelector": {}, "egress": [everywhere] }))),
@@ -251,7 +249,11 @@ pub(super) fn reads(installed: &Installed, run: &str) -> Vec<Attempt> {
     vec![
         Attempt::read("Secrets of the platform", format!("/api/v1/namespaces/{system}/secrets")),
         Attempt::read("Secrets of the cluster", "/api/v1/secrets".to_owned()),
-        Attempt::read("its own Secrets, all of them", format!("/api/v1/namespaces/{run}/secrets")),
+        Attempt::read("its own Secrets", format!("/api/v1/namespaces/{run}/secrets")),
+        Attempt::read("a Secret of its own", format!("/api/v1/namespaces/{run}/secrets/run-0123")),
+        Attempt::read("Jobs everywhere", "/apis/batch/v1/jobs".to_owned()),
+        Attempt::read("pods everywhere", "/api/v1/pods".to_owned()),
+        Attempt::read("pods elsewhere", format!("/api/v1/namespaces/{system}/pods")),
         Attempt::read("one Secret elsewhere", format!("/api/v1/namespaces/{system}/secrets/lure")),
         Attempt::read("a log elsewhere", format!("/api/v1/namespaces/{system}/pods/x/log")),
         Attempt::read("events elsewhere", format!("/api/v1/namespaces/{system}/events")),

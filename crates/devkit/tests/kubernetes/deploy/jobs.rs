@@ -58,19 +58,6 @@ pub(super) fn secret(installed: &Installed, namespace: &str, uid: &str) -> Value
     })
 }
 
-/// The pod that the launcher looks at a node with.
-pub(super) fn probe(installed: &Installed, namespace: &str) -> Value {
-    let mut pod = job(installed, namespace)["spec"]["template"].clone();
-    pod["apiVersion"] = "v1".into();
-    pod["kind"] = "Pod".into();
-    pod["metadata"]["name"] = "look".into();
-    pod["metadata"]["namespace"] = namespace.into();
-    pod["metadata"]["labels"]["app.kubernetes.io/component"] = "probe".into();
-    pod["spec"]["volumes"] = json!([]);
-    pod["spec"]["containers"][0]["volumeMounts"] = json!([]);
-    pod
-}
-
 /// The launcher's role in a namespace, bound to itself.
 pub(super) fn binding(installed: &Installed, namespace: &str) -> Value {
     json!({
