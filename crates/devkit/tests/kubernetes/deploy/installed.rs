@@ -1,0 +1,191 @@
+//! What `deploy/` installs, put into the cluster under names of one test alone, and taken away with the test.
+
+use std::{fs, path::Path, process::Command};
+
+use devkit::{
+    layout::Layout,
+    manifests::{Rendered, render},
+    tools,
+};
+use http::Method;
+use serde_json::{Value, json};
+
+use super::caller::{Caller, eventually, place};
+use crate::world::World;
+
+/// Names of the whole cluster that the manifests have.
+const CLUSTER_NAMES: [&str; 4] =
+    ["codex-k8s-launcher", "codex-k8s-run-namespace", "codex-k8s-run-pods", "codex-k8s-deployer"];
+
+/// What is put into the cluster: rights, what holds them, and who may reach whom. Not what runs: its images are not here.
+const KINDS: [&str; 7] = [
+    "Namespace",
+    "ServiceAccount",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+    "NetworkPolicy",
+];
+
+/// Renders an overlay as an installer would, with the cluster's own addresses put in.
+pub(super) fn rendered(overlay: &str, world: &World) -> Rendered {
+    let layout = Layout::find().unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    let copied = Command::new("cp").arg("-r").arg(layout.tree.join("deploy")).arg(copy.path()).status().unwrap();
+    assert!(copied.success());
+    let folder = copy.path().join("deploy").join(overlay);
+    fill_in(&folder.join("cluster.env"), world);
+    render(&tools::kustomize(&layout.cache).unwrap(), &folder).unwrap()
+}
+
+fn fill_in(file: &Path, world: &World) {
+    let Ok(text) = fs::read_to_string(file) else { return };
+    let node = format!("{}/32", world.node_address);
+    let filled: Vec<String> = text
+        .lines()
+        .map(|line| match line.split_once('=') {
+            Some((key @ ("API_SERVER_CIDR" | "NODES_CIDR" | "DATABASE_CIDR" | "TEMPORAL_CIDR"), _)) => {
+                format!("{key}={node}")
+            }
+            Some((key @ "PODS_CIDR", _)) => format!("{key}=10.244.0.0/16"),
+            Some((key @ "SERVICES_CIDR", _)) => format!("{key}=10.96.0.0/12"),
+            Some((key @ "PUBLIC_HOST", _)) => format!("{key}=codex.example.com"),
+            _ => line.to_owned(),
+        })
+        .collect();
+    fs::write(file, filled.join("\n")).unwrap();
+}
+
+/// The installation of one test.
+pub(super) struct Installed {
+    /// What makes its names its own.
+    pub(super) id: String,
+    /// With an administrator's rights.
+    pub(super) admin: Caller,
+    /// An image with a shell, on the node.
+    pub(super) shell: String,
+    made: Vec<String>,
+}
+
+impl Installed {
+    /// Installs rights, admission and network policies, and waits until they are in force.
+    pub(super) async fn new(world: &World) -> Self {
+        let id = format!("t{}", devkit::secrets::random_hex(3));
+        let mut installed =
+            Self { id, admin: Caller::new(world.client.clone()), shell: world.shell_image.clone(), made: Vec::new() };
+        for overlay in ["overlays/production", "environment"] {
+            let rendered = rendered(overlay, world);
+            for object in rendered
+                .objects
+                .iter()
+                .filter(|object| KINDS.contains(&object.kind()) || object.kind() == "RoleBinding")
+            {
+                installed.apply(object.value()).await;
+            }
+        }
+        installed.in_force().await;
+        installed
+    }
+
+    /// A name, or a text with names, as it is in this installation.
+    pub(super) fn own(&self, text: &str) -> String {
+        let mut text = text.replace("codexk8s-", &format!("codexk8s-{}-", self.id));
+        text = text.replace(&format!("codexk8s-{}-run-", self.id), &format!("codexk8s-run-{}-", self.id));
+        for name in CLUSTER_NAMES {
+            text = text.replace(name, &name.replace("codex-k8s-", &format!("codex-k8s-{}-", self.id)));
+        }
+        text
+    }
+
+    /// Applies an object of the manifests under the names of this installation.
+    pub(super) async fn apply(&mut self, object: &Value) {
+        let object: Value = serde_json::from_str(&self.own(&object.to_string())).unwrap();
+        self.admin.apply(&object).await.unwrap_or_else(|no| panic!("{}: {no:?}", object["metadata"]["name"]));
+        if object["metadata"]["namespace"].is_null() {
+            let kind = object["kind"].as_str().unwrap();
+            self.made.push(format!("{}/{}", place(kind, ""), object["metadata"]["name"].as_str().unwrap()));
+        }
+    }
+
+    /// One of the platform's accounts, with a token of its own.
+    pub(super) async fn account(&self, name: &str) -> Caller {
+        let path = self.own(&format!("/api/v1/namespaces/codexk8s-system/serviceaccounts/{name}/token"));
+        let wanted =
+            json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": { "audiences": [] } });
+        let given = self.admin.ask(Method::POST, &path, Some(&wanted)).await.unwrap();
+        Caller::with_token(given["status"]["token"].as_str().unwrap()).await
+    }
+
+    /// A namespace of a project's Jobs, as the launcher makes it.
+    pub(super) fn run_namespace(&self, project: &str) -> Value {
+        json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": { "name": self.own(&format!("codexk8s-run-{project}")), "labels": {
+                "app.kubernetes.io/managed-by": "codex-k8s",
+                "codex-k8s.dev/instance": self.id,
+                "codex-k8s.dev/project": project,
+                "pod-security.kubernetes.io/enforce": "restricted",
+            } },
+        })
+    }
+
+    /// Notes something that goes with the test.
+    pub(super) fn goes_with_it(&mut self, path: String) {
+        self.made.push(path);
+    }
+
+    /// Waits until worker and deployer are held: what neither may do is tried without doing it.
+    async fn in_force(&self) {
+        let worker = self.account("worker").await;
+        let mut elsewhere = self.run_namespace("x");
+        elsewhere["metadata"]["name"] = format!("elsewhere-{}", self.id).into();
+        eventually("the launcher is held by its admission policy", || async {
+            match worker.apply_with(&elsewhere, "&dryRun=All").await {
+                Err(no) if no.words.contains("ValidatingAdmissionPolicy") => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+        let deployer = self.account("deployer").await;
+        let service = json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": { "name": "x", "namespace": self.own("codexk8s-env-example") },
+            "spec": { "type": "NodePort", "ports": [{ "port": 1 }] },
+        });
+        eventually("the deployer is held by its admission policy", || async {
+            match deployer.apply_with(&service, "&dryRun=All").await {
+                Err(no) if no.words.contains("ValidatingAdmissionPolicy") => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+    }
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        let made = std::mem::take(&mut self.made);
+        let removed = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let admin = Caller::new(World::new().await.client);
+                let mut left = Vec::new();
+                // What holds accounts goes last.
+                for path in made.iter().rev() {
+                    if let Err(no) = admin.delete(path).await
+                        && no.code != 404
+                    {
+                        left.push(format!("{path}: {no:?}"));
+                    }
+                }
+                left
+            })
+        });
+        match removed.join() {
+            Ok(left) if left.is_empty() => {}
+            outcome if std::thread::panicking() => eprintln!("something is left in the cluster: {outcome:?}"),
+            outcome => panic!("something is left in the cluster: {outcome:?}"),
+        }
+    }
+}
