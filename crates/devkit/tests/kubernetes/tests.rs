@@ -1,4 +1,5 @@
 //! The tests, one file for each part of the platform.
 
 mod bundle;
+mod network;
 mod smoke;
