@@ -4,7 +4,7 @@ mod credentials;
 mod keys;
 mod repo;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -27,7 +27,15 @@ enum Command {
     /// Stand between Jobs and the model API.
     ModelGateway,
     /// Do one Job; started inside it.
-    Runner,
+    Runner {
+        #[command(subcommand)]
+        command: Option<RunnerCommand>,
+    },
+    /// Help the egress proxy, which starts this itself.
+    EgressAcl {
+        #[command(subcommand)]
+        command: EgressCommand,
+    },
     /// Bring the database's schema up to date.
     Migrate,
     /// Connect repositories, and see what keeps them connected.
@@ -50,6 +58,28 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum RunnerCommand {
+    /// Copy the runner with all that it needs into a folder, for another image to use.
+    Install {
+        /// The folder.
+        to: PathBuf,
+        /// Where it lies now.
+        #[arg(long, default_value = runner::BUNDLE)]
+        from: PathBuf,
+    },
+    /// Wait until the pod's network policies are in force.
+    AwaitNetwork,
+}
+
+#[derive(Debug, Subcommand)]
+enum EgressCommand {
+    /// Look at the form of the tokens that programs sign in with.
+    SignIn,
+    /// Ask the gateway whether a run may reach a host.
+    Admit,
 }
 
 #[derive(Debug, Subcommand)]
@@ -97,11 +127,26 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let settings = gateway::model_gateway::ModelGatewaySettings::from_env()?;
             gateway::model_gateway::serve(settings, asked_to_stop()).await?;
         }
-        Command::Runner => runner::run(runner::Settings::from_env()?).await?,
+        Command::Runner { command } => run_in_job(command).await?,
+        Command::EgressAcl { command: EgressCommand::SignIn } => egress::sign_in().await?,
+        Command::EgressAcl { command: EgressCommand::Admit } => {
+            egress::admit(egress::AdmitSettings::from_env()?).await?;
+        }
         Command::Migrate => migrate().await?,
         Command::Config { command: ConfigCommand::Check { role } } => check(role)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn run_in_job(command: Option<RunnerCommand>) -> anyhow::Result<()> {
+    match command {
+        None => runner::run(runner::Settings::from_env()?).await?,
+        Some(RunnerCommand::Install { to, from }) => runner::install(&from, &to)?,
+        Some(RunnerCommand::AwaitNetwork) => {
+            runner::await_network(&runner::NetworkSettings::from_env()?).await?;
+        }
+    }
+    Ok(())
 }
 
 fn check(role: CheckedRole) -> anyhow::Result<()> {

@@ -8,7 +8,10 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use dispatch::{Clock, Dispatcher};
-use domain::ids::Instance;
+use domain::{
+    egress::{HostList, HostPattern},
+    ids::Instance,
+};
 use store::{Store, blobs::Blobs};
 use telemetry::{Telemetry, ops::Ops, readiness::Readiness};
 
@@ -37,6 +40,8 @@ pub struct AppParts {
     pub key: GatewayKey,
     /// Bytes of webhook bodies held at a time; none takes the default.
     pub buffer_bytes: Option<usize>,
+    /// Hosts that the programs of every project's Jobs may reach.
+    pub egress_hosts: HostList,
     /// Tells the time.
     pub clock: Clock,
     /// Counts what happens.
@@ -144,6 +149,10 @@ impl AppState {
 
     pub(crate) fn known_keys(&self) -> &KnownKeys {
         &self.0.known_keys
+    }
+
+    pub(crate) fn egress_hosts(&self) -> &[HostPattern] {
+        &self.0.parts.egress_hosts.0
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {

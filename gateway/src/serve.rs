@@ -56,6 +56,7 @@ pub async fn serve(
         webhook_secrets: settings.webhook_secrets,
         key: settings.key,
         buffer_bytes: None,
+        egress_hosts: settings.egress_hosts,
         clock,
         telemetry: Arc::clone(&telemetry),
         sign_in,

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use domain::ids::Instance;
+use domain::{egress::HostList, ids::Instance};
 use role::{ConfigErrors, Environment, LogFormat, Reader, SecretText};
 use telemetry::TelemetrySettings;
 use url::Url;
@@ -31,6 +31,8 @@ pub struct GatewaySettings {
     pub webhook_secrets: PlatformSecrets,
     /// Opens the secrets of hooks.
     pub key: GatewayKey,
+    /// Hosts that the programs of every project's Jobs may reach.
+    pub egress_hosts: HostList,
     /// Folder of bundles.
     pub blob_dir: PathBuf,
     /// Folder of the built console; none serves none.
@@ -65,6 +67,7 @@ impl GatewaySettings {
         let bind = reader.or("GATEWAY_BIND", SocketAddr::from(([127, 0, 0, 1], 8080)), "give an address and a port");
         let webhook_secrets = platform_secrets(&mut reader);
         let key = gateway_key(&mut reader);
+        let egress_hosts = reader.or("EGRESS_ALLOW", HostList::default(), "name hosts, separated by commas");
         let blob_dir = reader.required("BLOB_DIR", "name the folder that holds bundles");
         let console_dir = console_dir(&mut reader);
         let log_format = reader.or("LOG_FORMAT", LogFormat::default(), "write `json` or `text`");
@@ -79,6 +82,7 @@ impl GatewaySettings {
                 bind,
                 webhook_secrets: webhook_secrets?,
                 key: key?,
+                egress_hosts,
                 blob_dir: blob_dir?,
                 console_dir,
                 log_format,

@@ -1,10 +1,11 @@
 //! Deletes what is kept for a time only: raw payloads by the day, logs and kept states of agents' work by the run, what set-ups left
-//! behind one by one. The ledger, runs and audit stay.
+//! behind one by one, and the parts of uploads that their attempt did not finish. The ledger, runs and audit stay.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use store::{
     StoreError, log_archives,
     retention::{self, OfAttempt},
+    uploads,
 };
 
 use crate::{failure::StepError, platform::Platform};
@@ -38,6 +39,7 @@ struct Sum {
     logs: u64,
     checkpoints: u64,
     setup_caches: u64,
+    uploads: u64,
 }
 
 pub(super) async fn run(platform: &Platform) -> Result<String, StepError> {
@@ -48,9 +50,11 @@ pub(super) async fn run(platform: &Platform) -> Result<String, StepError> {
     logs(platform, before(platform.retention.log_days), began, &mut sum).await?;
     checkpoints(platform, before(platform.retention.checkpoint_days), began, &mut sum).await?;
     sum.setup_caches = platform.blobs.delete_setup_caches(before(platform.retention.setup_cache_days)).await?;
+    half_uploads(platform, &mut sum).await?;
     Ok(format!(
-        "dropped {} days of payloads and {} stray payloads, deleted {} logs, {} kept states and {} set-up caches",
-        sum.days, sum.payloads, sum.logs, sum.checkpoints, sum.setup_caches
+        "dropped {} days of payloads and {} stray payloads, deleted {} logs, {} kept states, {} set-up caches and the half uploads \
+         of {} attempts",
+        sum.days, sum.payloads, sum.logs, sum.checkpoints, sum.setup_caches, sum.uploads
     ))
 }
 
@@ -72,6 +76,22 @@ async fn payloads(platform: &Platform, cutoff: DateTime<Utc>, sum: &mut Sum) -> 
             return Ok(());
         }
     }
+}
+
+/// As many as are found at once: the rest has an hour.
+async fn half_uploads(platform: &Platform, sum: &mut Sum) -> Result<(), StepError> {
+    let left = uploads::left_behind(&mut *platform.store.acquire().await?, ATTEMPTS).await?;
+    for (run, attempt) in left {
+        let mut tx = platform.store.begin().await?;
+        let blobs = uploads::forget_all(&mut tx, run, attempt).await?;
+        // Before the rows that name them, so that none is left without a name.
+        for blob in blobs {
+            platform.blobs.delete(&blob).await?;
+        }
+        tx.commit().await.map_err(StoreError::from)?;
+        sum.uploads += 1;
+    }
+    Ok(())
 }
 
 async fn logs(

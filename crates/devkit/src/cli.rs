@@ -125,6 +125,8 @@ enum Command {
     Role {
         /// Which one to be.
         role: OwnRole,
+        /// Words for the runner, as the production binary takes them.
+        words: Vec<String>,
     },
 }
 
@@ -187,7 +189,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             processes::stand_guard(&order);
             Ok(ExitCode::SUCCESS)
         }
-        Command::Role { role } => be(role),
+        Command::Role { role, words } => be(role, &words),
         Command::Measure { only, json } => measure(only, json.as_deref()),
         command => command_of_a_person(command, &Layout::find()?),
     }
@@ -266,9 +268,9 @@ fn cluster(layout: &Layout, command: &KubeCommand) -> Result<(), KubeError> {
 }
 
 /// A role works for many at once, so unlike the supervisor it uses every core.
-fn be(role: OwnRole) -> Result<ExitCode, Failure> {
+fn be(role: OwnRole, words: &[String]) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;
-    runtime.block_on(roles::run(role))?;
+    runtime.block_on(roles::run(role, words))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,6 +5,7 @@
 pub mod agents;
 pub mod commands;
 pub mod connection;
+pub mod egress;
 pub mod event;
 pub mod forge_text;
 pub mod hook_log;

@@ -69,7 +69,7 @@ impl Agent<'_> {
         beginning: &Beginning<'_>,
         progress: &watch::Sender<Progress>,
     ) -> Result<AgentTurn, AgentError> {
-        let config = codex_config::config(self.settings, &self.spec.model)?;
+        let config = codex_config::config(self.settings, self.folders, &self.spec.model)?;
         tokio::fs::write(self.folders.codex_home.join("config.toml"), config).await.map_err(AgentError::Store)?;
 
         let (mut reader, mut tail) = (TurnReader::default(), Tail::new(MESSAGE_BYTES));

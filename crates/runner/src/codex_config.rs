@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::settings::Settings;
+use crate::{environment::Folders, settings::Settings};
 
 /// The variable that carries the model token to Codex. Its commands don't inherit it.
 pub(crate) const TOKEN_VARIABLE: &str = "CODEX_K8S_MODEL_TOKEN";
@@ -24,7 +24,7 @@ struct Config<'a> {
     check_for_update_on_startup: bool,
     web_search: &'static str,
     model_providers: BTreeMap<&'static str, Provider>,
-    shell_environment_policy: ShellEnvironmentPolicy,
+    shell_environment_policy: ShellEnvironmentPolicy<'a>,
     features: Features,
     agents: Switch,
     analytics: Switch,
@@ -43,8 +43,11 @@ struct Provider {
 }
 
 #[derive(Serialize)]
-struct ShellEnvironmentPolicy {
+struct ShellEnvironmentPolicy<'a> {
     inherit: &'static str,
+    /// The way out: Codex hands on nothing else but the core.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    set: BTreeMap<&'static str, &'a str>,
 }
 
 #[derive(Serialize)]
@@ -60,7 +63,7 @@ struct Switch {
 }
 
 /// The text of `config.toml`.
-pub(crate) fn config(settings: &Settings, model: &str) -> Result<String, toml::ser::Error> {
+pub(crate) fn config(settings: &Settings, folders: &Folders, model: &str) -> Result<String, toml::ser::Error> {
     let provider = Provider {
         name: "codex-k8s model gateway",
         base_url: format!("{}/v1", settings.model_url.as_str().trim_end_matches('/')),
@@ -80,7 +83,10 @@ pub(crate) fn config(settings: &Settings, model: &str) -> Result<String, toml::s
         check_for_update_on_startup: false,
         web_search: "disabled",
         model_providers: BTreeMap::from([(PROVIDER, provider)]),
-        shell_environment_policy: ShellEnvironmentPolicy { inherit: "core" },
+        shell_environment_policy: ShellEnvironmentPolicy {
+            inherit: "core",
+            set: folders.programs.way_out.iter().map(|(name, value)| (*name, value.as_str())).collect(),
+        },
         features: Features { plugins: false, apps: false, goals: false },
         agents: Switch { enabled: false },
         analytics: Switch { enabled: false },

@@ -10,22 +10,24 @@ use domain::{
     job::{JobReport, JobSpec, LogAck, LogBatch},
     job_tokens::ClaimRequest,
 };
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::TryStreamExt as _;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use tokio::{io::AsyncWriteExt as _, time::Instant};
-use tokio_util::io::ReaderStream;
 use url::Url;
 
 use crate::{
     session::Session,
     settings::{LaunchToken, Settings},
+    upload::{DIGEST, LENGTH, OFFSET, Source},
 };
 
 /// A request without a big body that takes longer is sent again.
 const SHORT_CALL: Duration = Duration::from_secs(15);
 /// A transfer in which nothing moves for so long is broken.
 const TRANSFER_IDLE: Duration = Duration::from_secs(60);
+/// Of what is larger it is first asked how much has come already.
+const ASK_ABOVE: u64 = 1 << 20;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
@@ -175,25 +177,13 @@ impl Gateway {
 
     /// Has the gateway keep the work so far.
     pub(crate) async fn keep_checkpoint(&self, upload: CheckpointUpload<'_>) -> Result<(), GatewayError> {
-        let call = "runner/v1/checkpoint";
-        let unusable = |source| GatewayError::File { path: upload.bundle.to_owned(), source };
-        let file = tokio::fs::File::open(upload.bundle).await.map_err(unusable)?;
-        let work = file.metadata().await.map_err(unusable)?.len();
         let mut query = vec![("seq", upload.seq.to_string())];
-        let mut thread = Bytes::new();
+        let mut head = Bytes::new();
         if let Some((id, bytes)) = upload.thread {
             query.extend([("thread_id", id.to_owned()), ("thread_bytes", bytes.len().to_string())]);
-            thread = bytes.into();
+            head = bytes.into();
         }
-        let length = thread.len() as u64 + work;
-        let body = stream::iter([Ok(thread)]).chain(ReaderStream::new(file));
-        let request = self
-            .call(Method::PUT, call)
-            .query(&query)
-            .header("content-type", "application/octet-stream")
-            .header("content-length", length)
-            .body(reqwest::Body::wrap_stream(body));
-        send(call, request).await.map(drop)
+        self.upload("runner/v1/checkpoint", &query, &Source { head, file: upload.bundle }).await
     }
 
     /// Writes a part of the kept work, `work` or `thread`, to a file, if it is there.
@@ -218,15 +208,35 @@ impl Gateway {
     }
 
     async fn put_file(&self, call: &'static str, path: &Path) -> Result<(), GatewayError> {
-        let unusable = |source| GatewayError::File { path: path.to_owned(), source };
-        let file = tokio::fs::File::open(path).await.map_err(unusable)?;
-        let length = file.metadata().await.map_err(unusable)?.len();
-        let request = self
-            .call(Method::PUT, call)
+        self.upload(call, &[], &Source { head: Bytes::new(), file: path }).await
+    }
+
+    /// Sends what the gateway has not got yet: called again after a failure, it goes on where that broke off.
+    async fn upload(
+        &self,
+        call: &'static str,
+        query: &[(&str, String)],
+        source: &Source<'_>,
+    ) -> Result<(), GatewayError> {
+        let unusable = |error| GatewayError::File { path: source.file.to_owned(), source: error };
+        let whole = source.whole().await.map_err(unusable)?;
+        let described = |method| {
+            self.call(method, call).query(query).header(LENGTH, whole.length).header(DIGEST, whole.digest.as_str())
+        };
+        let mut offset = 0;
+        if whole.length > ASK_ABOVE {
+            let answer = send(call, described(Method::HEAD).timeout(SHORT_CALL)).await?;
+            let told = answer.headers().get(OFFSET).and_then(|value| value.to_str().ok()?.parse().ok());
+            offset = told.unwrap_or(0).min(whole.length);
+        }
+        let body = source.rest(offset).await.map_err(unusable)?;
+        let request = described(Method::PUT)
+            .header(OFFSET, offset)
             .header("content-type", "application/octet-stream")
-            .header("content-length", length)
-            .body(reqwest::Body::wrap_stream(ReaderStream::new(file)));
-        send(call, request).await.map(drop)
+            .header("content-length", whole.length - offset)
+            .body(reqwest::Body::wrap_stream(body));
+        let status = send(call, request).await?.status();
+        if status == StatusCode::ACCEPTED { Err(GatewayError::Busy { call, status }) } else { Ok(()) }
     }
 
     pub(crate) async fn report(&self, report: &JobReport) -> Result<(), GatewayError> {

@@ -76,7 +76,7 @@ pub(crate) struct Git {
 impl Git {
     /// A call in the agent's own repository. Only for commands that start no program by configuration.
     pub(crate) fn in_tree(folders: &Folders) -> Self {
-        let mut command = folders.command(Path::new("git"));
+        let mut command = folders.command(&folders.programs.git);
         command
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")

@@ -80,7 +80,7 @@ pub async fn run(settings: Settings) -> Result<(), RunnerError> {
     signals::cancel_on_signals(&cancel).map_err(RunnerError::Process)?;
     descendants::hide().map_err(RunnerError::Process)?;
     descendants::adopt_orphans().map_err(RunnerError::Process)?;
-    let folders = match Folders::create(&settings.work_dir) {
+    let folders = match Folders::create(&settings.work_dir, settings.tools.as_deref()) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(RunnerError::StartedBefore),
         created => created,
     };
@@ -100,7 +100,7 @@ pub async fn run(settings: Settings) -> Result<(), RunnerError> {
     let output = Output::new(spec.limits.log_bytes);
     let mut shipper = tokio::spawn(shipper::ship(gateway.clone(), output.clone(), cancel.clone()));
     let job = Job { settings: &settings, gateway: &gateway, spec, output: output.clone(), cancel: cancel.clone() };
-    let evidence = job.work(folders).await;
+    let evidence = job.work(folders.map(|folders| job.with_way_out(folders))).await;
     if let Err(error) = descendants::kill_all().await {
         output.say(&format!("not every process could be ended: {error}"));
     }
@@ -161,6 +161,15 @@ impl Job<'_> {
             }
         }
         evidence
+    }
+
+    /// Programs go out with a token of their own, under the run's name.
+    fn with_way_out(&self, mut folders: Folders) -> Folders {
+        if let Some(proxy) = &self.settings.egress_proxy {
+            let (user, token) = (format!("run-{}", self.spec.run), self.gateway.session().egress_token());
+            folders.programs.through(proxy, &user, &token, [&self.settings.gateway_url, &self.settings.model_url]);
+        }
+        folders
     }
 
     async fn prepare(&self, folders: io::Result<Folders>) -> Result<Folders, String> {

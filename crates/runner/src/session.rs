@@ -19,6 +19,11 @@ impl Session {
         &self.0
     }
 
+    /// Opens the way out through the egress proxy. Everything in the Job has it.
+    pub(crate) fn egress_token(&self) -> String {
+        job_tokens::egress_token(&self.0)
+    }
+
     /// Opens the model gateway. Codex has it.
     pub(crate) fn model_token(&self) -> String {
         job_tokens::model_token(&self.0)

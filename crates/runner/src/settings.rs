@@ -4,12 +4,14 @@ use std::{ffi::OsString, fmt, path::PathBuf};
 
 use url::Url;
 
-const GATEWAY_URL: &str = "CODEX_K8S_GATEWAY_URL";
-const MODEL_URL: &str = "CODEX_K8S_MODEL_URL";
+pub(crate) const GATEWAY_URL: &str = "CODEX_K8S_GATEWAY_URL";
+pub(crate) const MODEL_URL: &str = "CODEX_K8S_MODEL_URL";
 const TOKEN_FILE: &str = "CODEX_K8S_TOKEN_FILE";
 const POD_UID: &str = "CODEX_K8S_POD_UID";
 const WORK_DIR: &str = "CODEX_K8S_WORK_DIR";
 const CODEX: &str = "CODEX_K8S_CODEX";
+const TOOLS: &str = "CODEX_K8S_TOOLS";
+const EGRESS_PROXY: &str = "CODEX_K8S_EGRESS_PROXY";
 const REQUEST_RETRIES: &str = "CODEX_K8S_MODEL_REQUEST_RETRIES";
 const STREAM_RETRIES: &str = "CODEX_K8S_MODEL_STREAM_RETRIES";
 
@@ -28,6 +30,10 @@ pub struct Settings {
     pub work_dir: PathBuf,
     /// The Codex binary itself, not its Node wrapper.
     pub codex: PathBuf,
+    /// The bundle that the pod brought along: git, Codex and what they need. None: what the machine has is used.
+    pub tools: Option<PathBuf>,
+    /// The egress proxy; none: programs go out directly, or not at all.
+    pub egress_proxy: Option<Url>,
     /// How often Codex repeats a request that was refused before it was answered; such a request costs nothing.
     pub request_retries: u8,
     /// How often Codex repeats a request whose answer broke off. The model gateway counts each of them.
@@ -59,6 +65,18 @@ pub enum SettingsError {
         /// The variable.
         name: &'static str,
     },
+    /// A variable names no host and port.
+    #[error("{name} must be host:port")]
+    NotAPlace {
+        /// The variable.
+        name: &'static str,
+    },
+    /// A variable is no number of seconds.
+    #[error("{name} must be a number of seconds")]
+    NotSeconds {
+        /// The variable.
+        name: &'static str,
+    },
     /// The token file cannot be read or is empty.
     #[error("the token file {} cannot be used", path.display())]
     Token {
@@ -80,7 +98,7 @@ impl Settings {
     }
 
     fn from_lookup(lookup: impl Fn(&'static str) -> Option<OsString>) -> Result<Self, SettingsError> {
-        let required = |name| lookup(name).filter(|value| !value.is_empty()).ok_or(SettingsError::Missing(name));
+        let required = |name| required(&lookup, name);
         let token_file = PathBuf::from(required(TOKEN_FILE)?);
         Ok(Self {
             gateway_url: address(GATEWAY_URL, required(GATEWAY_URL)?)?,
@@ -89,6 +107,11 @@ impl Settings {
             claimant: claimant(lookup(POD_UID))?,
             work_dir: PathBuf::from(required(WORK_DIR)?),
             codex: PathBuf::from(required(CODEX)?),
+            tools: lookup(TOOLS).filter(|value| !value.is_empty()).map(PathBuf::from),
+            egress_proxy: match lookup(EGRESS_PROXY).filter(|value| !value.is_empty()) {
+                Some(value) => Some(address(EGRESS_PROXY, value)?),
+                None => None,
+            },
             request_retries: number(REQUEST_RETRIES, lookup(REQUEST_RETRIES), 4)?,
             stream_retries: number(STREAM_RETRIES, lookup(STREAM_RETRIES), 5)?,
         })
@@ -130,11 +153,18 @@ impl fmt::Debug for LaunchToken {
     }
 }
 
-fn text(name: &'static str, value: OsString) -> Result<String, SettingsError> {
+pub(crate) fn required(
+    lookup: &dyn Fn(&'static str) -> Option<OsString>,
+    name: &'static str,
+) -> Result<OsString, SettingsError> {
+    lookup(name).filter(|value| !value.is_empty()).ok_or(SettingsError::Missing(name))
+}
+
+pub(crate) fn text(name: &'static str, value: OsString) -> Result<String, SettingsError> {
     value.into_string().map_err(|_| SettingsError::NotText(name))
 }
 
-fn address(name: &'static str, value: OsString) -> Result<Url, SettingsError> {
+pub(crate) fn address(name: &'static str, value: OsString) -> Result<Url, SettingsError> {
     Url::parse(&text(name, value)?)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https"))
@@ -169,7 +199,7 @@ mod tests {
                 TOKEN_FILE => token.clone().into_os_string(),
                 GATEWAY_URL | MODEL_URL => "http://127.0.0.1:1".into(),
                 REQUEST_RETRIES => "0".into(),
-                STREAM_RETRIES => return None,
+                STREAM_RETRIES | TOOLS | EGRESS_PROXY => return None,
                 POD_UID => "7d1c7a0e-0000-4000-8000-000000000001".into(),
                 _ => "/some/where".into(),
             })
@@ -201,6 +231,7 @@ mod tests {
             (CODEX, Some(""), "CODEX_K8S_CODEX is not set"),
             (GATEWAY_URL, Some("file:///x"), "CODEX_K8S_GATEWAY_URL must be an http or https address"),
             (MODEL_URL, Some("nonsense"), "CODEX_K8S_MODEL_URL must be an http or https address"),
+            (EGRESS_PROXY, Some("proxy:3128"), "CODEX_K8S_EGRESS_PROXY must be an http or https address"),
             (REQUEST_RETRIES, Some("many"), "CODEX_K8S_MODEL_REQUEST_RETRIES must be a number from 0 to 100"),
             (TOKEN_FILE, Some("/does/not/exist"), "the token file /does/not/exist cannot be used"),
         ] {

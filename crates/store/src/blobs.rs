@@ -59,6 +59,12 @@ impl BlobKey {
         Self::of_attempt(run, attempt, &format!("checkpoints/{}/{name}", id.simple()))
     }
 
+    /// A part of an upload that an attempt has not finished.
+    #[must_use]
+    pub fn upload_part(run: RunId, attempt: Attempt, id: Uuid) -> Self {
+        Self::of_attempt(run, attempt, &format!("uploads/{}", id.simple()))
+    }
+
     /// What set-up left behind in a repository, under a key that is made of what it depends on: a compressed archive.
     #[must_use]
     pub fn setup_cache(repository: RepositoryId, key: &str) -> Self {

@@ -34,6 +34,7 @@ pub mod connected;
 pub mod connections;
 pub mod credentials;
 pub mod deliveries;
+pub mod egress;
 pub mod ends;
 pub mod gauges;
 pub mod histories;
@@ -65,6 +66,7 @@ pub mod storms;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod tokens;
+pub mod uploads;
 
 mod convert;
 mod error;

@@ -4,6 +4,7 @@
 //! (runs, issues, logins, repositories) is ever a label.
 
 use domain::{
+    egress::EgressRefusal,
     run::{Outcome, RunState},
     triggers::{DeliverySource, VerdictKind},
 };
@@ -328,6 +329,23 @@ pub const FORGE_REMAINING: Metric = Metric {
     help: "Requests that GitHub still allows a credential within its hour, as its last answer said.",
 };
 
+/// Questions of the egress proxy.
+pub const EGRESS_JUDGED: Metric = Metric {
+    name: "codexk8s_egress_requests_total",
+    kind: Kind::Counter,
+    unit: Unit::One,
+    labels: &[Label {
+        name: "verdict",
+        values: Values::OneOf(|| [ALLOWED].into_iter().chain(EgressRefusal::ALL.iter().map(|r| r.as_str())).collect()),
+    }],
+    roles: &[Role::Gateway],
+    help: "Hosts that programs of Jobs wanted to reach, by whether they were let out or why not. The proxy remembers answers for some \
+           seconds.",
+};
+
+/// The verdict of who is let out.
+pub(crate) const ALLOWED: &str = "allowed";
+
 /// Model calls.
 pub const MODEL_CALLS: Metric = Metric {
     name: "codexk8s_model_calls_total",
@@ -435,6 +453,7 @@ pub const ALL: &[&Metric] = &[
     &FORGE_REQUESTS,
     &FORGE_DURATION,
     &FORGE_REMAINING,
+    &EGRESS_JUDGED,
     &MODEL_CALLS,
     &MODEL_TOKENS,
     &MODEL_DURATION,

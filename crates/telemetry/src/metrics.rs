@@ -7,6 +7,7 @@ use std::{
 };
 
 use domain::{
+    egress::EgressRefusal,
     job::Usage,
     run::Outcome,
     triggers::{DeliverySource, VerdictKind},
@@ -39,6 +40,7 @@ pub struct Metrics {
     forge_requests: IntCounterVec,
     forge_duration: HistogramVec,
     forge_remaining: GaugeVec,
+    egress_judged: IntCounterVec,
     model_calls: IntCounterVec,
     model_tokens: IntCounterVec,
     model_duration: HistogramVec,
@@ -81,6 +83,7 @@ impl Metrics {
             forge_requests: make.counter(&catalogue::FORGE_REQUESTS)?,
             forge_duration: make.histogram(&catalogue::FORGE_DURATION)?,
             forge_remaining: make.gauge(&catalogue::FORGE_REMAINING)?,
+            egress_judged: make.counter(&catalogue::EGRESS_JUDGED)?,
             model_calls: make.counter(&catalogue::MODEL_CALLS)?,
             model_tokens: make.counter(&catalogue::MODEL_TOKENS)?,
             model_duration: make.histogram(&catalogue::MODEL_DURATION)?,
@@ -136,6 +139,12 @@ impl Metrics {
     /// The forge said how many requests a credential has left.
     pub fn forge_remaining(&self, credential: &str, remaining: u32) {
         self.forge_remaining.with_label_values(&[credential]).set(f64::from(remaining));
+    }
+
+    /// The egress proxy was told whether a program may go out; none: it may.
+    pub fn egress_judged(&self, refusal: Option<EgressRefusal>) {
+        let verdict = refusal.map_or(catalogue::ALLOWED, EgressRefusal::as_str);
+        self.egress_judged.with_label_values(&[verdict]).inc();
     }
 
     /// A call to the model API has ended.

@@ -27,6 +27,10 @@ pub struct RunnerAuth(pub RunId, pub Attempt);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LaunchAuth(pub(super) RunId, pub(super) Attempt);
 
+/// The attempt whose egress token came with the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct EgressAuth(pub(super) RunId, pub(super) Attempt);
+
 impl RunnerAuth {
     /// Finds the attempt of a model token, which opens nothing but the model gateway.
     ///
@@ -51,6 +55,14 @@ impl FromRequestParts<AppState> for LaunchAuth {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         admit(state.store(), &parts.headers, TokenKind::Launch).await.map(|(run, attempt)| Self(run, attempt))
+    }
+}
+
+impl FromRequestParts<AppState> for EgressAuth {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        admit(state.store(), &parts.headers, TokenKind::Egress).await.map(|(run, attempt)| Self(run, attempt))
     }
 }
 

@@ -1,5 +1,5 @@
 //! `PUT /runner/v1/checkpoint`: the agent's work and thread as they are now, for an attempt that may have to go on from
-//! there. `GET /runner/v1/checkpoint/work` and `/thread`: those that this attempt goes on from; a run that revises a pull
+//! there; `HEAD`: how much of it has come. `GET /runner/v1/checkpoint/work` and `/thread`: those that this attempt goes on from; a run that revises a pull
 //! request gets the thread of the run before it.
 //!
 //! The body is the thread's file, as long as the request says, and after it the bundle of the work tree. Both are stored
@@ -17,21 +17,24 @@ use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use serde::Deserialize;
 use store::{
     StoreError, attempts,
-    blobs::BlobKey,
+    blobs::{BlobKey, PutError},
     checkpoints::{self, Checkpoint, Recorded, Thread},
     runs,
+    uploads::UploadKind,
 };
 use uuid::Uuid;
 
 use super::{
     RunnerAuth,
     result::MAX_RESULT,
-    upload::{announced, refused},
+    upload::{Bounds, OFFSET, ReadError, Received, Upload},
 };
 use crate::{app::AppState, problem::Problem};
 
 /// Bytes of a thread's file.
 const MAX_THREAD: u64 = 64 * 1024 * 1024;
+
+const BOUNDS: Bounds = Bounds { kind: UploadKind::Checkpoint, most: MAX_THREAD + MAX_RESULT, too_large };
 
 /// What the request says about its body.
 #[derive(Debug, Deserialize)]
@@ -57,15 +60,21 @@ pub(super) async fn put(
         let detail = "number checkpoints from 1, and send a thread with its id and its length";
         return Err(Problem::bad_request("checkpoint_invalid", detail));
     }
-    let too_long = announced(&headers).is_some_and(|length| length > MAX_THREAD + MAX_RESULT);
-    if too_long || about.thread_bytes > MAX_THREAD {
+    let upload = Upload::announced(auth, BOUNDS, &headers)?;
+    if about.thread_bytes > MAX_THREAD {
         return Err(too_large());
     }
     let there = checkpoints::of(&mut *state.store().acquire().await?, run, attempt).await?;
     if there.is_some_and(|there| there.seq >= about.seq) {
         return Ok(StatusCode::NO_CONTENT);
     }
-    let checkpoint = store_blobs(&state, auth, &about, body).await?;
+    let Some(received) = upload.receive(&state, body).await? else { return Ok(StatusCode::ACCEPTED) };
+    let checkpoint = match store_blobs(&state, auth, &about, &received).await {
+        Ok(checkpoint) => checkpoint,
+        Err(NotStored::Refused(problem)) => return Err(problem),
+        Err(NotStored::Failed(PutError::TooLarge(_))) => return Err(too_large()),
+        Err(NotStored::Failed(error)) => return Err(received.failed(&state, error).await),
+    };
     let mut tx = state.store().begin().await?;
     let recorded = checkpoints::record(&mut tx, run, &checkpoint).await?;
     tx.commit().await.map_err(StoreError::from)?;
@@ -81,27 +90,44 @@ pub(super) async fn put(
             tracing::warn!(%key, %error, "a blob that nobody names any more stays");
         }
     }
+    received.done(&state).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn head(
+    auth: RunnerAuth,
+    State(state): State<AppState>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, Problem> {
+    let offset = Upload::announced(auth, BOUNDS, &headers)?.offset(&state).await?;
+    Ok((StatusCode::NO_CONTENT, [(OFFSET, offset.to_string())]))
+}
+
+/// Why there are no blobs of a checkpoint.
+enum NotStored {
+    Refused(Problem),
+    Failed(PutError<ReadError>),
 }
 
 async fn store_blobs(
     state: &AppState,
     RunnerAuth(run, attempt): RunnerAuth,
     about: &Announced,
-    body: Body,
-) -> Result<Checkpoint, Problem> {
+    received: &Received,
+) -> Result<Checkpoint, NotStored> {
     let (work, thread_blob) = checkpoints::new_blobs(run, attempt);
-    let mut parts = Parts { body: body.into_data_stream(), rest: Bytes::new(), taken: 0 };
+    let mut parts = Parts { body: received.bytes(state.blobs()), rest: Bytes::new(), taken: 0 };
     if about.thread_id.is_some() {
         let blobs = state.blobs();
         let thread = parts.take(about.thread_bytes);
-        blobs.put_stream(&thread_blob, thread, MAX_THREAD).await.map_err(|error| refused(error, too_large))?;
+        blobs.put_stream(&thread_blob, thread, MAX_THREAD).await.map_err(NotStored::Failed)?;
         if parts.taken < about.thread_bytes {
-            return Err(Problem::bad_request("body_incomplete", "the body ended before its announced length"));
+            let detail = "the whole is shorter than its thread is said to be";
+            return Err(NotStored::Refused(Problem::bad_request("checkpoint_invalid", detail)));
         }
     }
     let bundle = parts.take(u64::MAX);
-    state.blobs().put_stream(&work, bundle, MAX_RESULT).await.map_err(|error| refused(error, too_large))?;
+    state.blobs().put_stream(&work, bundle, MAX_RESULT).await.map_err(NotStored::Failed)?;
     let thread = about.thread_id.map(|id| Thread { id: id.to_string(), blob: thread_blob });
     Ok(Checkpoint { attempt, seq: about.seq, at: state.now(), work, thread, bytes: parts.taken })
 }
@@ -115,9 +141,9 @@ struct Parts<S> {
     taken: u64,
 }
 
-impl<S: Stream<Item = Result<Bytes, axum::Error>> + Send + Unpin> Parts<S> {
+impl<S: Stream<Item = Result<Bytes, ReadError>> + Send + Unpin> Parts<S> {
     /// The next bytes, at most so many.
-    fn take(&mut self, most: u64) -> impl Stream<Item = Result<Bytes, axum::Error>> + Send {
+    fn take(&mut self, most: u64) -> impl Stream<Item = Result<Bytes, ReadError>> + Send {
         stream::try_unfold((self, most), async |(parts, left)| {
             if left == 0 {
                 return Ok(None);

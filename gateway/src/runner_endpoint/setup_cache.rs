@@ -1,4 +1,4 @@
-//! `GET` and `PUT /runner/v1/setup-cache`: what set-up leaves behind, kept between the runs of one repository.
+//! `GET`, `PUT` and `HEAD /runner/v1/setup-cache`: what set-up leaves behind, kept between the runs of one repository.
 //!
 //! Which one a Job gets is written in its description by the worker, so a Job can't reach another repository's or
 //! another key's. It can be stored only by a Job that may, and only until the agent has first asked the model: before that
@@ -11,17 +11,19 @@ use axum::{
 };
 use domain::job::{JobSpec, SetupCache};
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
-use store::{StoreError, blobs::BlobKey, model_calls, runs};
+use store::{StoreError, blobs::BlobKey, model_calls, runs, uploads::UploadKind};
 
 use super::{
     RunnerAuth,
     job::missing,
-    upload::{announced, refused},
+    upload::{Bounds, OFFSET, Upload},
 };
 use crate::{app::AppState, problem::Problem};
 
 /// Bytes of a compressed archive.
 pub(super) const MAX_SETUP_CACHE: u64 = 1024 * 1024 * 1024;
+
+const BOUNDS: Bounds = Bounds { kind: UploadKind::SetupCache, most: MAX_SETUP_CACHE, too_large };
 
 pub(super) async fn get(auth: RunnerAuth, State(state): State<AppState>) -> Result<Response, Problem> {
     let Some((key, _)) = find(&state, auth).await? else { return Ok(StatusCode::NO_CONTENT.into_response()) };
@@ -43,16 +45,25 @@ pub(super) async fn put(
         Some((key, cache)) if cache.may_store => key,
         _ => return Err(conflict("not_to_be_stored", "this Job may not store what its set-up leaves behind")),
     };
-    if announced(&headers).is_some_and(|length| length > MAX_SETUP_CACHE) {
-        return Err(too_large());
-    }
+    let upload = Upload::announced(auth, BOUNDS, &headers)?;
     agent_has_not_begun(&state, auth).await?;
-    state
-        .blobs()
-        .put_stream(&key, body.into_data_stream(), MAX_SETUP_CACHE)
-        .await
-        .map_err(|error| refused(error, too_large))?;
+    let Some(received) = upload.receive(&state, body).await? else { return Ok(StatusCode::ACCEPTED) };
+    // It may have begun while the bytes came.
+    agent_has_not_begun(&state, auth).await?;
+    if let Err(error) = state.blobs().put_stream(&key, received.bytes(state.blobs()), MAX_SETUP_CACHE).await {
+        return Err(received.failed(&state, error).await);
+    }
+    received.done(&state).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn head(
+    auth: RunnerAuth,
+    State(state): State<AppState>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, Problem> {
+    let offset = Upload::announced(auth, BOUNDS, &headers)?.offset(&state).await?;
+    Ok((StatusCode::NO_CONTENT, [(OFFSET, offset.to_string())]))
 }
 
 /// The archive of this attempt by its description, if it has one.

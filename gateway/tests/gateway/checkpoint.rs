@@ -19,7 +19,7 @@ use store::{
 
 use crate::{
     runner::{TOKEN, claim_as, launched},
-    world::{World, problem},
+    world::{World, describing, problem},
 };
 
 const THREAD: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
@@ -33,9 +33,10 @@ fn put(world: &World, query: &str) -> RequestBuilder {
 async fn keep(world: &World, seq: u64, thread: &str, work: &str) {
     let query = format!("seq={seq}&thread_id={THREAD}&thread_bytes={}", thread.len());
     // Piece by piece, as it comes over a slow line.
-    let body: Vec<_> = format!("{thread}{work}").into_bytes().chunks(3).map(<[u8]>::to_vec).collect();
+    let whole = format!("{thread}{work}").into_bytes();
+    let body: Vec<_> = whole.chunks(3).map(<[u8]>::to_vec).collect();
     let body = futures::stream::iter(body.into_iter().map(Ok::<_, std::io::Error>));
-    let stored = put(world, &query).body(reqwest::Body::wrap_stream(body)).send().await.unwrap();
+    let stored = describing(put(world, &query), &whole).body(reqwest::Body::wrap_stream(body)).send().await.unwrap();
     assert_eq!(stored.status().as_u16(), 204);
 }
 
@@ -67,7 +68,7 @@ async fn the_newest_checkpoint_wins_and_only_its_blobs_stay() {
     }
     assert_eq!(newest(&world, run).await, (3, "a longer thread".to_owned(), "more work".to_owned()));
     assert_eq!(blobs(&world, run).await, 2);
-    let without = put(&world, "seq=4").body("work alone").send().await.unwrap();
+    let without = describing(put(&world, "seq=4"), b"work alone").body("work alone").send().await.unwrap();
     assert_eq!(without.status().as_u16(), 204);
     let kept = checkpoints::newest(&mut world.store().acquire().await.unwrap(), run).await.unwrap().unwrap();
     assert_eq!((kept.thread, kept.bytes), (None, 10));
@@ -83,15 +84,16 @@ async fn a_half_or_odd_checkpoint_is_never_seen() {
         (format!("seq=2&thread_id={THREAD}"), 400, "checkpoint_invalid"),
         ("seq=0".to_owned(), 400, "checkpoint_invalid"),
         ("seq=2&thread_id=../../x&thread_bytes=1".to_owned(), 400, "request_invalid"),
-        (format!("seq=2&thread_id={THREAD}&thread_bytes=50"), 400, "body_incomplete"),
+        (format!("seq=2&thread_id={THREAD}&thread_bytes=50"), 400, "checkpoint_invalid"),
         (format!("seq=2&thread_id={THREAD}&thread_bytes={}", 1_u64 << 40), 413, "checkpoint_too_large"),
     ] {
-        let refused = put(&world, &query).body("thread and work").send().await.unwrap();
+        let refused = describing(put(&world, &query), b"thread and work").body("thread and work").send().await.unwrap();
         assert_eq!(problem(refused).await, (status, code.to_owned()), "{query}");
     }
     let broken = futures::stream::iter([Ok("begin"), Err(std::io::Error::other("the machine dies"))]);
     let query = format!("seq=2&thread_id={THREAD}&thread_bytes=2");
-    assert!(put(&world, &query).body(reqwest::Body::wrap_stream(broken)).send().await.is_err());
+    let request = describing(put(&world, &query), b"begin and end").body(reqwest::Body::wrap_stream(broken));
+    assert!(request.send().await.is_err());
     assert_eq!(newest(&world, run).await, (1, "a thread".to_owned(), "some work".to_owned()));
 }
 
@@ -128,7 +130,7 @@ async fn the_attempt_that_goes_on_gets_it_and_the_one_before_has_lost_its_say() 
     let (world, run) = launched().await;
     keep(&world, 1, "a thread", "some work").await;
     try_again(&world, run, EarlierWork::Kept(Attempt::FIRST)).await;
-    let late = put(&world, "seq=2").body("late").send().await.unwrap();
+    let late = describing(put(&world, "seq=2"), b"late").body("late").send().await.unwrap();
     assert_eq!(problem(late).await, (401, "attempt_ended".to_owned()));
     assert_eq!(fetch(&world, "thread").await, (200, "a thread".to_owned()));
     assert_eq!(fetch(&world, "work").await, (200, "some work".to_owned()));

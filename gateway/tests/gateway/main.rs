@@ -14,6 +14,7 @@ mod outage;
 mod runner;
 mod setup_cache;
 mod storm;
+mod uploads;
 mod verdicts;
 mod webhooks;
 mod world;

@@ -20,7 +20,7 @@ use store::{
 
 use crate::{
     events::labeled,
-    world::{World, problem},
+    world::{World, describing, problem},
 };
 
 /// The session token of the first attempt.
@@ -151,7 +151,8 @@ async fn output_sent_twice_is_kept_once_and_the_answer_tells_of_a_cancel() {
 async fn the_first_report_counts_and_wakes_the_workflow_once() {
     let (world, run) = launched().await;
     let bundle = vec![9_u8; 6 << 20];
-    let put = ask(&world, Method::PUT, "/runner/v1/result").body(bundle.clone()).send().await.unwrap();
+    let put = describing(ask(&world, Method::PUT, "/runner/v1/result"), &bundle).body(bundle.clone());
+    let put = put.send().await.unwrap();
     assert_eq!(put.status().as_u16(), 204);
     for message in ["first", "second"] {
         let sent = ask(&world, Method::POST, "/runner/v1/report").json(&report(message)).send().await.unwrap();
@@ -165,7 +166,7 @@ async fn the_first_report_counts_and_wakes_the_workflow_once() {
     let signals: Vec<_> = world.commands(run).await.into_iter().filter(|command| command.name.is_some()).collect();
     assert_eq!((signals.len(), signals[0].name.as_deref()), (1, Some("job_reported")));
     assert_eq!(signals[0].payload, Value::Null);
-    let late = ask(&world, Method::PUT, "/runner/v1/result").body("other").send().await.unwrap();
+    let late = describing(ask(&world, Method::PUT, "/runner/v1/result"), b"other").body("other").send().await.unwrap();
     assert_eq!(problem(late).await, (409, "already_reported".to_owned()));
     assert_eq!(world.blobs.get(&BlobKey::result(run, Attempt::FIRST)).await.unwrap(), bundle);
 }
@@ -175,8 +176,10 @@ async fn a_result_that_is_too_large_is_not_kept() {
     let (world, run) = launched().await;
     let megabytes = (0..101).map(|_| Ok::<_, std::io::Error>(vec![1_u8; 1 << 20]));
     let body = reqwest::Body::wrap_stream(futures::stream::iter(megabytes));
+    let request = ask(&world, Method::PUT, "/runner/v1/result");
+    let request = request.header("upload-length", 101 << 20).header("upload-digest", "ab".repeat(32));
     // The gateway may hang up while the rest is still being sent.
-    if let Ok(refused) = ask(&world, Method::PUT, "/runner/v1/result").body(body).send().await {
+    if let Ok(refused) = request.body(body).send().await {
         assert_eq!(problem(refused).await, (413, "result_too_large".to_owned()));
     }
     assert!(!world.blobs.exists(&BlobKey::result(run, Attempt::FIRST)).await.unwrap());

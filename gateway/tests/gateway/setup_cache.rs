@@ -10,7 +10,7 @@ use store::{blobs::BlobKey, model_calls, runs};
 
 use crate::{
     runner::{TOKEN, launched},
-    world::{World, problem},
+    world::{World, describing, problem},
 };
 
 const PATH: &str = "/runner/v1/setup-cache";
@@ -53,7 +53,7 @@ async fn it_is_kept_for_the_repository_until_the_agent_begins() {
     let early = ask(&world, Method::GET).send().await.unwrap();
     assert_eq!(early.status().as_u16(), 204, "there is none yet");
     for body in ["first", "second"] {
-        let stored = ask(&world, Method::PUT).body(body).send().await.unwrap();
+        let stored = describing(ask(&world, Method::PUT), body.as_bytes()).body(body).send().await.unwrap();
         assert_eq!(stored.status().as_u16(), 204);
     }
     assert_eq!(world.blobs.get(&key).await.unwrap(), "second", "a broken one can be replaced");
@@ -61,7 +61,7 @@ async fn it_is_kept_for_the_repository_until_the_agent_begins() {
     assert_eq!((fetched.status().as_u16(), fetched.text().await.unwrap()), (200, "second".to_owned()));
 
     model_calls::begin(&mut world.store().acquire().await.unwrap(), run, Attempt::FIRST, Utc::now()).await.unwrap();
-    let late = ask(&world, Method::PUT).body("poison").send().await.unwrap();
+    let late = describing(ask(&world, Method::PUT), b"poison").body("poison").send().await.unwrap();
     assert_eq!(problem(late).await, (409, "agent_at_work".to_owned()));
     assert_eq!(world.blobs.get(&key).await.unwrap(), "second");
 }
@@ -72,7 +72,7 @@ async fn a_job_that_may_not_store_it_can_still_use_it() {
     let key = describe(&world, run, false).await;
     world.blobs.put(&key, "kept".into()).await.unwrap();
     assert_eq!(ask(&world, Method::GET).send().await.unwrap().text().await.unwrap(), "kept");
-    let refused = ask(&world, Method::PUT).body("other").send().await.unwrap();
+    let refused = describing(ask(&world, Method::PUT), b"other").body("other").send().await.unwrap();
     assert_eq!(problem(refused).await, (409, "not_to_be_stored".to_owned()));
     assert_eq!(world.blobs.get(&key).await.unwrap(), "kept");
 }
@@ -87,7 +87,7 @@ async fn another_repositorys_and_an_undescribed_one_are_out_of_reach() {
     assert_eq!(ask(&world, Method::GET).send().await.unwrap().status().as_u16(), 204);
     world.blobs.put(&BlobKey::job(run, Attempt::FIRST), serde_json::to_vec(&spec(run)).unwrap().into()).await.unwrap();
     assert_eq!(ask(&world, Method::GET).send().await.unwrap().status().as_u16(), 204);
-    let refused = ask(&world, Method::PUT).body("x").send().await.unwrap();
+    let refused = describing(ask(&world, Method::PUT), b"x").body("x").send().await.unwrap();
     assert_eq!(problem(refused).await, (409, "not_to_be_stored".to_owned()));
 }
 
@@ -96,7 +96,8 @@ async fn one_that_is_announced_too_large_is_refused_unread() {
     let (world, run) = launched().await;
     let key = describe(&world, run, true).await;
     let request = ask(&world, Method::PUT)
-        .header("content-length", (1_u64 << 30) + 1)
+        .header("upload-length", (1_u64 << 30) + 1)
+        .header("upload-digest", "ab".repeat(32))
         .body(reqwest::Body::wrap_stream(futures::stream::iter([Ok::<_, std::io::Error>("x")])));
     // The gateway may hang up while the rest is still being waited for.
     if let Ok(refused) = request.send().await {

@@ -4,7 +4,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use chrono::{TimeDelta, Utc};
 use dispatch::{Dispatcher, Engine, EngineSettings};
-use domain::ids::{ProjectId, RepositoryId, RunId};
+use domain::{
+    egress::HostList,
+    ids::{ProjectId, RepositoryId, RunId},
+};
 use gateway::{
     AppParts, AppState,
     hook_secrets::GatewayKey,
@@ -13,7 +16,7 @@ use gateway::{
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::Value;
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use store::{
     PgConnection, Store,
     blobs::Blobs,
@@ -127,6 +130,7 @@ pub fn state(store: Store, blobs: Blobs, key: GatewayKey, buffer_bytes: Option<u
     let dispatcher = Dispatcher::new(store.clone(), engine, clock.clone(), TimeDelta::hours(12), telemetry.clone());
     let webhook_secrets =
         PlatformSecrets { current: HookSecret::new(SECRET).unwrap(), previous: HookSecret::new(SECRET_BEFORE) };
+    let egress_hosts = HostList::default();
     AppState::new(AppParts {
         store,
         dispatcher,
@@ -134,6 +138,7 @@ pub fn state(store: Store, blobs: Blobs, key: GatewayKey, buffer_bytes: Option<u
         webhook_secrets,
         key,
         buffer_bytes,
+        egress_hosts,
         clock,
         telemetry,
         sign_in: None,
@@ -176,6 +181,11 @@ pub fn sign(secret: &str, body: &[u8]) -> String {
     format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
 }
 
+/// A request that says what the whole is that its body belongs to.
+pub fn describing(request: RequestBuilder, whole: &[u8]) -> RequestBuilder {
+    request.header("upload-length", whole.len()).header("upload-digest", hex::encode(Sha256::digest(whole)))
+}
+
 /// The status and the code of a problem, whose form is checked on the way.
 pub async fn problem(response: Response) -> (u16, String) {
     let status = response.status().as_u16();
@@ -212,6 +222,7 @@ pub fn state_with_secret(world: &World, secret: &str) -> AppState {
         webhook_secrets: PlatformSecrets { current: HookSecret::new(secret).unwrap(), previous: None },
         key: world.key.clone(),
         buffer_bytes: None,
+        egress_hosts: HostList::default(),
         clock: Arc::new(Utc::now),
         telemetry: Arc::new(Telemetry::new(Role::Gateway, &TelemetrySettings::default()).unwrap()),
         sign_in: None,

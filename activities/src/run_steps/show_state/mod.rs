@@ -13,7 +13,7 @@ use domain::{
 };
 use forge::{Account, AccountId, CommentId, CommentSearch, ForgeError, IssueNumber, NewStatus, StatusState, labels};
 use store::{
-    IntentKind, PgConnection, attempts, checkpoints, ends,
+    IntentKind, PgConnection, attempts, checkpoints, egress, ends,
     locks::{self, Turn},
     model_calls,
     pacing::{self, Urgency},
@@ -224,6 +224,7 @@ impl Show<'_> {
         let steps = steps::list(&mut conn, run.id).await?;
         let kept = checkpoints::newest(&mut conn, run.id).await?;
         let continues = self.continues(&mut conn).await?;
+        let refused = egress::list(&mut conn, run.id, run.attempt).await?;
         let calls = model_calls::sum_for_attempt(&mut conn, run.id, run.attempt).await?;
         let lines = steps.iter().filter(|row| row.attempt == run.attempt).map(|row| forge_text::StepLine {
             step: row.step,
@@ -231,6 +232,12 @@ impl Show<'_> {
             finished_at: row.finished_at,
             tries: row.tries,
             wait_until: row.wait_until,
+        });
+        let not_let_out = refused.iter().map(|refused| forge_text::NotLetOut {
+            host: (refused.host != egress::OTHERS).then_some(refused.host.as_str()),
+            port: refused.port,
+            reason: refused.reason,
+            count: refused.count,
         });
         Ok(forge_text::sticky_comment(&forge_text::StickyComment {
             run: run.id,
@@ -246,6 +253,7 @@ impl Show<'_> {
             continues,
             kept_at: kept.map(|kept| kept.at),
             steps: &lines.collect::<Vec<_>>(),
+            not_let_out: &not_let_out.collect::<Vec<_>>(),
             model_calls: calls.calls,
             tokens: calls.usage.input_tokens + calls.usage.output_tokens,
         }))

@@ -41,6 +41,7 @@ async fn start(slots: u32, hosting: Hosting, sleepers: Option<&Path>) -> anyhow:
         webhooks: WebhookMode::Push,
         otlp_endpoint: None,
         sleepers,
+        egress_proxy: None,
     })
     .await?;
     benching::lift_write_limits(platform.store()).await?;

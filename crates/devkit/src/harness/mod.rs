@@ -92,6 +92,8 @@ pub struct Options {
     pub otlp_endpoint: Option<String>,
     /// Have Jobs do nothing until this file is there, if the roles are processes; none: Jobs work.
     pub sleepers: Option<PathBuf>,
+    /// What programs of Jobs go out through, where the roles are in this process.
+    pub egress_proxy: Option<url::Url>,
 }
 
 /// Who the platform is on GitHub.
@@ -149,7 +151,8 @@ impl Platform {
         let model = ScriptedModel::start(model_options).await?;
         let instance: Instance = format!("t-{}", &uuid::Uuid::now_v7().simple().to_string()[12..]).parse()?;
         let codex = parts::codex()?;
-        let launcher = ProcessLauncher::new(&folder.path().join("jobs"), &options.program, &codex)?;
+        let mut launcher = ProcessLauncher::new(&folder.path().join("jobs"), &options.program, &codex)?;
+        launcher.egress_proxy = options.egress_proxy.clone();
         let setting = parts::Setting {
             instance: &instance,
             store: &store,

@@ -17,7 +17,10 @@ use activities::{
 };
 use anyhow::Context;
 use dispatch::{Dispatcher, Engine, EngineSettings};
-use domain::{hook_log::WebhookMode, ids::Instance, reconciler::Reconciler, run_limits::START_MAX_AGE, workflow_id};
+use domain::{
+    egress::HostList, hook_log::WebhookMode, ids::Instance, reconciler::Reconciler, run_limits::START_MAX_AGE,
+    workflow_id,
+};
 use forge::seal::{OpeningKeys, SealingKeys};
 use gateway::{AppParts, AppState, hook_secrets::GatewayKey, model_gateway::ModelGateway, webhooks};
 use jobs::JobLauncher;
@@ -200,6 +203,7 @@ impl Running {
             webhook_secrets: webhooks::PlatformSecrets { current: secret, previous: None },
             key: self.gateway_key.clone(),
             buffer_bytes: None,
+            egress_hosts: HostList::default(),
             clock,
             telemetry,
             sign_in: None,

@@ -23,6 +23,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use url::Url;
 
 /// Users of Jobs, when the launcher is root: one a Job, so that what a Job started can be found and ended whole.
 const FIRST_JOB_USER: u32 = 2_000_000;
@@ -45,6 +46,8 @@ pub struct ProcessLauncher {
     pub program: PathBuf,
     /// The Codex binary that the runner starts.
     pub codex: PathBuf,
+    /// What programs of Jobs go out through; none: they go out directly.
+    pub egress_proxy: Option<Url>,
 }
 
 /// The running Job's hold on its folder; dropping it, or dying, says that the Job is over.
@@ -61,7 +64,7 @@ impl ProcessLauncher {
         fs::create_dir_all(jobs_dir)?;
         fs::set_permissions(jobs_dir, fs::Permissions::from_mode(0o755))?;
         let program = if nix::unistd::geteuid().is_root() { stage(program, jobs_dir)? } else { program.to_owned() };
-        Ok(Self { jobs_dir: jobs_dir.to_owned(), program, codex: codex.to_owned() })
+        Ok(Self { jobs_dir: jobs_dir.to_owned(), program, codex: codex.to_owned(), egress_proxy: None })
     }
 
     fn folder(&self, name: &str) -> PathBuf {
@@ -96,6 +99,9 @@ impl ProcessLauncher {
             .stderr(log)
             .process_group(0)
             .kill_on_drop(false);
+        if let Some(proxy) = &self.egress_proxy {
+            command.env("CODEX_K8S_EGRESS_PROXY", proxy.as_str());
+        }
         if let Some(user) = user {
             command.uid(user).gid(user);
         }

@@ -32,6 +32,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("stall", include_str!("../../assets/scenarios/stall.toml")),
     ("two-halves", include_str!("../../assets/scenarios/two-halves.toml")),
     ("unauthorised", include_str!("../../assets/scenarios/unauthorised.toml")),
+    ("way-out", include_str!("../../assets/scenarios/way-out.toml")),
 ];
 
 /// One scenario file.

@@ -23,6 +23,8 @@ pub enum Layer {
     Activities,
     /// Webhooks, the runner endpoint and the model gateway.
     Gateway,
+    /// The way out of a Job, through the real proxy.
+    Egress,
     /// The stand-in for GitHub and the scripted model.
     Github,
     /// The devkit's own parts.

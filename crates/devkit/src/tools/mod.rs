@@ -12,6 +12,7 @@ mod go_tool;
 mod install;
 mod npm;
 mod prerequisites;
+mod squid;
 mod wheel;
 
 use std::path::{Path, PathBuf};
@@ -82,6 +83,8 @@ pub struct TestMaterials {
     pub openapi: PathBuf,
     /// The folder of GitHub's published webhook payloads.
     pub webhook_examples: PathBuf,
+    /// The folder below which squid lies as it would below `/`, if it can be had here.
+    pub squid: Option<PathBuf>,
 }
 
 /// Finds or installs the programs of the platform.
@@ -102,6 +105,7 @@ pub fn test_materials(cache: &Path) -> Result<TestMaterials, ToolError> {
     let materials = TestMaterials {
         openapi: modules.join("openapi/generated/api.github.com.json"),
         webhook_examples: modules.join("webhooks-examples/api.github.com"),
+        squid: squid::root(cache)?,
     };
     install::must_exist(GITHUB.title, &materials.openapi)?;
     install::must_exist(GITHUB.title, &materials.webhook_examples)?;

@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use devkit::github::{AccountKind, NewUser, Options, Seed, StandIn};
 use dispatch::{Dispatcher, Engine, EngineSettings};
 use domain::{
+    egress::HostList,
     ids::PersonId,
     people::{Email, PlatformRole, ProjectRole},
 };
@@ -173,5 +174,16 @@ pub fn parts(store: Store, blobs: Blobs, key: GatewayKey, clock: dispatch::Clock
         Arc::clone(&telemetry),
     );
     let webhook_secrets = PlatformSecrets { current: HookSecret::new("secret").unwrap(), previous: None };
-    AppParts { store, dispatcher, blobs, webhook_secrets, key, buffer_bytes: None, clock, telemetry, sign_in: None }
+    AppParts {
+        store,
+        dispatcher,
+        blobs,
+        webhook_secrets,
+        key,
+        buffer_bytes: None,
+        egress_hosts: HostList::default(),
+        clock,
+        telemetry,
+        sign_in: None,
+    }
 }

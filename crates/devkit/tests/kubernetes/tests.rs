@@ -2,4 +2,5 @@
 
 mod bundle;
 mod deploy;
+mod network;
 mod smoke;

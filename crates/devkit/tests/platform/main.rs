@@ -28,6 +28,7 @@ mod settings;
 mod slots;
 mod stale_starts;
 mod traces;
+mod uploads;
 mod webhooks;
 
 use std::path::PathBuf;
@@ -65,6 +66,7 @@ fn defaults() -> Options {
         identity: Identity::Person,
         otlp_endpoint: None,
         sleepers: None,
+        egress_proxy: None,
     }
 }
 

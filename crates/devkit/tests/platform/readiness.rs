@@ -10,7 +10,7 @@ use devkit::{
     launcher::ProcessLauncher,
 };
 use dispatch::{Dispatcher, Engine, EngineSettings};
-use domain::hook_log::WebhookMode;
+use domain::{egress::HostList, hook_log::WebhookMode};
 use forge::seal::OpeningKeys;
 use gateway::{
     AppParts, AppState,
@@ -68,6 +68,7 @@ impl Services {
             webhook_secrets: PlatformSecrets { current: secret, previous: None },
             key: GatewayKey::generate(),
             buffer_bytes: None,
+            egress_hosts: HostList::default(),
             clock,
             telemetry,
             sign_in: None,

@@ -150,8 +150,8 @@ fn serve(listener: TcpListener, shared: &Arc<Shared>) -> JoinHandle<()> {
         .route("/runner/v1/claim", post(claim))
         .route("/runner/v1/job", get(async |State(shared): State<Arc<Shared>>| Json(shared.spec.clone())))
         .route("/runner/v1/workspace", get(async |State(shared): State<Arc<Shared>>| shared.workspace.clone()))
-        .route("/runner/v1/setup-cache", get(kept_setup).put(keep_setup))
-        .route("/runner/v1/checkpoint", put(checkpoint))
+        .route("/runner/v1/setup-cache", get(kept_setup).put(keep_setup).head(nothing_yet))
+        .route("/runner/v1/checkpoint", put(checkpoint).head(nothing_yet))
         .route(
             "/runner/v1/checkpoint/work",
             get(async |State(shared): State<Arc<Shared>>| part(&shared, |kept| kept.work)),
@@ -161,7 +161,7 @@ fn serve(listener: TcpListener, shared: &Arc<Shared>) -> JoinHandle<()> {
             get(async |State(shared): State<Arc<Shared>>| part(&shared, |kept| kept.thread)),
         )
         .route("/runner/v1/logs", post(logs))
-        .route("/runner/v1/result", put(result))
+        .route("/runner/v1/result", put(result).head(nothing_yet))
         .route("/runner/v1/report", post(report))
         .layer(from_fn_with_state(Arc::clone(shared), guard))
         .layer(DefaultBodyLimit::disable())
@@ -206,6 +206,11 @@ async fn logs(State(shared): State<Arc<Shared>>, Json(batch): Json<LogBatch>) ->
         }
     });
     Json(LogAck { cancel: shared.told.borrow().cancel })
+}
+
+/// Of no upload has anything come yet.
+async fn nothing_yet() -> impl IntoResponse {
+    (StatusCode::NO_CONTENT, [("upload-offset", "0")])
 }
 
 async fn kept_setup(State(shared): State<Arc<Shared>>) -> Response {

@@ -11,7 +11,7 @@ pub use self::{
     pull_request::{PullRequestText, pull_request_body, pull_request_title, revised_body},
     schedule::{schedule_issue, schedule_marker},
     status::status_description,
-    sticky::{Continues, StepLine, StickyComment, sticky_comment},
+    sticky::{Continues, NotLetOut, StepLine, StickyComment, sticky_comment},
     words::{MAX_CHARS, neutral},
 };
 use crate::services_yaml::AgentName;

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::words::{cut, neutral};
 use crate::{
+    egress::{self, EgressRefusal},
     ids::{Attempt, RunId},
     run::{Outcome, RunState, Step, comment_marker},
     services_yaml::AgentName,
@@ -13,6 +14,9 @@ use crate::{
 
 /// Longest cause that is shown.
 const MAX_CAUSE_CHARS: usize = 2_000;
+
+/// Most hosts that are shown.
+const MAX_HOSTS: usize = 10;
 
 /// What the comment shows.
 #[derive(Clone, Debug)]
@@ -43,6 +47,8 @@ pub struct StickyComment<'a> {
     pub kept_at: Option<DateTime<Utc>>,
     /// The steps so far, in order.
     pub steps: &'a [StepLine],
+    /// Where programs of this attempt were not let out, in the order in which they first tried.
+    pub not_let_out: &'a [NotLetOut<'a>],
     /// Calls of the model.
     pub model_calls: u32,
     /// Tokens, in and out.
@@ -88,6 +94,19 @@ pub struct StepLine {
     pub wait_until: Option<DateTime<Utc>>,
 }
 
+/// Where programs wanted to go and were not let out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotLetOut<'a> {
+    /// The host; none: further ones that are not told apart.
+    pub host: Option<&'a str>,
+    /// The port.
+    pub port: u16,
+    /// Why not.
+    pub reason: EgressRefusal,
+    /// How often.
+    pub count: u64,
+}
+
 /// Writes the comment. Its first line is the hidden marker by which it is found again.
 #[must_use]
 pub fn sticky_comment(of: &StickyComment<'_>) -> String {
@@ -104,6 +123,7 @@ pub fn sticky_comment(of: &StickyComment<'_>) -> String {
     if !of.steps.is_empty() {
         text.push_str(&table(of));
     }
+    text.push_str(&not_let_out(of.not_let_out));
     let _ = writeln!(text, "\n{}\n", hint(of));
     text.push_str(&footer(of));
     text
@@ -162,6 +182,26 @@ fn continues(from: Continues) -> Option<String> {
 
 fn moment(at: DateTime<Utc>) -> String {
     at.format("%H:%M UTC").to_string()
+}
+
+/// A list, bounded: a program may try a thousand hosts.
+fn not_let_out(refusals: &[NotLetOut<'_>]) -> String {
+    if refusals.is_empty() {
+        return String::new();
+    }
+    let mut text = "\nPrograms of this run were not let out:\n\n".to_owned();
+    for refusal in refusals.iter().take(MAX_HOSTS) {
+        let words = match refusal.host {
+            Some(host) => egress::sentence(host, refusal.port, refusal.reason),
+            None => "further hosts".to_owned(),
+        };
+        let often = if refusal.count > 1 { format!(" ({} times)", refusal.count) } else { String::new() };
+        let _ = writeln!(text, "- {}{often}", neutral(&words));
+    }
+    if let Some(more) = refusals.len().checked_sub(MAX_HOSTS).filter(|more| *more > 0) {
+        let _ = writeln!(text, "- and {more} more");
+    }
+    text
 }
 
 fn hint(of: &StickyComment<'_>) -> String {
@@ -232,6 +272,7 @@ mod tests {
             continues: Continues::NotAsked,
             kept_at: None,
             steps: &[],
+            not_let_out: &[],
             model_calls: 0,
             tokens: 0,
         }
@@ -257,6 +298,21 @@ mod tests {
              Comment `/cancel` to end the run; taking its label off or closing the issue does the same.\n\n\
              <sub>run `01890a5d-ac96-774b-bcce-b302099a8057` · attempt 1 · asked for by ann</sub>\n"
         );
+    }
+
+    #[test]
+    fn who_was_not_let_out_is_told_what_helps() {
+        let agent = "dev".parse().unwrap();
+        let refusal = |host, count| NotLetOut { host, port: 443, reason: EgressRefusal::NotListed, count };
+        let refusals = [refusal(Some("example.com"), 1), refusal(Some("b.example.com"), 3)];
+        let working = comment(&agent, RunState::Working, None);
+        let text = sticky_comment(&StickyComment { not_let_out: &refusals, ..working.clone() });
+        let words = "Programs of this run were not let out:\n\n- `example.com` is not on this project's list; add it to \
+                     `egress.allow` in `services.yaml`\n- `b.example.com` is not";
+        assert!(text.contains(words) && text.contains("`services.yaml` (3 times)\n"), "{text}");
+        let many = vec![refusal(None, 900); 14];
+        let text = sticky_comment(&StickyComment { not_let_out: &many, ..working });
+        assert!(text.contains("- further hosts (900 times)\n") && text.contains("- and 4 more\n"), "{text}");
     }
 
     #[test]

@@ -15,8 +15,9 @@ mod schema;
 pub use self::{
     duration::{HumanDuration, InvalidDuration},
     model::{
-        AgentConfig, AgentLimitsConfig, AgentName, BuildConfig, CacheConfig, CheckConfig, EnvironmentConfig,
-        InvalidAgentName, Learning, LimitsConfig, ScheduleConfig, ServiceConfig, ServicesYaml, TriggersConfig, Version,
+        AgentConfig, AgentLimitsConfig, AgentName, BuildConfig, CacheConfig, CheckConfig, EgressConfig,
+        EnvironmentConfig, InvalidAgentName, Learning, LimitsConfig, ScheduleConfig, ServiceConfig, ServicesYaml,
+        TriggersConfig, Version,
     },
     problem::{FILE_NAME, Problem, Problems},
     runtime::{InvalidQuantity, Quantity, RuntimeConfig, TaintEffect, Toleration},

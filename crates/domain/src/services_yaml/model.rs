@@ -5,8 +5,8 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{HumanDuration, RuntimeConfig};
-use crate::agents::BuiltIn;
+use super::{HumanDuration, RuntimeConfig, schema::HOST_FORMAT};
+use crate::{agents::BuiltIn, egress::HostPattern};
 
 /// Settings of a project for codex-k8s, read from `services.yaml` at the root of the default branch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +24,9 @@ pub struct ServicesYaml {
     /// What the agents' Jobs run in: image, processor time, memory, nodes.
     #[serde(default)]
     pub runtime: RuntimeConfig,
+    /// Where the programs of a Job may go.
+    #[serde(default)]
+    pub egress: EgressConfig,
     /// Commands that get the work tree ready before the agent starts, for instance `npm ci`, run in this order.
     #[serde(default)]
     pub setup: Vec<CheckConfig>,
@@ -64,6 +67,7 @@ impl Default for ServicesYaml {
             agents: BTreeMap::new(),
             triggers: TriggersConfig::default(),
             runtime: RuntimeConfig::default(),
+            egress: EgressConfig::default(),
             setup: Vec::new(),
             cache: None,
             checks: Vec::new(),
@@ -306,6 +310,24 @@ pub struct EnvironmentConfig {
     pub url: Option<String>,
     /// Whether a person must approve each deployment.
     pub approval: bool,
+}
+
+/// Where the programs of a Job may go: the set-up, the agent's commands and the checks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EgressConfig {
+    /// Hosts beside those of the platform's own list (package registries, as a rule): `example.com` for itself alone, `*.example.com`
+    /// for every name below it. What counts is the file on the default branch.
+    #[schemars(schema_with = "hosts")]
+    pub allow: Vec<HostPattern>,
+}
+
+fn hosts(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 200,
+        "items": { "type": "string", "format": HOST_FORMAT, "pattern": "^([*][.])?[A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*[.]?$" },
+    })
 }
 
 /// An agent that starts at fixed times. A start that meets a run still at work is skipped.

@@ -13,12 +13,16 @@ use super::{
     node::Node,
     problem::{Path, Problem, nearest},
 };
+use crate::egress::HostPattern;
 
 /// Format of [`HumanDuration`] in the schema; editors don't know it and go by the pattern.
 pub(super) const DURATION_FORMAT: &str = "human-duration";
 
 /// The same for [`Quantity`].
 pub(super) const QUANTITY_FORMAT: &str = "quantity";
+
+/// Marks a host of a list in the schema.
+pub(super) const HOST_FORMAT: &str = "egress-host";
 
 /// The JSON schema of `services.yaml`. Written as text, it begins with its title and keeps its order.
 #[must_use]
@@ -163,6 +167,7 @@ impl Walk {
         let read = match schema.get("format").and_then(Value::as_str) {
             Some(DURATION_FORMAT) => text.parse::<HumanDuration>().map(drop).map_err(|error| error.to_string()),
             Some(QUANTITY_FORMAT) => text.parse::<Quantity>().map(drop).map_err(|error| error.to_string()),
+            Some(HOST_FORMAT) => text.parse::<HostPattern>().map(drop).map_err(|error| error.to_string()),
             _ => return self.plain_text(text, chars, schema, path),
         };
         if let Err(problem) = read {

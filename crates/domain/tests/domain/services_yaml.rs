@@ -271,6 +271,22 @@ fn what_is_wrong_about_what_jobs_run_in_is_told_with_its_place() {
     ]);
 }
 
+#[test]
+fn hosts_of_the_way_out_are_names() {
+    let config = ServicesYaml::parse("version: 1\negress: {allow: [Example.com, '*.internal.example.org']}").unwrap();
+    let hosts: Vec<String> = config.egress.allow.iter().map(ToString::to_string).collect();
+    assert_eq!(hosts, ["example.com", "*.internal.example.org"]);
+    let no_host = "is no host: write a name such as `example.com`, or `*.example.com` for every name below it; no address, no port";
+    holds(&[(
+        "version: 1\negress: {allow: [10.0.0.1, a.example.com, '*.com', 'https://example.com']}",
+        &[
+            format!("2:18: egress.allow[0]: `10.0.0.1` {no_host}").as_str(),
+            format!("2:43: egress.allow[2]: `*.com` {no_host}").as_str(),
+            format!("2:52: egress.allow[3]: `https://example.com` {no_host}").as_str(),
+        ],
+    )]);
+}
+
 fn holds(table: &[(&str, &[&str])]) {
     let mut wrong = String::new();
     for (text, expected) in table {
