@@ -14,7 +14,7 @@ mod scripts;
 pub use cluster::Cluster;
 pub use commands::{down, prepare, status, up};
 pub use error::KubeError;
-pub use images::Images;
+pub use images::{Images, provide_runner};
 pub use lease::{Holder, Lease, obtain, stop_abandoned};
 
 /// Names a cluster that is there already, by its kubeconfig.

@@ -107,7 +107,11 @@ impl OwnCluster {
                 self.base.display()
             )));
         }
-        let step = Step::announce("kubernetes", "its programs; from source 15 to 25 minutes, once");
+        let step = if self.base.join("bin/kubeall").exists() {
+            Step::start("kubernetes")
+        } else {
+            Step::announce("kubernetes", "its programs; from source 15 to 25 minutes, once")
+        };
         run("building the cluster's programs", &mut self.script("build.sh"))?;
         step.done(format_args!("programs in {}", self.base.display()));
         Ok(())

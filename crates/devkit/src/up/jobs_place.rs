@@ -5,7 +5,7 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 use super::{Ports, UpError, relay::Relay};
 use crate::{
     console::Step,
-    kube::{self, Cluster, Holder, Images, Lease},
+    kube::{self, Cluster, Holder, Lease},
     layout::Layout,
 };
 
@@ -22,7 +22,7 @@ pub(super) enum JobsPlace {
 #[derive(Debug)]
 pub(super) struct InCluster {
     lease: Lease,
-    images: Images,
+    runner_image: String,
     /// Held for as long as the platform is up.
     _relay: Relay,
 }
@@ -31,12 +31,12 @@ impl JobsPlace {
     /// Finds or starts a cluster, puts the images into it and opens the gateways to its pods.
     pub(super) async fn in_cluster(layout: &Layout, ports: Ports) -> Result<Self, UpError> {
         let lease = kube::obtain(layout, Holder::this_process())?;
-        let (images, relay) = Self::set_up(layout, ports, &lease.cluster).await?;
-        Ok(Self::InCluster(Box::new(InCluster { lease, images, _relay: relay })))
+        let (runner_image, relay) = Self::set_up(layout, ports, &lease.cluster).await?;
+        Ok(Self::InCluster(Box::new(InCluster { lease, runner_image, _relay: relay })))
     }
 
-    async fn set_up(layout: &Layout, ports: Ports, cluster: &Cluster) -> Result<(Images, Relay), UpError> {
-        let images = Images::provide(layout, cluster)?;
+    async fn set_up(layout: &Layout, ports: Ports, cluster: &Cluster) -> Result<(String, Relay), UpError> {
+        let runner_image = kube::provide_runner(layout, cluster)?;
         let step = Step::start("bridge");
         let address = cluster.node_address;
         let open = UpError::system("open the gateways to the cluster's pods");
@@ -44,7 +44,7 @@ impl JobsPlace {
         let canary = SocketAddr::new(address, ports.canary());
         relay.open_canary(canary).await.map_err(UpError::system("open the port that pods must not reach"))?;
         step.done(format_args!("gateway and model gateway also listen on {address}, for pods"));
-        Ok((images, relay))
+        Ok((runner_image, relay))
     }
 
     /// What the worker is told.
@@ -56,7 +56,7 @@ impl JobsPlace {
         [
             ("JOBS_IN", "kubernetes".into()),
             ("KUBECONFIG", kubeconfig.clone().into_os_string()),
-            ("RUNNER_IMAGE", place.images.runner.clone().into()),
+            ("RUNNER_IMAGE", place.runner_image.clone().into()),
             ("GATEWAY_URL", format!("http://{}", on_bridge(ports.gateway())).into()),
             ("MODEL_GATEWAY_URL", format!("http://{}", on_bridge(ports.model_gateway())).into()),
             ("PLATFORM_BLOCK", format!("{node_address}/{bits}").into()),

@@ -1,6 +1,6 @@
 //! That the cluster is one: it runs pods, keeps them within bounds, and refuses what it should.
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::{core::v1::Pod, networking::v1::NetworkPolicy};
 use kube::{Api, api::PostParams};
 use serde_json::{Value, json};
 
@@ -61,4 +61,30 @@ async fn a_pod_reaches_this_machine_by_its_address() {
         .await;
     assert_eq!(log, "from the machine\n");
     answered.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_network_policy_holds_a_pod_back() {
+    let world = World::new().await;
+    let namespace = world.namespace("smoke").await;
+    let listener = tokio::net::TcpListener::bind((world.node_address, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let accepting = tokio::spawn(async move {
+        loop {
+            listener.accept().await.unwrap();
+        }
+    });
+    let policy = json!({
+        "metadata": {"name": "nothing"}, "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
+    });
+    let policies: Api<NetworkPolicy> = Api::namespaced(world.client.clone(), &namespace.name);
+    policies.create(&PostParams::default(), &serde_json::from_value(policy).unwrap()).await.unwrap();
+    // A policy may begin to hold a moment after the pod has started.
+    let script = format!(
+        "for try in 1 2 3 4 5 6 7 8 9 10; do nc -w 2 {} {port} </dev/null || {{ echo held back; exit 0; }}; sleep 1; done",
+        world.node_address
+    );
+    let (_, log) = namespace.run(restricted(&world.shell_image, &script)).await;
+    assert!(log.ends_with("held back\n"), "the pod reached this machine ten times: {log}");
+    accepting.abort();
 }

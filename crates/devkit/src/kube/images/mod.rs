@@ -72,22 +72,8 @@ impl Images {
     /// # Errors
     /// When packages can't be had, or an image can't be made or loaded.
     pub fn provide(layout: &Layout, cluster: &Cluster) -> Result<Self, KubeError> {
-        let mut references = Vec::new();
-        let mut maker = None;
-        for image in Image::ALL {
-            if let Some(named) = env::var(image.variable()).ok().filter(|name| !name.trim().is_empty()) {
-                references.push(named);
-                continue;
-            }
-            let maker = match &mut maker {
-                Some(maker) => maker,
-                none => none.insert(Maker::new(layout)?),
-            };
-            references.push(maker.provide(image, cluster)?);
-        }
-        let mut references = references.into_iter();
-        let mut next = || references.next().unwrap_or_default();
-        Ok(Self { runner: next(), shell: next(), egress: next() })
+        let provide = |image| provide(image, layout, cluster);
+        Ok(Self { runner: provide(Image::Runner)?, shell: provide(Image::Shell)?, egress: provide(Image::Egress)? })
     }
 
     /// What tests find in their environment.
@@ -97,6 +83,21 @@ impl Images {
             .zip([&self.runner, &self.shell, &self.egress])
             .map(|(image, reference)| (image.variable().to_owned(), reference.clone()))
             .collect()
+    }
+}
+
+/// Makes the image of runner, Codex and git, if it is not in the cluster yet, loads it, and returns its reference.
+///
+/// # Errors
+/// When packages can't be had, or the image can't be made or loaded.
+pub fn provide_runner(layout: &Layout, cluster: &Cluster) -> Result<String, KubeError> {
+    provide(Image::Runner, layout, cluster)
+}
+
+fn provide(image: Image, layout: &Layout, cluster: &Cluster) -> Result<String, KubeError> {
+    match env::var(image.variable()).ok().filter(|name| !name.trim().is_empty()) {
+        Some(named) => Ok(named),
+        None => Maker::new(layout)?.provide(image, cluster),
     }
 }
 
