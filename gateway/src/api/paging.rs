@@ -59,11 +59,7 @@ pub(super) fn page<R, K: Serialize, T: ToSchema + From<R>>(
 }
 
 /// The rows of a page, and where the next one begins.
-pub(super) fn cut<R, K: Serialize>(
-    mut rows: Vec<R>,
-    limit: usize,
-    key: impl Fn(&R) -> K,
-) -> (Vec<R>, Option<String>) {
+pub(super) fn cut<R, K: Serialize>(mut rows: Vec<R>, limit: usize, key: impl Fn(&R) -> K) -> (Vec<R>, Option<String>) {
     let more = rows.len() > limit;
     rows.truncate(limit);
     let last = rows.last().filter(|_| more).map(key);

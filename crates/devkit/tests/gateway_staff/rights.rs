@@ -69,7 +69,12 @@ fn table() -> Vec<Row> {
         ),
         row("GET /api/v1/runs", "/api/v1/runs", None, known),
         row("GET /api/v1/runs/{run}", "/api/v1/runs/{run}", None, members(200, 200, 200)),
-        row("GET /api/v1/runs/{run}/attempts/{attempt}/log", "/api/v1/runs/{run}/attempts/1/log", None, members(200, 200, 200)),
+        row(
+            "GET /api/v1/runs/{run}/attempts/{attempt}/log",
+            "/api/v1/runs/{run}/attempts/1/log",
+            None,
+            members(200, 200, 200),
+        ),
         row("POST /api/v1/runs/{run}/cancel", "/api/v1/runs/{run}/cancel", Some(json!({})), members(403, 409, 409)),
         row(
             "POST /api/v1/runs/{run}/retry",
@@ -114,7 +119,11 @@ async fn every_operation_is_tried_as_everybody() {
             wrong.push(format!("{} is in the table alone", row.operation));
         }
         let method: Method = row.operation.split(' ').next().unwrap().parse().unwrap();
-        let path = row.path.replace("{writer}", &writer).replace("{run}", &run).replace("{none}", "01900000-0000-7000-8000-000000000000");
+        let path = row
+            .path
+            .replace("{writer}", &writer)
+            .replace("{run}", &run)
+            .replace("{none}", "01900000-0000-7000-8000-000000000000");
         for (role, expected) in ROLES.iter().zip(row.statuses) {
             let browser = &people[role];
             let request = browser.request(method.clone(), &path);

@@ -248,7 +248,10 @@ async fn a_run_that_has_ended_begins_again() {
     // No agent's work was kept, so there is nothing to go on from, and it begins anew.
     assert_eq!(writer.post(&path, json!({"from": "continue", "reason": "once more"})).await.status, 202);
     let audited = world.audited("retry_requested").await;
-    assert_eq!((audited.len(), &audited[1]["continues"], &audited[1]["reason"]), (2, &json!("nothing"), &json!("once more")));
+    assert_eq!(
+        (audited.len(), &audited[1]["continues"], &audited[1]["reason"]),
+        (2, &json!("nothing"), &json!("once more"))
+    );
     let told = commands::list_for_run(&mut world.store().acquire().await.unwrap(), id).await.unwrap();
     assert_eq!(told.iter().filter(|command| command.kind == store::CommandKind::Start).count(), 2);
 }

@@ -63,8 +63,7 @@ pub(in crate::api) async fn read_log(
     };
     // Looked at first: what comes in between is then still to come.
     let record = store::attempts::get(&mut *caller.store().acquire().await?, id, Attempt(attempt)).await?;
-    let mut stream =
-        log_archives::read(caller.store(), caller.app().blobs(), id, Attempt(attempt), query.from).await?;
+    let mut stream = log_archives::read(caller.store(), caller.app().blobs(), id, Attempt(attempt), query.from).await?;
     let mut chunks = Vec::new();
     while chunks.len() < limit
         && let Some(chunk) = stream.try_next().await?

@@ -61,10 +61,13 @@ fn refused(error: ByHandError) -> Problem {
     let conflict = |code, detail: String| Problem::new(StatusCode::CONFLICT, code, detail);
     match error {
         ByHandError::Ended => conflict("run_ended", "the run has ended already: there is nothing to cancel".into()),
-        ByHandError::AtWork => conflict("run_at_work", "the run is at work: cancel it first, or wait for its end".into()),
-        ByHandError::SubjectBusy(other) => {
-            conflict("subject_busy", format!("run {other} is at work on the same issue or pull request: wait for its end"))
+        ByHandError::AtWork => {
+            conflict("run_at_work", "the run is at work: cancel it first, or wait for its end".into())
         }
+        ByHandError::SubjectBusy(other) => conflict(
+            "subject_busy",
+            format!("run {other} is at work on the same issue or pull request: wait for its end"),
+        ),
         ByHandError::SameKey => conflict("retry_known", "this retry was asked for before".into()),
         ByHandError::Store(error) => error.into(),
     }

@@ -190,7 +190,8 @@ pub(super) struct Known {
 
 impl RunAttempt {
     pub(super) fn of(row: AttemptRecord, steps: &[StepRow], known: Known) -> Self {
-        let (checks, last_message) = known.report.map(|report| (report.checks, report.last_message)).unwrap_or_default();
+        let (checks, last_message) =
+            known.report.map(|report| (report.checks, report.last_message)).unwrap_or_default();
         Self {
             attempt: row.attempt.0,
             from_step: row.from_step,
@@ -216,11 +217,7 @@ impl RunAttempt {
 ///
 /// # Errors
 /// 503 if the database does not answer.
-pub(super) async fn shown(
-    caller: &Caller,
-    conn: &mut PgConnection,
-    rows: &[runs::Run],
-) -> Result<Vec<Run>, Problem> {
+pub(super) async fn shown(caller: &Caller, conn: &mut PgConnection, rows: &[runs::Run]) -> Result<Vec<Run>, Problem> {
     let mut ids: Vec<RepositoryId> = rows.iter().map(|run| run.repository_id).collect();
     ids.sort_unstable();
     ids.dedup();
