@@ -153,7 +153,7 @@ pub enum JobPresence {
 }
 
 /// A part of the output on its way to the platform.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct LogChunk {
     /// Counts up from 0 within the attempt; the key that makes sending twice harmless.
     pub seq: u64,
@@ -166,7 +166,7 @@ pub struct LogChunk {
 }
 
 /// Sources of output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogStream {
     /// Codex's JSON lines.
@@ -304,7 +304,7 @@ pub enum AgentFailure {
 }
 
 /// Tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Usage {
     /// All input tokens, cached ones included.
     #[serde(default)]
@@ -321,7 +321,7 @@ pub struct Usage {
 }
 
 /// Result of one check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CheckResult {
     /// Name of the check.
     pub name: String,

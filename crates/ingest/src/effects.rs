@@ -89,7 +89,7 @@ async fn start(conn: &mut PgConnection, new: &NewRun, repository: &Repository, p
         now: place.now,
     };
     let NewRunResult::Started(run) = runs::insert(conn, &row).await? else { return Ok(Outcome::Overtaken) };
-    let outbox = Outbox { run, attempt: Attempt::FIRST, place };
+    let outbox = Outbox { run, attempt: Attempt::FIRST, instance: place.instance, now: place.now };
     outbox.start(conn, None).await?;
     if let Some(request) = &new.then_cancel {
         outbox.cancel(conn, request).await?;
@@ -99,22 +99,29 @@ async fn start(conn: &mut PgConnection, new: &NewRun, repository: &Repository, p
 }
 
 async fn begin_again(conn: &mut PgConnection, retry: &RetryRun, place: Place<'_>) -> Result<Outcome> {
+    match begin_attempt(conn, retry, (place.instance, place.now)).await {
+        Ok(done) => Ok(Outcome::Done(done)),
+        Err(RetryError::Store(error)) => Err(error),
+        Err(RetryError::SameKey { .. } | RetryError::Unfinished | RetryError::SubjectBusy(_)) => Ok(Outcome::Overtaken),
+    }
+}
+
+/// Begins a new attempt with its command to the engine.
+pub(crate) async fn begin_attempt(
+    conn: &mut PgConnection,
+    retry: &RetryRun,
+    (instance, now): (&Instance, DateTime<Utc>),
+) -> Result<Done, RetryError> {
     let new = NewAttempt {
         run: retry.run,
         from_step: retry.from,
         earlier_work: retry.earlier_work,
         business_key: &retry.business_key,
         requested_by: &retry.requested_by,
-        deadline_at: place.now + UNHEARD_LIMIT,
-        now: place.now,
+        deadline_at: now + UNHEARD_LIMIT,
+        now,
     };
-    let attempt = match runs::begin_attempt(conn, new).await {
-        Ok(attempt) => attempt,
-        Err(RetryError::Store(error)) => return Err(error),
-        Err(RetryError::SameKey { .. } | RetryError::Unfinished | RetryError::SubjectBusy(_)) => {
-            return Ok(Outcome::Overtaken);
-        }
-    };
+    let attempt = runs::begin_attempt(conn, new).await?;
     if let Some(from) = retry.from {
         match retry.earlier_work {
             // Kept work builds on the base that its own attempt had pinned.
@@ -124,7 +131,7 @@ async fn begin_again(conn: &mut PgConnection, retry: &RetryRun, place: Place<'_>
             }
         };
     }
-    let outbox = Outbox { run: retry.run, attempt, place };
+    let outbox = Outbox { run: retry.run, attempt, instance, now };
     outbox.start(conn, retry.from).await?;
     let continues = match retry.earlier_work {
         EarlierWork::NotAsked => Value::Null,
@@ -132,14 +139,24 @@ async fn begin_again(conn: &mut PgConnection, retry: &RetryRun, place: Place<'_>
         EarlierWork::Kept(earlier) => json!(earlier),
     };
     let detail = json!({ "attempt": attempt, "from": retry.from, "continues": continues });
-    Ok(Outcome::Done(outbox.done("retry_requested", detail)))
+    Ok(outbox.done("retry_requested", detail))
 }
 
 async fn cancel_run(conn: &mut PgConnection, cancel: &CancelRun, place: Place<'_>) -> Result<Outcome> {
     let Some(active) = place.active.filter(|run| run.id == cancel.run) else { return Ok(Outcome::Overtaken) };
-    let outbox = Outbox { run: active.id, attempt: active.attempt, place };
-    outbox.cancel(conn, &cancel.request).await?;
-    Ok(Outcome::Done(outbox.done("cancel_requested", json!(cancel.request))))
+    Ok(Outcome::Done(ask_to_end(conn, active, &cancel.request, (place.instance, place.now)).await?))
+}
+
+/// Asks a run at work to end, with its command to the engine.
+pub(crate) async fn ask_to_end(
+    conn: &mut PgConnection,
+    run: &Run,
+    request: &CancelRequest,
+    (instance, now): (&Instance, DateTime<Utc>),
+) -> Result<Done> {
+    let outbox = Outbox { run: run.id, attempt: run.attempt, instance, now };
+    outbox.cancel(conn, request).await?;
+    Ok(outbox.done("cancel_requested", json!(request)))
 }
 
 async fn keep_mark(
@@ -177,12 +194,13 @@ async fn update_repository(
 struct Outbox<'a> {
     run: RunId,
     attempt: Attempt,
-    place: Place<'a>,
+    instance: &'a Instance,
+    now: DateTime<Utc>,
 }
 
 impl Outbox<'_> {
     fn workflow_id(&self) -> String {
-        workflow_id::agent_run(self.place.instance, self.run, self.attempt)
+        workflow_id::agent_run(self.instance, self.run, self.attempt)
     }
 
     fn done(&self, kind: &'static str, detail: Value) -> Done {
@@ -204,7 +222,7 @@ impl Outbox<'_> {
             };
             return self.enqueue(conn, CommandKind::Signal, Some("cancel_requested"), json!(message)).await;
         }
-        attempts::request_cancel(conn, self.run, self.attempt, self.place.now).await?;
+        attempts::request_cancel(conn, self.run, self.attempt, self.now).await?;
         let by = format!("@{} ({})", request.by.login, request.how);
         self.enqueue(conn, CommandKind::Cancel, None, json!({ "by": by })).await
     }
@@ -222,7 +240,7 @@ impl Outbox<'_> {
             about: About::Run(self.run, self.attempt),
             name,
             payload,
-            now: self.place.now,
+            now: self.now,
         };
         commands::enqueue(conn, command).await.map(|_| ())
     }

@@ -3,6 +3,8 @@
 //! How an event came here does not matter: the gateway records what a webhook brought, the worker what it went and found.
 //! Whoever records knows that the event is the forge's own; nothing in here asks again.
 
+pub mod by_hand;
+
 mod effects;
 mod group;
 mod look_up;

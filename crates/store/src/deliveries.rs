@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    ids::{DeliveryId, RepositoryId, RunId},
+    ids::{DeliveryId, PersonId, ProjectId, RepositoryId, RunId},
     triggers::{DeliverySource, VerdictKind},
 };
 use sqlx::PgConnection;
@@ -273,6 +273,50 @@ pub async fn payload(conn: &mut PgConnection, id: DeliveryId) -> Result<Option<V
 pub async fn list_recent(conn: &mut PgConnection, limit: u32) -> Result<Vec<Delivery>> {
     let rows =
         select_deliveries!("order by received_at desc, id desc limit $1", i64::from(limit)).fetch_all(conn).await?;
+    rows.into_iter().map(Delivery::try_from).collect()
+}
+
+/// Which deliveries to list; what is none does not matter.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DeliveryFilter<'a> {
+    /// Of projects that this person is a member of.
+    pub seen_by: Option<PersonId>,
+    /// Of this project.
+    pub project: Option<ProjectId>,
+    /// On the issue or pull request of this number.
+    pub subject_number: Option<i64>,
+    /// With this GUID.
+    pub guid: Option<&'a str>,
+    /// With this verdict.
+    pub verdict: Option<VerdictKind>,
+    /// Older than this one: when it came, and its id.
+    pub before: Option<(DateTime<Utc>, DeliveryId)>,
+}
+
+/// Lists deliveries, newest first. Those of repositories that are not connected belong to no project.
+///
+/// # Errors
+/// The database fails.
+pub async fn list(conn: &mut PgConnection, filter: DeliveryFilter<'_>, limit: u32) -> Result<Vec<Delivery>> {
+    let rows = select_deliveries!(
+        "where ($1::uuid is null or repository_id in (select o.id from repositories o \
+             join project_members m on m.project_id = o.project_id where m.person_id = $1)) \
+         and ($2::uuid is null or repository_id in (select o.id from repositories o where o.project_id = $2)) \
+         and ($3::bigint is null or subject_number = $3) and ($4::text is null or guid = $4) \
+         and ($5::text is null or verdict = $5) \
+         and ($6::timestamptz is null or (received_at, id) < ($6, $7::uuid)) \
+         order by received_at desc, id desc limit $8",
+        filter.seen_by.map(PersonId::as_uuid),
+        filter.project.map(ProjectId::as_uuid),
+        filter.subject_number,
+        clean_opt(filter.guid),
+        filter.verdict.map(VerdictKind::as_str),
+        filter.before.map(|(at, _)| at),
+        filter.before.map(|(_, id)| id.as_uuid()),
+        i64::from(limit),
+    )
+    .fetch_all(conn)
+    .await?;
     rows.into_iter().map(Delivery::try_from).collect()
 }
 

@@ -295,3 +295,41 @@ pub async fn set_archived(conn: &mut PgConnection, id: RepositoryId, archived: b
     sqlx::query!("update repositories set archived = $2 where id = $1", id.as_uuid(), archived).execute(conn).await?;
     Ok(())
 }
+
+/// What a repository and its project are called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// The repository.
+    pub id: RepositoryId,
+    /// Login of the owner.
+    pub owner: String,
+    /// Its name.
+    pub name: String,
+    /// The project's short name.
+    pub project: String,
+}
+
+impl Names {
+    /// `owner/name`.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.owner, self.name)
+    }
+}
+
+/// What these repositories and their projects are called.
+///
+/// # Errors
+/// The database fails.
+pub async fn names(conn: &mut PgConnection, ids: &[RepositoryId]) -> Result<Vec<Names>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
+    let rows = sqlx::query!(
+        "select o.id, o.owner, o.name, p.slug from repositories o join projects p on p.id = o.project_id \
+         where o.id = any($1)",
+        &ids
+    )
+    .fetch_all(conn)
+    .await?;
+    let names = |id, owner, name, project| Names { id: RepositoryId::from_uuid(id), owner, name, project };
+    Ok(rows.into_iter().map(|row| names(row.id, row.owner, row.name, row.slug)).collect())
+}

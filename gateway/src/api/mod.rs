@@ -3,6 +3,7 @@
 //! Every handler takes a [`Caller`](crate::auth::Caller): without one it has no data.
 
 mod body;
+mod deliveries;
 mod etag;
 mod idempotency;
 mod me;
@@ -10,6 +11,7 @@ mod members;
 mod paging;
 mod people;
 mod projects;
+mod runs;
 mod sessions;
 mod tokens;
 
@@ -76,6 +78,12 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(projects::read::read_project))
         .routes(routes!(members::list::list_members, members::put::put_member))
         .routes(routes!(members::remove::remove_member))
+        .routes(routes!(runs::list::list_runs))
+        .routes(routes!(runs::read::read_run))
+        .routes(routes!(runs::log::read_log))
+        .routes(routes!(runs::cancel::cancel_run))
+        .routes(routes!(runs::retry::retry_run))
+        .routes(routes!(deliveries::list::list_deliveries))
 }
 
 /// The description of the staff API.

@@ -50,16 +50,22 @@ pub(super) fn after<K: DeserializeOwned>(cursor: Option<&str>) -> Result<Option<
 
 /// A page of what was fetched: the entries, and where the next page begins.
 pub(super) fn page<R, K: Serialize, T: ToSchema + From<R>>(
-    mut rows: Vec<R>,
+    rows: Vec<R>,
     limit: usize,
     key: impl Fn(&R) -> K,
 ) -> Page<T> {
+    let (rows, next) = cut(rows, limit, key);
+    Page { items: rows.into_iter().map(T::from).collect(), next }
+}
+
+/// The rows of a page, and where the next one begins.
+pub(super) fn cut<R, K: Serialize>(mut rows: Vec<R>, limit: usize, key: impl Fn(&R) -> K) -> (Vec<R>, Option<String>) {
     let more = rows.len() > limit;
     rows.truncate(limit);
     let last = rows.last().filter(|_| more).map(key);
     // Keys are texts, times and ids: they always serialise.
     let next = last.and_then(|key| serde_json::to_vec(&key).ok()).map(|key| BASE64_URL_SAFE_NO_PAD.encode(key));
-    Page { items: rows.into_iter().map(T::from).collect(), next }
+    (rows, next)
 }
 
 #[cfg(test)]

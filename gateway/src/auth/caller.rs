@@ -88,6 +88,11 @@ impl Caller {
         self.state.store()
     }
 
+    /// Everything else that the gateway has.
+    pub(crate) fn app(&self) -> &AppState {
+        &self.state
+    }
+
     /// Now.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.state.now()
@@ -123,6 +128,22 @@ impl Caller {
         self.need(role, needed)?;
         let members::SeenProject { id, slug, slots, created_at, .. } = project;
         Ok(OnProject { id, slug, slots, created_at, role })
+    }
+
+    /// The same for something that belongs to a project; `missing` is what is said if there is nothing or it may not be seen.
+    ///
+    /// # Errors
+    /// As for [`Caller::on_project`].
+    pub(crate) async fn in_project(
+        &self,
+        project: ProjectId,
+        needed: ProjectRole,
+        missing: fn() -> Problem,
+    ) -> Result<ProjectRole, Problem> {
+        let member = members::role(&mut *self.store().acquire().await?, project, self.person.id).await?;
+        let role = self.effective(member).ok_or_else(missing)?;
+        self.need(role, needed)?;
+        Ok(role)
     }
 
     /// What they may do in a project where they have this role as a member.

@@ -90,6 +90,11 @@ impl SignIn {
         &self.0.settings.public_url
     }
 
+    /// A repository's page on the forge.
+    pub(crate) fn forge_page(&self, full_name: &str) -> String {
+        format!("{}/{full_name}", self.0.settings.oauth_url.as_str().trim_end_matches('/'))
+    }
+
     /// An address of ours as browsers see it.
     fn address(&self, path: &str) -> String {
         format!("{}{path}", self.public_url().as_str().trim_end_matches('/'))

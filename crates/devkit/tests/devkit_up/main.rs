@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod sign_in;
 mod tree;
 
 use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt};

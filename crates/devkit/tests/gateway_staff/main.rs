@@ -7,6 +7,7 @@ mod description;
 mod forged;
 mod people;
 mod rights;
+mod runs;
 mod sessions;
 mod sign_in;
 mod world;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{browser::Browser, world::World};
+use crate::{browser::Browser, runs::ended_run, world::World};
 
 /// Everybody that an operation is tried as.
 const ROLES: [&str; 7] = ["nobody", "outsider", "reader", "writer", "project-admin", "admin", "owner"];
@@ -22,7 +22,7 @@ fn row(operation: &'static str, path: &'static str, body: Option<Value>, statuse
     Row { operation, path, body, statuses }
 }
 
-/// `{writer}` is the writer's id; `{none}` the id of nothing. Each write is one that changes nothing that another row needs.
+/// `{writer}` is the writer's id; `{run}` a run of the project, which has ended; `{none}` the id of nothing. Each write is one that changes nothing that another row needs.
 fn table() -> Vec<Row> {
     let known = [401, 200, 200, 200, 200, 200, 200];
     let platform = |good| [401, 403, 403, 403, 403, good, good];
@@ -67,6 +67,22 @@ fn table() -> Vec<Row> {
             None,
             members(403, 403, 404),
         ),
+        row("GET /api/v1/runs", "/api/v1/runs", None, known),
+        row("GET /api/v1/runs/{run}", "/api/v1/runs/{run}", None, members(200, 200, 200)),
+        row(
+            "GET /api/v1/runs/{run}/attempts/{attempt}/log",
+            "/api/v1/runs/{run}/attempts/1/log",
+            None,
+            members(200, 200, 200),
+        ),
+        row("POST /api/v1/runs/{run}/cancel", "/api/v1/runs/{run}/cancel", Some(json!({})), members(403, 409, 409)),
+        row(
+            "POST /api/v1/runs/{run}/retry",
+            "/api/v1/runs/{run}/retry",
+            Some(json!({"from": "nowhere"})),
+            members(403, 400, 400),
+        ),
+        row("GET /api/v1/deliveries", "/api/v1/deliveries", None, known),
     ]
 }
 
@@ -91,6 +107,7 @@ async fn every_operation_is_tried_as_everybody() {
         people.insert(role, browser);
     }
     let writer = world.person("writer").await.id.to_string();
+    let run = ended_run(&world).await.to_string();
     let table = table();
     let mut wrong: Vec<String> = described()
         .into_iter()
@@ -102,7 +119,11 @@ async fn every_operation_is_tried_as_everybody() {
             wrong.push(format!("{} is in the table alone", row.operation));
         }
         let method: Method = row.operation.split(' ').next().unwrap().parse().unwrap();
-        let path = row.path.replace("{writer}", &writer).replace("{none}", "01900000-0000-7000-8000-000000000000");
+        let path = row
+            .path
+            .replace("{writer}", &writer)
+            .replace("{run}", &run)
+            .replace("{none}", "01900000-0000-7000-8000-000000000000");
         for (role, expected) in ROLES.iter().zip(row.statuses) {
             let browser = &people[role];
             let request = browser.request(method.clone(), &path);

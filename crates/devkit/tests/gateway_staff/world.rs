@@ -40,6 +40,7 @@ const CLIENT_SECRET: &str = "test-client-secret";
 pub struct World {
     pub stand_in: StandIn,
     pub key: GatewayKey,
+    pub blobs: Blobs,
     database: TestDatabase,
     address: SocketAddr,
     clock: Arc<Mutex<DateTime<Utc>>>,
@@ -70,11 +71,12 @@ impl World {
         let sign_in = SignIn::new(&"test".parse().unwrap(), settings).unwrap();
         let blobs = Blobs::local(&folder.path().join("blobs")).unwrap();
         let told = Arc::clone(&clock);
-        let parts = parts(database.store().clone(), blobs, key.clone(), Arc::new(move || *told.lock().unwrap()));
+        let parts =
+            parts(database.store().clone(), blobs.clone(), key.clone(), Arc::new(move || *told.lock().unwrap()));
         let state = AppState::new(AppParts { sign_in: Some(sign_in), ..parts });
         let router = gateway::router(state);
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { stand_in, key, database, address, clock, server, _folder: folder }
+        Self { stand_in, key, blobs, database, address, clock, server, _folder: folder }
     }
 
     pub fn url(&self) -> String {

@@ -26,6 +26,7 @@ mod secrecy;
 mod set_up;
 mod settings;
 mod slots;
+mod staff;
 mod stale_starts;
 mod traces;
 mod uploads;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::{
     event::Subject,
-    ids::{Attempt, ProjectId, RepositoryId, RunId},
+    ids::{Attempt, PersonId, ProjectId, RepositoryId, RunId},
     run::{Outcome, RunState, Step},
     services_yaml::AgentName,
     triggers::Trigger,
@@ -372,6 +372,16 @@ pub struct RunFilter<'a> {
     pub outcome: Option<Outcome>,
     /// By this agent.
     pub agent: Option<&'a str>,
+    /// Of projects that this person is a member of.
+    pub seen_by: Option<PersonId>,
+    /// Asked for by this login.
+    pub requester: Option<&'a str>,
+    /// Accepted at this time or later.
+    pub since: Option<DateTime<Utc>>,
+    /// Accepted before this time.
+    pub until: Option<DateTime<Utc>>,
+    /// Part of the subject's title.
+    pub text: Option<&'a str>,
 }
 
 /// A part of a list.
@@ -408,6 +418,10 @@ pub async fn list(conn: &mut PgConnection, filter: RunFilter<'_>, page: Page) ->
          and ($3::bigint is null or r.subject_number = $3) and ($4::text is null or r.state = $4) \
          and ($5::text is null or r.outcome = $5) and ($6::text is null or r.agent = $6) \
          and ($7::timestamptz is null or (r.created_at, r.id) < ($7, $8::uuid)) \
+         and ($10::uuid is null or r.project_id in (select project_id from project_members where person_id = $10)) \
+         and ($11::text is null or lower(r.requested_by_login) = lower($11)) \
+         and ($12::timestamptz is null or r.created_at >= $12) and ($13::timestamptz is null or r.created_at < $13) \
+         and ($14::text is null or strpos(lower(r.subject_title), lower($14)) > 0) \
          order by r.created_at desc, r.id desc limit $9",
         filter.project.map(ProjectId::as_uuid),
         filter.repository.map(RepositoryId::as_uuid),
@@ -418,6 +432,11 @@ pub async fn list(conn: &mut PgConnection, filter: RunFilter<'_>, page: Page) ->
         page.before.map(|cursor| cursor.created_at),
         page.before.map(|cursor| cursor.id.as_uuid()),
         i64::from(page.limit),
+        filter.seen_by.map(PersonId::as_uuid),
+        convert::clean_opt(filter.requester),
+        filter.since,
+        filter.until,
+        convert::clean_opt(filter.text),
     )
     .fetch_all(conn)
     .await?

@@ -1,0 +1,144 @@
+//! What staff ask for by hand: the same effects as those of comments, without a delivery.
+
+use chrono::{DateTime, Utc};
+use domain::{
+    commands::RetryFrom,
+    event::Sender,
+    ids::{DeliveryId, Instance, RunId},
+    run::{RunState, Step},
+    triggers::{BusinessKey, CancelRequest, EarlierWork, RetryRun},
+};
+use store::{
+    PgConnection, Result, StoreError,
+    audit::{self, NewFlowEvent},
+    checkpoints, locks, repositories,
+    runs::{self, RetryError, Run},
+};
+
+use crate::effects::{Done, ask_to_end, begin_attempt};
+
+/// Somebody who asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// Their account on the forge.
+    pub by: &'a Sender,
+    /// Why, in their words.
+    pub reason: Option<&'a str>,
+    /// This installation.
+    pub instance: &'a Instance,
+    /// Now.
+    pub now: DateTime<Utc>,
+}
+
+/// A wish that was followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Followed {
+    /// The run as it is now.
+    pub run: RunId,
+    /// The workflow that has commands to be delivered now.
+    pub workflow_id: Option<String>,
+}
+
+/// Why a wish can't be followed now.
+#[derive(Debug, thiserror::Error)]
+pub enum ByHandError {
+    /// The run has ended: there is nothing to cancel.
+    #[error("the run has ended already")]
+    Ended,
+    /// The run has not ended: there is nothing to retry.
+    #[error("the run is still at work: cancel it first")]
+    AtWork,
+    /// Another run is at work there.
+    #[error("run {0} is at work on the same issue or pull request")]
+    SubjectBusy(RunId),
+    /// This wish was told before.
+    #[error("this retry was asked for before")]
+    SameKey,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Asks a run at work to end. Their right to it was checked by whoever calls this.
+///
+/// # Errors
+/// [`ByHandError`]
+pub async fn cancel(conn: &mut PgConnection, run: RunId, asker: Asker<'_>) -> Result<Followed, ByHandError> {
+    let run = settled(conn, run).await?;
+    if run.state == RunState::Finished {
+        return Err(ByHandError::Ended);
+    }
+    let how = match asker.reason {
+        Some(reason) => format!("cancelled it in the console: {reason}"),
+        None => "cancelled it in the console".to_owned(),
+    };
+    let request = CancelRequest { by: asker.by.clone(), how, trusted: true };
+    let done = ask_to_end(conn, &run, &request, (asker.instance, asker.now)).await?;
+    followed(conn, &run, done, asker).await
+}
+
+/// Begins a new attempt of a run that has ended. Their right to it was checked by whoever calls this.
+///
+/// # Errors
+/// [`ByHandError`]
+pub async fn retry(
+    conn: &mut PgConnection,
+    run: RunId,
+    (from, key): (RetryFrom, &str),
+    asker: Asker<'_>,
+) -> Result<Followed, ByHandError> {
+    let run = settled(conn, run).await?;
+    if run.state != RunState::Finished {
+        return Err(ByHandError::AtWork);
+    }
+    let (from, earlier_work) = match from {
+        RetryFrom::Start => (None, EarlierWork::NotAsked),
+        RetryFrom::Step(step) => (Some(step), EarlierWork::NotAsked),
+        RetryFrom::KeptWork => {
+            let kept = checkpoints::newest(conn, run.id).await?;
+            (Some(Step::Launch), kept.map_or(EarlierWork::NoneKept, |kept| EarlierWork::Kept(kept.attempt)))
+        }
+    };
+    let wish = RetryRun {
+        business_key: BusinessKey::by_hand(key),
+        run: run.id,
+        from,
+        earlier_work,
+        requested_by: asker.by.clone(),
+        at: asker.now,
+    };
+    let done = begin_attempt(conn, &wish, (asker.instance, asker.now)).await.map_err(|error| match error {
+        RetryError::SameKey { .. } => ByHandError::SameKey,
+        RetryError::Unfinished => ByHandError::AtWork,
+        RetryError::SubjectBusy(other) => ByHandError::SubjectBusy(other),
+        RetryError::Store(error) => ByHandError::Store(error),
+    })?;
+    followed(conn, &run, done, asker).await
+}
+
+/// The run, with nobody else judging anything about its subject until the transaction ends.
+async fn settled(conn: &mut PgConnection, run: RunId) -> Result<Run> {
+    let found = runs::get(conn, run).await?;
+    let repository = repositories::get(conn, found.repository_id).await?;
+    locks::subject(conn, repository.forge_repo_id, found.subject.number).await?;
+    runs::get(conn, run).await
+}
+
+async fn followed(conn: &mut PgConnection, run: &Run, done: Done, asker: Asker<'_>) -> Result<Followed, ByHandError> {
+    if let Some((kind, mut detail)) = done.audit {
+        if let (Some(fields), Some(reason)) = (detail.as_object_mut(), asker.reason) {
+            fields.insert("reason".into(), reason.into());
+        }
+        let event = NewFlowEvent {
+            at: asker.now,
+            run: Some(run.id),
+            repository: Some(run.repository_id),
+            delivery: None::<DeliveryId>,
+            actor: &asker.by.login,
+            kind,
+            detail,
+        };
+        audit::append(conn, event).await?;
+    }
+    Ok(Followed { run: run.id, workflow_id: done.workflow_id })
+}

@@ -1,0 +1,3 @@
+//! What came in, and what became of it.
+
+pub(super) mod list;

@@ -1,0 +1,91 @@
+//! Runs: what they are about, how they went, and the two things that staff do to them.
+
+pub(super) mod cancel;
+pub(super) mod list;
+pub(super) mod log;
+pub(super) mod read;
+pub(super) mod retry;
+
+mod shown;
+
+use domain::{commands::RetryFrom, event::Sender, ids::RunId, people::ProjectRole};
+use http::{HeaderMap, StatusCode};
+use ingest::by_hand::ByHandError;
+use store::runs::{self, Run};
+
+use crate::{auth::Caller, problem::Problem};
+
+/// Longest reason that is kept.
+const MAX_REASON: usize = 500;
+
+/// What is said about a run that there is not, or that may not be seen.
+fn no_run() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "run_not_found", "there is no such run, or you are no member of its project")
+}
+
+/// A run, if the caller may do this with it; and what they may do in its project.
+///
+/// # Errors
+/// 404; 403 if they may see it, but not do this; 503 if the database does not answer.
+async fn found(caller: &Caller, id: RunId, needed: ProjectRole) -> Result<(Run, ProjectRole), Problem> {
+    let run = runs::find(&mut *caller.store().acquire().await?, id).await?.ok_or_else(no_run)?;
+    let role = caller.in_project(run.project_id, needed, no_run).await?;
+    Ok((run, role))
+}
+
+/// The caller's account on the forge: what they do to a run is done in its name.
+///
+/// # Errors
+/// 403 for somebody who has never signed in.
+fn account(caller: &Caller) -> Result<Sender, Problem> {
+    let person = caller.person();
+    match (person.github_id, &person.login) {
+        (Some(id), Some(login)) => Ok(Sender { id, login: login.clone(), is_bot: false }),
+        _ => Err(Problem::new(StatusCode::FORBIDDEN, "account_unknown", "sign in with a browser once first")),
+    }
+}
+
+/// A reason as it is kept: trimmed, and not too long.
+///
+/// # Errors
+/// 400 if it is.
+fn reason(given: Option<&str>) -> Result<Option<&str>, Problem> {
+    let given = given.map(str::trim).filter(|reason| !reason.is_empty());
+    if given.is_some_and(|reason| reason.chars().count() > MAX_REASON) {
+        return Err(Problem::bad_request("reason_invalid", format!("give the reason in {MAX_REASON} characters")));
+    }
+    Ok(given)
+}
+
+fn refused(error: ByHandError) -> Problem {
+    let conflict = |code, detail: String| Problem::new(StatusCode::CONFLICT, code, detail);
+    match error {
+        ByHandError::Ended => conflict("run_ended", "the run has ended already: there is nothing to cancel".into()),
+        ByHandError::AtWork => {
+            conflict("run_at_work", "the run is at work: cancel it first, or wait for its end".into())
+        }
+        ByHandError::SubjectBusy(other) => conflict(
+            "subject_busy",
+            format!("run {other} is at work on the same issue or pull request: wait for its end"),
+        ),
+        ByHandError::SameKey => conflict("retry_known", "this retry was asked for before".into()),
+        ByHandError::Store(error) => error.into(),
+    }
+}
+
+/// Where a retry begins, as callers write it.
+fn retry_from(text: &str) -> Option<RetryFrom> {
+    match text {
+        "start" => Some(RetryFrom::Start),
+        "continue" => Some(RetryFrom::KeptWork),
+        step => step.parse().ok().map(RetryFrom::Step),
+    }
+}
+
+/// The caller's key for this wish; a new one if they gave none.
+fn wish_key(caller: &Caller, headers: &HeaderMap, run: RunId) -> String {
+    match headers.get("idempotency-key").and_then(|value| value.to_str().ok()) {
+        Some(key) => format!("{}:{run}:{key}", caller.person().id),
+        None => format!("{}:{run}:{}", caller.person().id, uuid::Uuid::now_v7()),
+    }
+}
