@@ -15,10 +15,11 @@ use telemetry::{Telemetry, ops::Ops, readiness::Readiness};
 use crate::{
     api,
     auth::{self, KnownKeys, SignIn},
+    console::Console,
     gaps::Gaps,
     health,
     hook_secrets::GatewayKey,
-    problem, requests, runner_endpoint,
+    requests, runner_endpoint,
     webhooks::{self, BodyBudget, Committers, DEFAULT_BUFFER_BYTES, PlatformSecrets},
 };
 
@@ -150,8 +151,13 @@ impl AppState {
     }
 }
 
-/// Every address of the gateway.
+/// Every address of the gateway, without a console.
 pub fn router(state: AppState) -> Router {
+    router_with_console(state, Console::none())
+}
+
+/// Every address of the gateway; what none of them is, is the console's.
+pub fn router_with_console(state: AppState, console: Console) -> Router {
     Router::new()
         .route("/webhooks/github", post(webhooks::receive))
         .merge(auth::router())
@@ -159,7 +165,7 @@ pub fn router(state: AppState) -> Router {
         .merge(runner_endpoint::router())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .fallback(problem::not_found)
+        .fallback(move |method, uri, headers| console.clone().answer(method, uri, headers))
         .layer(middleware::from_fn_with_state(Arc::clone(state.telemetry()), requests::observe))
         .with_state(state)
 }

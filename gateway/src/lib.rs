@@ -1,4 +1,4 @@
-//! Everything HTTP: webhooks, sign-in, the staff API, the runner endpoint, the model gateway.
+//! Everything HTTP: webhooks, sign-in, the staff API, the console's files, the runner endpoint, the model gateway.
 //!
 //! The gateway verifies, judges and stores; it never waits for the engine or the forge. What follows from a webhook lies
 //! in the outbox of the same transaction and is delivered afterwards.
@@ -7,6 +7,7 @@ pub mod api;
 pub mod app;
 pub mod auth;
 pub mod connecting;
+pub mod console;
 pub mod gaps;
 pub mod health;
 pub mod hook_secrets;
@@ -21,7 +22,8 @@ pub mod webhooks;
 mod serve;
 
 pub use self::{
-    app::{AppParts, AppState, router},
+    app::{AppParts, AppState, router, router_with_console},
+    console::Console,
     serve::serve,
     settings::GatewaySettings,
 };

@@ -12,8 +12,9 @@ use telemetry::{Telemetry, catalogue::Role, database};
 use tokio::net::TcpListener;
 
 use crate::{
-    app::{AppParts, AppState, router},
+    app::{AppParts, AppState, router_with_console},
     auth::SignIn,
+    console::Console,
     settings::GatewaySettings,
 };
 
@@ -28,7 +29,7 @@ const LAST_REQUESTS: Duration = Duration::from_secs(10);
 /// Serves until `shutdown` ends, then finishes what is under way. Starts even while Postgres or Temporal is down.
 ///
 /// # Errors
-/// When the blob folder or the address can't be had.
+/// When the blob folder, the console's files or the address can't be had.
 pub async fn serve(
     settings: GatewaySettings,
     shutdown: impl Future<Output = ()> + Send + 'static,
@@ -41,6 +42,7 @@ pub async fn serve(
     }
     let store = database::watched(store, &telemetry);
     let blobs = Blobs::local(&settings.blob_dir)?;
+    let console = settings.console_dir.as_deref().map_or(Ok(Console::none()), Console::read)?;
     let engine = EngineSettings::at(&settings.temporal_address, settings.instance.clone(), "gateway")?;
     let clock: dispatch::Clock = Arc::new(Utc::now);
     let engine = Engine::new(engine);
@@ -68,7 +70,7 @@ pub async fn serve(
     }));
     let gaps = tokio::spawn(state.clone().keep_gaps());
     let upkeep = tokio::spawn(state.clone().keep_sign_in());
-    serve_until(listener, router(state), shutdown).await?;
+    serve_until(listener, router_with_console(state, console), shutdown).await?;
     gaps.abort();
     upkeep.abort();
     drop(stop);

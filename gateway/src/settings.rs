@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::{
     auth::SignInSettings,
+    console::Console,
     hook_secrets::GatewayKey,
     webhooks::{HookSecret, PlatformSecrets},
 };
@@ -32,6 +33,8 @@ pub struct GatewaySettings {
     pub key: GatewayKey,
     /// Folder of bundles.
     pub blob_dir: PathBuf,
+    /// Folder of the built console; none serves none.
+    pub console_dir: Option<PathBuf>,
     /// Form of the log.
     pub log_format: LogFormat,
     /// How it shows itself.
@@ -63,6 +66,7 @@ impl GatewaySettings {
         let webhook_secrets = platform_secrets(&mut reader);
         let key = gateway_key(&mut reader);
         let blob_dir = reader.required("BLOB_DIR", "name the folder that holds bundles");
+        let console_dir = console_dir(&mut reader);
         let log_format = reader.or("LOG_FORMAT", LogFormat::default(), "write `json` or `text`");
         let telemetry = TelemetrySettings::read(&mut reader);
         let sign_in = SignInSettings::read(&mut reader);
@@ -76,6 +80,7 @@ impl GatewaySettings {
                 webhook_secrets: webhook_secrets?,
                 key: key?,
                 blob_dir: blob_dir?,
+                console_dir,
                 log_format,
                 telemetry,
                 sign_in,
@@ -147,6 +152,16 @@ pub(crate) fn gateway_key(reader: &mut Reader<'_>) -> Option<GatewayKey> {
             None
         }
     }
+}
+
+/// `CONSOLE_DIR`, looked at: a gateway that would not start is found by `config check`.
+fn console_dir(reader: &mut Reader<'_>) -> Option<PathBuf> {
+    const FIX: &str = "name the folder that `npm run build` in `ui` has written, or leave it out";
+    let folder: PathBuf = reader.optional("CONSOLE_DIR", FIX)?;
+    if let Err(error) = Console::read(&folder) {
+        reader.complain("CONSOLE_DIR", crate::problem::Chain(&error).to_string(), FIX);
+    }
+    Some(folder)
 }
 
 #[cfg(test)]

@@ -74,7 +74,8 @@ enum Command {
         #[arg(last = true)]
         rest: Vec<String>,
     },
-    /// Check the tree: form, warnings, dependencies, stored queries, generated files, workflows, manifests.
+    /// Check the tree: form, warnings, dependencies, stored queries, generated files, workflows, manifests,
+    /// the console.
     Check {
         /// One check only.
         only: Option<Check>,

@@ -19,6 +19,7 @@ pub mod processes;
 pub mod roles;
 pub mod secrets;
 pub mod services;
+pub mod staff_console;
 pub mod testing;
 pub mod tools;
 pub mod up;

@@ -4,9 +4,14 @@ mod cargo;
 mod generated;
 mod manifests;
 mod queries;
+mod ui;
 mod workflows;
 
-use std::{io, path::PathBuf, process::Command};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use clap::ValueEnum;
 
@@ -16,6 +21,7 @@ use crate::{
     console::{Step, say},
     layout::Layout,
     manifests::ManifestError,
+    staff_console::StaffConsoleError,
     testing::TestingError,
     tools::ToolError,
 };
@@ -37,6 +43,8 @@ pub enum Check {
     Workflows,
     /// The manifests and Dockerfiles.
     Manifests,
+    /// The console: form, types, unit tests, weight.
+    Ui,
 }
 
 /// What to check, and how.
@@ -94,6 +102,7 @@ impl Check {
             Self::Generated => generated::generated(layout, orders.fix),
             Self::Workflows => workflows::workflows(layout),
             Self::Manifests => manifests::manifests(layout, orders.release),
+            Self::Ui => ui::ui(layout, orders.fix),
         }
     }
 
@@ -110,6 +119,7 @@ impl Check {
             Self::Generated => "files that programs write",
             Self::Workflows => "workflow files",
             Self::Manifests => "manifests and Dockerfiles",
+            Self::Ui => "the console's form, types, unit tests and weight",
         }
     }
 }
@@ -129,6 +139,9 @@ pub enum CheckError {
     /// The manifests could not be looked at.
     #[error(transparent)]
     Manifests(#[from] ManifestError),
+    /// The console's packages or source can't be had.
+    #[error(transparent)]
+    StaffConsole(#[from] StaffConsoleError),
     /// The database for the queries did not come up.
     #[error(transparent)]
     Testing(#[from] TestingError),
@@ -164,7 +177,12 @@ impl CheckError {
 
 /// Runs a program in the tree, its output shown as it comes; its failure is answered with `remedy`.
 fn demand(layout: &Layout, command: &mut Command, remedy: &'static str) -> Result<(), CheckError> {
+    demand_in(&layout.tree, command, remedy)
+}
+
+/// The same in a folder.
+fn demand_in(folder: &Path, command: &mut Command, remedy: &'static str) -> Result<(), CheckError> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let status = command.current_dir(&layout.tree).status().map_err(|source| CheckError::Run { program, source })?;
+    let status = command.current_dir(folder).status().map_err(|source| CheckError::Run { program, source })?;
     if status.success() { Ok(()) } else { Err(CheckError::Bad { remedy }) }
 }

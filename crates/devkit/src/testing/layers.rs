@@ -33,6 +33,8 @@ pub enum Layer {
     Platform,
     /// What needs a real cluster.
     Kubernetes,
+    /// The staff console, in a real browser.
+    Console,
 }
 
 impl Layer {
@@ -41,7 +43,7 @@ impl Layer {
         let mut calls = Vec::new();
         match self {
             Self::Devkit => calls.push(words(&["-p", "devkit", "--lib", "--bins"])),
-            Self::Github | Self::Platform | Self::Kubernetes => {}
+            Self::Github | Self::Platform | Self::Kubernetes | Self::Console => {}
             Self::Cli => calls.push(words(&["-p", "codex-k8s"])),
             _ => calls.push(words(&["-p", &self.name()])),
         }
@@ -69,7 +71,7 @@ impl Layer {
                 .find(|layer| program.starts_with(&layer.name()))
                 .or_else(|| program.starts_with("model").then_some(Self::Github))
                 .or(Some(Self::Platform)),
-            "github" | "platform" | "cli" | "kubernetes" => None,
+            "github" | "platform" | "cli" | "kubernetes" | "console" => None,
             // Cargo names a program with underscores.
             "codex-k8s" | "codex_k8s" => Some(Self::Cli),
             _ => Self::value_variants().iter().copied().find(|layer| layer.name() == package),
@@ -118,6 +120,7 @@ mod tests {
             ("devkit", "runner", Some(Layer::Runner)),
             ("devkit", "crashes", Some(Layer::Platform)),
             ("devkit", "kubernetes", Some(Layer::Kubernetes)),
+            ("devkit", "console", Some(Layer::Console)),
             ("codex_k8s", "codex_k8s", Some(Layer::Cli)),
             ("codex_k8s", "cli", Some(Layer::Cli)),
         ] {

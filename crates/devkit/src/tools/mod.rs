@@ -4,6 +4,7 @@
 //! machine, or is named by an override variable, is used instead.
 
 mod cargo_tool;
+mod chromium;
 mod deb;
 mod error;
 mod found;
@@ -16,6 +17,7 @@ mod wheel;
 use std::path::{Path, PathBuf};
 
 pub use cargo_tool::cargo_deny;
+pub use chromium::chromium;
 pub use deb::{mmdebstrap, search_path_with};
 pub use error::ToolError;
 pub use go_tool::{actionlint, kubeconform, kustomize};
@@ -48,14 +50,14 @@ const ZIZMOR: Wheel = Wheel {
     requirements: include_str!("../../assets/pip/zizmor.txt"),
 };
 
-const CODEX: NpmSet = NpmSet {
+const CODEX: NpmSet<'static> = NpmSet {
     title: "Codex CLI 0.169.0",
     folder: "codex-0.169.0",
     manifest: include_str!("../../assets/npm/codex/package.json"),
     lock: include_str!("../../assets/npm/codex/package-lock.json"),
 };
 
-const GITHUB: NpmSet = NpmSet {
+const GITHUB: NpmSet<'static> = NpmSet {
     title: "GitHub's API description and webhook examples",
     folder: "github-23.0.2",
     manifest: include_str!("../../assets/npm/github/package.json"),
@@ -104,6 +106,19 @@ pub fn test_materials(cache: &Path) -> Result<TestMaterials, ToolError> {
     install::must_exist(GITHUB.title, &materials.openapi)?;
     install::must_exist(GITHUB.title, &materials.webhook_examples)?;
     Ok(materials)
+}
+
+/// Finds or installs what a folder's lock file of npm names, and returns the folder that holds `node_modules`.
+///
+/// # Errors
+/// When Node is missing, the lock file can't be read, or the installation fails.
+pub fn npm_packages(cache: &Path, title: &'static str, source: &Path) -> Result<PathBuf, ToolError> {
+    let read = |name: &str| {
+        let path = source.join(name);
+        std::fs::read_to_string(&path).map_err(ToolError::cache("read", path))
+    };
+    let (manifest, lock) = (read("package.json")?, read("package-lock.json")?);
+    NpmSet { title, folder: "console", manifest: &manifest, lock: &lock }.install(cache)
 }
 
 /// Finds or installs the auditor of workflow files.

@@ -9,14 +9,14 @@ use std::{
 use super::{ToolError, install, prerequisites};
 
 /// A set of npm packages, pinned by a lock file with integrity hashes.
-pub(super) struct NpmSet {
+pub(super) struct NpmSet<'a> {
     pub(super) title: &'static str,
     pub(super) folder: &'static str,
-    pub(super) manifest: &'static str,
-    pub(super) lock: &'static str,
+    pub(super) manifest: &'a str,
+    pub(super) lock: &'a str,
 }
 
-impl NpmSet {
+impl NpmSet<'_> {
     /// Installs the packages, once, and returns the folder that holds `node_modules`.
     pub(super) fn install(&self, cache: &Path) -> Result<PathBuf, ToolError> {
         let folder = install::pinned_folder(self.folder, self.lock);

@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use super::Role;
-use crate::{kube::KubeError, services::ServiceError, tools::ToolError};
+use crate::{kube::KubeError, services::ServiceError, staff_console::StaffConsoleError, tools::ToolError};
 
 /// Why a command around the local platform failed.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +14,9 @@ pub enum UpError {
     /// There is no cluster, or it does not work.
     #[error(transparent)]
     Kube(#[from] KubeError),
+    /// The console could not be built.
+    #[error(transparent)]
+    Console(#[from] StaffConsoleError),
     /// A role did not come up.
     #[error(transparent)]
     Service(#[from] ServiceError),

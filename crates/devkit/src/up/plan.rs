@@ -68,6 +68,8 @@ pub(super) struct Plan<'a> {
     pub(super) model: &'a Model,
     pub(super) jobs: &'a JobsPlace,
     pub(super) marker: &'a str,
+    /// The built console; none where the tree has no `ui`.
+    pub(super) console: Option<PathBuf>,
 }
 
 impl Plan<'_> {
@@ -208,6 +210,9 @@ impl Plan<'_> {
                 list.text("OAUTH_API_URL", url(ports.forge()));
                 list.text("PUBLIC_URL", url(ports.gateway()));
                 list.text("OWNER_EMAIL", people::OWNER.email);
+                if let Some(console) = &self.console {
+                    list.path("CONSOLE_DIR", console.clone());
+                }
             }
             Role::Worker => {
                 list.text("METRICS_BIND", loopback(ports.worker_ops()).to_string());
@@ -269,6 +274,7 @@ mod tests {
             model: &model,
             jobs: &JobsPlace::Here,
             marker: "m",
+            console: None,
         };
         plan.roles()
             .into_iter()

@@ -31,7 +31,7 @@ use crate::{
     layout::Layout,
     processes::{Running, Warden, end_marked},
     services::{Durability, Postgres, ServiceError, await_ready},
-    tools,
+    staff_console, tools,
 };
 
 /// Room for a day's work.
@@ -71,7 +71,9 @@ pub async fn up(layout: &Layout, options: Options) -> Result<(), UpError> {
     let keys = Keys::load_or_make(&layout.platform_data().join("secrets"))?;
     let model = Model::choose(ports, &keys);
     let jobs_place = if options.kube { JobsPlace::in_cluster(layout, ports).await? } else { JobsPlace::Here };
-    let plan = Plan { layout, ports, keys: &keys, tools: &tools, model: &model, jobs: &jobs_place, marker: &marker };
+    let console = console(layout)?;
+    let jobs = &jobs_place;
+    let plan = Plan { layout, ports, keys: &keys, tools: &tools, model: &model, jobs, marker: &marker, console };
     for folder in plan.folders() {
         fs::create_dir_all(&folder).map_err(UpError::files("create", folder))?;
     }
@@ -207,6 +209,14 @@ impl Supervisor {
     }
 }
 
+/// Builds the console, where the tree has one.
+fn console(layout: &Layout) -> Result<Option<PathBuf>, UpError> {
+    if !staff_console::is_there(layout) {
+        return Ok(None);
+    }
+    Ok(Some(staff_console::built(layout)?))
+}
+
 /// Makes the demo repository one of the platform's, as `repo add` would.
 async fn connect_demo(store: &Store, plan: &Plan<'_>) -> Result<(), UpError> {
     let token = |login: &str| Secret::new(plan.keys.forge_tokens.get(login).cloned().unwrap_or_default());
@@ -311,7 +321,8 @@ fn banner(state: &State, model: &Model, jobs_place: &JobsPlace, took: Duration) 
     let scripted = if model.scripted { "scripted" } else { "real, its key is held by the model gateway alone" };
     say(format_args!("\nThe platform is up ({}).\n", seconds(took)));
     for (what, place) in [
-        ("gateway", state.gateway_url.as_str()),
+        ("console", state.console_url.as_str()),
+        ("gateway", &state.gateway_url),
         ("GitHub stand-in", &state.forge_url),
         ("Temporal's UI", &state.temporal_ui_url),
         ("Temporal", &state.temporal_address),

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::TcpListener,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicU16, Ordering},
@@ -36,6 +36,19 @@ impl Tree {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         fs::create_dir_all(folder.path().join("tree/crates/devkit")).unwrap();
         Self { folder, port_base: free_base() }
+    }
+
+    /// With this source's console and the cache that it is built in.
+    #[allow(dead_code, reason = "one of the two programs that share this file")]
+    pub fn with_console(layout: &devkit::layout::Layout) -> Self {
+        let tree = Self::new();
+        symlink(layout.tree.join("ui"), tree.tree().join("ui")).unwrap();
+        fs::create_dir_all(tree.folder.path().join("cache")).unwrap();
+        for name in ["tools", "console"] {
+            fs::create_dir_all(layout.cache.join(name)).unwrap();
+            symlink(layout.cache.join(name), tree.folder.path().join("cache").join(name)).unwrap();
+        }
+        tree
     }
 
     pub fn dev(&self, arguments: &[&str]) -> Said {

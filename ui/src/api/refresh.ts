@@ -1,0 +1,20 @@
+/**
+ * Sends a request, and once more after the sign-in was renewed if the access token had ended. All requests of a page
+ * that meet the end of the token at the same time wait for one renewal.
+ */
+export function renewing(send: typeof fetch, renew: () => Promise<boolean>): typeof fetch {
+  let underWay: Promise<boolean> | undefined
+  const once = () => {
+    underWay ??= renew().finally(() => {
+      underWay = undefined
+    })
+    return underWay
+  }
+  return async (input, init) => {
+    const request = new Request(input, init)
+    const again = request.clone()
+    const answer = await send(request)
+    if (answer.status !== 401 || !(await once())) return answer
+    return send(again)
+  }
+}

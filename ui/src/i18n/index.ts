@@ -1,0 +1,54 @@
+import { createI18n } from 'vue-i18n'
+import en, { type Messages } from './en'
+
+export const languages = ['en', 'ru'] as const
+export type Language = (typeof languages)[number]
+
+/** Russian has three forms: 1 запуск, 2 запуска, 5 запусков. */
+export function russianForm(count: number, forms: number): number {
+  const [tens, units] = [Math.abs(count) % 100, Math.abs(count) % 10]
+  const form = tens > 10 && tens < 20 ? 2 : units === 1 ? 0 : units > 1 && units < 5 ? 1 : 2
+  return Math.min(form, forms - 1)
+}
+
+export const i18n = createI18n<[Messages], Language, false>({
+  legacy: false,
+  locale: 'en',
+  fallbackLocale: 'en',
+  pluralRules: { ru: russianForm },
+  messages: { en } as Record<Language, Messages>,
+})
+
+/** The language that was chosen before, or that the browser asks for. */
+export function preferredLanguage(): Language {
+  const kept = read('language')
+  const wishes = kept === null ? navigator.languages : [kept]
+  const known = wishes.map((wish) => wish.slice(0, 2)).find((wish) => (languages as readonly string[]).includes(wish))
+  return (known as Language | undefined) ?? 'en'
+}
+
+/** Switches everything on screen; languages other than English are fetched when somebody reads them. */
+export async function speak(language: Language): Promise<void> {
+  if (language === 'ru' && !i18n.global.availableLocales.includes('ru')) {
+    i18n.global.setLocaleMessage('ru', (await import('./ru')).default)
+  }
+  i18n.global.locale.value = language
+  document.documentElement.lang = language
+  keep('language', language)
+}
+
+function read(name: string): string | null {
+  try {
+    return localStorage.getItem(name)
+  } catch {
+    return null
+  }
+}
+
+function keep(name: string, value: string): void {
+  try {
+    localStorage.setItem(name, value)
+  } catch {
+    // The wish then lasts as long as the page.
+  }
+}

@@ -1,0 +1,29 @@
+import { useInfiniteQuery } from '@tanstack/vue-query'
+import { computed, type MaybeRefOrGetter, toValue } from 'vue'
+
+interface Page<T> {
+  items: T[]
+  next?: string | null
+}
+
+/** A list that the gateway gives page by page; more is fetched when it is asked for. */
+export function usePages<T>(key: MaybeRefOrGetter<readonly unknown[]>, fetchPage: (cursor: string | undefined) => Promise<Page<T>>) {
+  const query = useInfiniteQuery({
+    queryKey: computed(() => toValue(key)),
+    queryFn: ({ pageParam }) => fetchPage(pageParam),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (last) => last.next ?? undefined,
+    // Other people change these lists, too.
+    refetchInterval: 10_000,
+    placeholderData: (before) => before,
+  })
+  const items = computed(() => query.data.value?.pages.flatMap((page) => page.items))
+  return {
+    items,
+    error: query.error,
+    more: query.hasNextPage,
+    busy: query.isFetchingNextPage,
+    fetchMore: () => void query.fetchNextPage(),
+    again: () => void query.refetch(),
+  }
+}

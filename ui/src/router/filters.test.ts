@@ -1,0 +1,14 @@
+import { expect, it } from 'vitest'
+import { readQuery, writeQuery } from './filters'
+
+it('reads only what it is asked for, the first of many, and nothing empty', () => {
+  const query = { status: 'working', agent: ['dev', 'ops'], text: '', other: 'x' }
+  expect(readQuery(query, ['status', 'agent', 'text'] as const)).toEqual({ status: 'working', agent: 'dev' })
+})
+
+it('changes its own and leaves the rest of the address alone', () => {
+  expect(writeQuery({ tab: 'log', text: 'old', status: 'lost' }, { text: 'new', status: undefined })).toEqual({
+    tab: 'log',
+    text: 'new',
+  })
+})

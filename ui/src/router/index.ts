@@ -1,0 +1,35 @@
+import { createRouter, createWebHistory } from 'vue-router'
+import { useSession } from '@/session/store'
+
+declare module 'vue-router' {
+  interface RouteMeta {
+    /** Without navigation around it, and for everybody. */
+    bare?: boolean
+  }
+}
+
+export const router = createRouter({
+  history: createWebHistory(),
+  scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
+  routes: [
+    { path: '/', redirect: '/projects' },
+    { path: '/sign-in', component: () => import('@/screens/SignIn.vue'), meta: { bare: true } },
+    { path: '/trouble', component: () => import('@/screens/Trouble.vue'), meta: { bare: true } },
+    { path: '/projects', component: () => import('@/screens/Projects.vue') },
+    { path: '/projects/:project', component: () => import('@/screens/Project.vue'), props: true },
+    { path: '/people', component: () => import('@/screens/People.vue') },
+    { path: '/profile', component: () => import('@/screens/Profile.vue') },
+    { path: '/:rest(.*)*', component: () => import('@/screens/Nowhere.vue') },
+  ],
+})
+
+router.beforeEach(async (to) => {
+  const session = useSession()
+  if (to.meta.bare || session.me) return true
+  try {
+    if (await session.load()) return true
+  } catch {
+    return { path: '/trouble', query: { to: to.fullPath } }
+  }
+  return { path: '/sign-in', query: to.fullPath === '/' ? {} : { to: to.fullPath } }
+})

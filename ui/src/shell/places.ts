@@ -1,0 +1,20 @@
+import type { IconName } from '@/parts/icons'
+import type { Messages } from '@/i18n/en'
+
+/** A place that the navigation, the palette and the keys lead to. */
+export interface Place {
+  name: keyof Messages['places']
+  path: string
+  icon: IconName
+  /** Typed after `g`. */
+  key: string
+  /** Who sees it; everybody without. */
+  needs?: 'admin'
+}
+
+/** In the order of the navigation. A place is here when its screen is. */
+export const places: readonly Place[] = [
+  { name: 'projects', path: '/projects', icon: 'projects', key: 'p' },
+  { name: 'people', path: '/people', icon: 'people', key: 'e', needs: 'admin' },
+  { name: 'profile', path: '/profile', icon: 'profile', key: 'm' },
+]
