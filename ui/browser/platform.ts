@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs'
+import { expect, test as base, type Page } from '@playwright/test'
+
+interface State {
+  gateway_url: string
+  forge_url: string
+}
+
+/** Where the platform of `cargo dev up` is. */
+export const state = JSON.parse(readFileSync(process.env.CODEX_K8S_STATE ?? '../.dev/state.json', 'utf8')) as State
+
+export type Login = 'maintainer' | 'writer' | 'reader'
+
+/** Signs a person in as people do: through the stand-in for GitHub. */
+export async function signIn(page: Page, login: Login, to = '/'): Promise<void> {
+  await page.goto(to)
+  await page.getByRole('link', { name: 'Sign in with GitHub' }).click()
+  await page.getByRole('button', { name: `Sign in as ${login}`, exact: true }).click()
+  await expect(page.getByRole('navigation', { name: 'Main' })).toBeVisible()
+}
+
+export const test = base.extend<{ faults: string[] }>({
+  baseURL: state.gateway_url,
+  faults: [
+    async ({ page }, use) => {
+      const faults: string[] = []
+      page.on('pageerror', (error) => faults.push(error.message))
+      page.on('console', (message) => {
+        // What the content policy blocks is said only here.
+        if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) faults.push(message.text())
+      })
+      await use(faults)
+      expect(faults, 'errors in the page').toEqual([])
+    },
+    { auto: true },
+  ],
+})
+
+export { expect }

@@ -1,0 +1,61 @@
+import { accessible } from './accessible'
+import { expect, signIn, state, test } from './platform'
+
+test('theme and language follow the person into other browsers', async ({ page, browser }) => {
+  await signIn(page, 'writer', '/profile')
+  await page.getByText('Dark', { exact: true }).click()
+  await expect(page.locator('html')).toHaveAttribute('data-theme', 'dark')
+  await page.getByText('Русский', { exact: true }).click()
+  await expect(page.getByRole('heading', { name: 'Где выполнен вход' })).toBeVisible()
+  await accessible(page)
+
+  const other = await (await browser.newContext({ baseURL: state.gateway_url })).newPage()
+  await other.goto('/profile')
+  await other.getByRole('link', { name: /GitHub/ }).click()
+  await other.getByRole('button', { name: 'Sign in as writer', exact: true }).click()
+  await expect(other.getByRole('heading', { name: 'Где выполнен вход' })).toBeVisible()
+  await expect(other.locator('html')).toHaveAttribute('data-theme', 'dark')
+
+  await page.getByText('English', { exact: true }).click()
+  await page.getByText('Как в системе').or(page.getByText('As the system')).click()
+  await other.context().close()
+})
+
+test('a sign-in elsewhere is seen and ended', async ({ page, browser }) => {
+  await signIn(page, 'reader', '/profile')
+  const there = await (await browser.newContext({ baseURL: state.gateway_url })).newPage()
+  await signIn(there, 'reader', '/profile')
+  await page.reload()
+  await expect(page.getByText('This browser')).toHaveCount(1)
+  await page.getByRole('button', { name: 'End', exact: true }).first().click()
+  await expect(page.getByRole('alertdialog', { name: 'End this sign-in?' })).toBeVisible()
+  await accessible(page)
+  await page.getByRole('alertdialog').getByRole('button', { name: 'End', exact: true }).click()
+  await expect(page.getByText('The sign-in is ended.')).toBeVisible()
+  await there.goto('/projects')
+  await expect(there).toHaveURL(/\/sign-in/)
+  await there.context().close()
+})
+
+test('a token is made, shown once, works, and is revoked', async ({ page, playwright }) => {
+  await signIn(page, 'reader', '/profile')
+  await page.getByRole('button', { name: 'Make a token' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Make a token' })
+  await accessible(page)
+  await dialog.getByLabel('Name').fill('nightly report')
+  await dialog.getByRole('button', { name: 'Make a token' }).click()
+  const shown = page.getByRole('dialog', { name: 'Your new token' })
+  const secret = await shown.locator('[data-secret]').innerText()
+  await accessible(page)
+  await shown.getByRole('button', { name: 'I have it' }).click()
+  await expect(page.getByRole('row', { name: /nightly report/ })).toBeVisible()
+  expect(await page.content()).not.toContain(secret)
+
+  const script = await playwright.request.newContext({ extraHTTPHeaders: { authorization: `Bearer ${secret}` } })
+  expect((await script.get(`${state.gateway_url}/api/v1/me`)).status()).toBe(200)
+  await page.getByRole('row', { name: /nightly report/ }).getByRole('button', { name: 'Revoke' }).click()
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Revoke' }).click()
+  await expect(page.getByText('“nightly report” is revoked.')).toBeVisible()
+  expect((await script.get(`${state.gateway_url}/api/v1/me`)).status()).toBe(401)
+  await script.dispose()
+})

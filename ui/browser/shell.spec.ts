@@ -1,0 +1,67 @@
+import { accessible } from './accessible'
+import { expect, signIn, state, test } from './platform'
+
+test.beforeEach(({ page }) => signIn(page, 'maintainer'))
+
+test('keys lead everywhere: sheet, palette, g and a letter', async ({ page }) => {
+  await page.keyboard.press('?')
+  await expect(page.getByRole('dialog', { name: 'Keys' })).toBeVisible()
+  await accessible(page)
+  await page.keyboard.press('Escape')
+  await expect(page.getByRole('dialog')).toHaveCount(0)
+
+  await page.keyboard.press('g')
+  await page.keyboard.press('e')
+  await expect(page).toHaveURL(/\/people$/)
+  await expect(page.locator('main')).toBeFocused()
+
+  await page.keyboard.press('Control+k')
+  await page.getByRole('combobox').fill('prof')
+  await accessible(page)
+  await page.keyboard.press('Enter')
+  await expect(page).toHaveURL(/\/profile$/)
+})
+
+test('the whole console is reached by Tab, the first of it skips the navigation', async ({ page }) => {
+  await page.goto('/projects')
+  await expect(page.getByRole('heading', { name: 'Projects' })).toBeVisible()
+  await page.keyboard.press('Tab')
+  await expect(page.getByRole('link', { name: 'Skip to the content' })).toBeFocused()
+  await page.keyboard.press('Enter')
+  await expect(page.locator('main')).toBeFocused()
+})
+
+test('a narrow window has the navigation behind a button', async ({ page }) => {
+  await page.setViewportSize({ width: 420, height: 800 })
+  await page.getByRole('button', { name: 'Menu' }).click()
+  await accessible(page)
+  await page.getByRole('link', { name: 'My profile' }).click()
+  await expect(page).toHaveURL(/\/profile$/)
+  await expect(page.getByRole('dialog')).toHaveCount(0)
+  await accessible(page)
+})
+
+test('an address that leads nowhere says so', async ({ page }) => {
+  await page.goto('/no/such/page')
+  await expect(page.getByText('The address leads nowhere, or to something that you may not see.')).toBeVisible()
+  await accessible(page)
+})
+
+test('what is on screen is live, stale while the gateway is away, and live again', async ({ page }) => {
+  await page.goto('/projects')
+  await expect(page.getByText('Live', { exact: true })).toBeVisible()
+  await page.route(`${state.gateway_url}/api/**`, (route) => route.abort())
+  await expect(page.getByText('Out of date')).toBeVisible({ timeout: 40_000 })
+  await page.unroute(`${state.gateway_url}/api/**`)
+  await expect(page.getByText('Live', { exact: true })).toBeVisible({ timeout: 30_000 })
+})
+
+test('the page is served under a strict policy, its files for good', async ({ request }) => {
+  const page = await request.get('/', { headers: { accept: 'text/html' } })
+  expect(page.headers()['content-security-policy']).toContain("script-src 'self'")
+  expect(page.headers()['cache-control']).toBe('no-cache')
+  const [, asset] = /src="(\/assets\/[^"]+\.js)"/.exec(await page.text()) ?? []
+  const file = await request.get(asset ?? '')
+  expect(file.headers()['cache-control']).toContain('immutable')
+  expect(file.headers()['content-encoding']).toBe('gzip')
+})
