@@ -64,8 +64,8 @@ test('a disabled person is out at once', async ({ page, browser }) => {
   await page.getByRole('alertdialog').getByLabel('Reason').fill('a test')
   await page.getByRole('alertdialog').getByRole('button', { name: /Lock out/ }).click()
   await expect(row.getByText('Locked out')).toBeVisible()
-  await there.reload()
-  await expect(there).toHaveURL(/\/sign-in/)
+  // The open page finds out by itself.
+  await expect(there).toHaveURL(/\/sign-in\?to=\/projects$/, { timeout: 20_000 })
   await there.getByRole('link', { name: 'Sign in with GitHub' }).click()
   await there.getByRole('button', { name: 'Sign in as writer', exact: true }).click()
   await expect(there.getByRole('alert')).toContainText('You are locked out here.')

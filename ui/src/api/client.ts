@@ -3,16 +3,24 @@ import type { paths } from './schema'
 import { Problem } from './problem'
 import { renewing } from './refresh'
 
-/** Trades the refresh cookie for a new access cookie. */
+let whenOver = (): void => undefined
+
+/** Says what happens when a sign-in is over while its page is open. */
+export function onSignedOut(run: () => void): void {
+  whenOver = run
+}
+
+/** Trades the refresh cookie for a new access cookie. Only a gateway that says no ends the sign-in. */
 async function renew(): Promise<boolean> {
   const answer = await fetch('/auth/refresh', { method: 'POST' })
+  if (!answer.ok && answer.status !== 401) throw Problem.from(answer, undefined)
   return answer.ok
 }
 
 /** The staff API, with types written from its description. */
 export const api = createClient<paths>({
   baseUrl: '/',
-  fetch: renewing((input, init) => fetch(input, init), renew) as (request: Request) => Promise<Response>,
+  fetch: renewing((input, init) => fetch(input, init), renew, () => whenOver()) as (request: Request) => Promise<Response>,
 })
 
 /** Unwraps an answer: its data, or a {@link Problem}. */
@@ -23,7 +31,8 @@ export async function answer<T extends Record<string | number, any>, O, M extend
   let got: FetchResponse<T, O, M>
   try {
     got = await asked
-  } catch {
+  } catch (error) {
+    if (error instanceof Problem) throw error
     throw Problem.unreachable()
   }
   if (!got.response.ok) throw Problem.from(got.response, got.error)

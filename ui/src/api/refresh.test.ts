@@ -15,20 +15,24 @@ it('renews once for everybody who waits, and repeats their requests', async () =
     valid.now = true
     return true
   })
-  const client = renewing(send, renew)
+  const over = vi.fn()
+  const client = renewing(send, renew, over)
   const answers = await Promise.all([client(at), client(at), client(at)])
   expect(answers.map((answer) => answer.status)).toEqual([200, 200, 200])
   expect(renew).toHaveBeenCalledTimes(1)
   expect(send).toHaveBeenCalledTimes(6)
+  expect(over).not.toHaveBeenCalled()
 })
 
 it('passes the 401 on when the sign-in is over, and tries again the next time', async () => {
   const send = gateway({ now: false })
   const renew = vi.fn(async () => false)
-  const client = renewing(send, renew)
+  const over = vi.fn()
+  const client = renewing(send, renew, over)
   expect((await client(at)).status).toBe(401)
   expect((await client(at)).status).toBe(401)
   expect(renew).toHaveBeenCalledTimes(2)
+  expect(over).toHaveBeenCalledTimes(2)
 })
 
 it('sends the body of a write again', async () => {
@@ -38,7 +42,7 @@ it('sends the body of a write again', async () => {
     bodies.push(await (input as Request).text())
     return new Response(null, { status: valid.now ? 200 : 401 })
   }
-  const client = renewing(send, async () => (valid.now = true))
+  const client = renewing(send, async () => (valid.now = true), vi.fn())
   await client(at, { method: 'PATCH', body: '{"theme":"dark"}' })
   expect(bodies).toEqual(['{"theme":"dark"}', '{"theme":"dark"}'])
 })

@@ -1,4 +1,5 @@
 import { createRouter, createWebHistory } from 'vue-router'
+import { onSignedOut } from '@/api/client'
 import { useSession } from '@/session/store'
 
 declare module 'vue-router' {
@@ -21,6 +22,14 @@ export const router = createRouter({
     { path: '/profile', component: () => import('@/screens/Profile.vue') },
     { path: '/:rest(.*)*', component: () => import('@/screens/Nowhere.vue') },
   ],
+})
+
+// A page that was open when its sign-in ended: back to the same place after the next one.
+onSignedOut(() => {
+  const session = useSession()
+  if (!session.me) return
+  session.forget()
+  void router.push({ path: '/sign-in', query: { to: router.currentRoute.value.fullPath } })
 })
 
 router.beforeEach(async (to) => {

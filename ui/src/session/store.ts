@@ -47,11 +47,16 @@ export const useSession = defineStore('session', () => {
     if (me.value) me.value = await answer(api.PATCH('/api/v1/me', { body: wish }))
   }
 
+  /** Nobody is signed in any more. */
+  function forget(): void {
+    me.value = undefined
+  }
+
   /** Ends this sign-in. */
   async function signOut(): Promise<void> {
     await fetch('/auth/logout', { method: 'POST' }).catch(() => undefined)
     window.location.assign('/sign-in')
   }
 
-  return { me, trouble, name, initials, isAdmin, isOwner, load, choose, signOut }
+  return { me, trouble, name, initials, isAdmin, isOwner, load, choose, forget, signOut }
 })
