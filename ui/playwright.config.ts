@@ -4,6 +4,7 @@ const root = process.getuid?.() === 0
 
 export default defineConfig({
   testDir: 'browser',
+  testMatch: '*.spec.ts',
   // One platform serves them all, and they change what it knows.
   workers: 1,
   fullyParallel: false,
