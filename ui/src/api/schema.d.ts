@@ -251,7 +251,7 @@ export interface components {
          * @description A language of the console.
          * @enum {string}
          */
-        Language: "English" | "Russian";
+        Language: "en" | "ru";
         /** @description A token that was just made. */
         MadeToken: {
             /** @description To be kept now: it is never shown again. */
@@ -460,7 +460,7 @@ export interface components {
          * @description What a person may do with the platform itself, beside the roles in projects.
          * @enum {string}
          */
-        PlatformRole: "Owner" | "Admin" | "None";
+        PlatformRole: "owner" | "admin" | "none";
         /** @description An answer that is no success. */
         Problem: {
             /** @description A stable word for programs. */
@@ -503,12 +503,12 @@ export interface components {
          * @description What a person may do in a project, each including those after it.
          * @enum {string}
          */
-        ProjectRole: "Admin" | "Write" | "Read";
+        ProjectRole: "admin" | "write" | "read";
         /**
          * @description What a token for scripts is cut to, each including those after it. It never does more than its person may.
          * @enum {string}
          */
-        Scope: "Admin" | "Write" | "Read";
+        Scope: "admin" | "write" | "read";
         /** @description One sign-in of one browser. */
         Session: {
             /** Format: date-time */
@@ -559,7 +559,7 @@ export interface components {
          * @description How the console looks.
          * @enum {string}
          */
-        Theme: "System" | "Light" | "Dark";
+        Theme: "system" | "light" | "dark";
     };
     responses: never;
     parameters: never;

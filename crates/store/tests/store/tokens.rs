@@ -70,7 +70,7 @@ async fn of_claims_at_once_one_wins() {
         let store = store.clone();
         async move {
             let session = session_token([number; 32]);
-            tokens::claim(&mut *store.acquire().await.unwrap(), claim(run, "pod-1", &session)).await.unwrap()
+            tokens::claim(&mut store.acquire().await.unwrap(), claim(run, "pod-1", &session)).await.unwrap()
         }
     });
     let ended = futures::future::join_all(claims).await;
