@@ -24,7 +24,7 @@ export default defineConfig({
     },
   },
   webServer: {
-    command: 'vite browser/gallery --config vite.config.ts --port 5199 --strictPort --host 127.0.0.1',
+    command: 'node_modules/.bin/vite browser/gallery --config vite.config.ts --port 5199 --strictPort --host 127.0.0.1',
     url: 'http://127.0.0.1:5199/index.html',
     reuseExistingServer: false,
   },
