@@ -4,6 +4,7 @@ const root = process.getuid?.() === 0
 
 export default defineConfig({
   testDir: 'browser',
+  testMatch: '*.spec.ts',
   // One platform serves them all, and they change what it knows.
   workers: 1,
   fullyParallel: false,
@@ -23,7 +24,7 @@ export default defineConfig({
     },
   },
   webServer: {
-    command: 'vite browser/gallery --config vite.config.ts --port 5199 --strictPort --host 127.0.0.1',
+    command: 'node_modules/.bin/vite browser/gallery --config vite.config.ts --port 5199 --strictPort --host 127.0.0.1',
     url: 'http://127.0.0.1:5199/index.html',
     reuseExistingServer: false,
   },

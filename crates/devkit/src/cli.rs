@@ -13,6 +13,7 @@ use crate::{
     checks::{self, Check, CheckError, Orders},
     console,
     demo::{self, DemoError},
+    guide::{self, GuideError},
     kube::{self, KubeError},
     layout::{Layout, LayoutError},
     processes::{self, LaunchOrder, WardenOrder},
@@ -107,6 +108,8 @@ enum Command {
         #[command(subcommand)]
         command: KubeCommand,
     },
+    /// Take the pictures of the user guide anew, from the running platform.
+    Guide,
     /// Install the pinned tools into the cache, and nothing else.
     Tools,
     #[command(hide = true)]
@@ -161,6 +164,8 @@ enum Failure {
     Testing(#[from] TestingError),
     #[error(transparent)]
     Kube(#[from] KubeError),
+    #[error(transparent)]
+    Guide(#[from] GuideError),
     #[error("{0:#}")]
     Bench(anyhow::Error),
     #[error("the asynchronous runtime cannot be built")]
@@ -244,6 +249,11 @@ fn command_of_a_person(command: Command, layout: &Layout) -> Result<ExitCode, Fa
             }
         }
         Command::Kube { command } => cluster(layout, &command)?,
+        Command::Guide => {
+            if !guide::guide(layout)? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Command::Tools => install_tools(layout)?,
         Command::KeepTestServices => block_on(testing::keep(layout))??,
         Command::Launch(_) | Command::Warden(_) | Command::Role { .. } | Command::Measure { .. } => {}

@@ -8,6 +8,7 @@ pub mod console;
 pub mod demo;
 pub mod disk;
 pub mod github;
+pub mod guide;
 pub mod harness;
 pub mod kube;
 pub mod launcher;

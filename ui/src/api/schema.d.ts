@@ -11,73 +11,15 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description x */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Me"];
-                    };
-                };
-                /** @description p */
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /** Who is signed in, and what they may do */
+        get: operations["me"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        patch: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["ChangeMe"];
-                };
-            };
-            responses: {
-                /** @description x */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Me"];
-                    };
-                };
-                /** @description p */
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /** Choose language and look of the console */
+        patch: operations["change_me"];
         trace?: never;
     };
     "/api/v1/me/sessions": {
@@ -87,38 +29,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description x */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            items: components["schemas"]["Session"][];
-                            next?: string | null;
-                        };
-                    };
-                };
-                /** @description p */
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /** Where you are signed in, the one used last first */
+        get: operations["list_sessions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -137,35 +49,8 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    session: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description x */
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-                /** @description p */
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /** End one of your sign-ins */
+        delete: operations["revoke_session"];
         options?: never;
         head?: never;
         patch?: never;
@@ -178,72 +63,14 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description x */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            items: components["schemas"]["ApiToken"][];
-                            next?: string | null;
-                        };
-                    };
-                };
-                /** @description p */
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /** Your tokens for scripts, the newest first */
+        get: operations["list_tokens"];
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["NewToken"];
-                };
-            };
-            responses: {
-                /** @description x */
-                201: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["MadeToken"];
-                    };
-                };
-                /** @description p */
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * Make a token for scripts
+         * @description Takes no `Idempotency-Key`: an answer that holds a secret is not kept.
+         */
+        post: operations["create_token"];
         delete?: never;
         options?: never;
         head?: never;
@@ -260,35 +87,8 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    token: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description x */
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-                /** @description p */
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /** Take back one of your tokens for scripts */
+        delete: operations["revoke_token"];
         options?: never;
         head?: never;
         patch?: never;
@@ -301,78 +101,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: {
-                    q?: string | null;
-                    limit?: number | null;
-                    cursor?: string | null;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description x */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            items: components["schemas"]["Person"][];
-                            next?: string | null;
-                        };
-                    };
-                };
-                /** @description p */
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /** Who may sign in, by address */
+        get: operations["list_people"];
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "Idempotency-Key"?: string | null;
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["NewPerson"];
-                };
-            };
-            responses: {
-                /** @description x */
-                201: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Person"];
-                    };
-                };
-                /** @description p */
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /** Let somebody sign in */
+        post: operations["add_person"];
         delete?: never;
         options?: never;
         head?: never;
@@ -386,79 +119,15 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    person: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description x */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Person"];
-                    };
-                };
-                /** @description p */
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /** Somebody on the list */
+        get: operations["read_person"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        patch: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "If-Match"?: string | null;
-                };
-                path: {
-                    person: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["ChangePerson"];
-                };
-            };
-            responses: {
-                /** @description x */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Person"];
-                    };
-                };
-                /** @description p */
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /** Change what somebody may do, or lock them out */
+        patch: operations["change_person"];
         trace?: never;
     };
     "/api/v1/projects": {
@@ -468,41 +137,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: {
-                    limit?: number | null;
-                    cursor?: string | null;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description x */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            items: components["schemas"]["Project"][];
-                            next?: string | null;
-                        };
-                    };
-                };
-                /** @description p */
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /** The projects that you see, by short name */
+        get: operations["list_projects"];
         put?: never;
         post?: never;
         delete?: never;
@@ -518,37 +154,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    project: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description x */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Project"];
-                    };
-                };
-                /** @description p */
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /** A project */
+        get: operations["read_project"];
         put?: never;
         post?: never;
         delete?: never;
@@ -564,79 +171,14 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: {
-                    limit?: number | null;
-                    cursor?: string | null;
-                };
-                header?: never;
-                path: {
-                    project: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description x */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            items: components["schemas"]["Member"][];
-                            next?: string | null;
-                        };
-                    };
-                };
-                /** @description p */
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /** The members of a project, by address */
+        get: operations["list_members"];
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    project: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["NewMember"];
-                };
-            };
-            responses: {
-                /** @description x */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Member"];
-                    };
-                };
-                /** @description p */
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * Give somebody a role in a project, or another one than before
+         * @description Doing it twice changes nothing more, so it takes no `Idempotency-Key`.
+         */
+        post: operations["put_member"];
         delete?: never;
         options?: never;
         head?: never;
@@ -653,36 +195,8 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    project: string;
-                    person: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description x */
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-                /** @description p */
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /** Take somebody out of a project */
+        delete: operations["remove_member"];
         options?: never;
         head?: never;
         patch?: never;
@@ -692,115 +206,360 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @enum {string} */
-        PlatformRole: "owner" | "admin" | "none";
-        /** @enum {string} */
-        ProjectRole: "admin" | "write" | "read";
-        /** @enum {string} */
-        Scope: "admin" | "write" | "read";
-        /** @enum {string} */
-        Language: "en" | "ru";
-        /** @enum {string} */
-        Theme: "system" | "light" | "dark";
-        Me: {
-            id: string;
-            email: string;
-            login?: string | null;
-            name?: string | null;
-            role: components["schemas"]["PlatformRole"];
-            language?: null | components["schemas"]["Language"];
-            theme: components["schemas"]["Theme"];
-            projects: Record<string, never>[];
-            signed_in_with: Record<string, never>;
-        };
-        ChangeMe: {
-            language?: null | components["schemas"]["Language"];
-            theme?: null | components["schemas"]["Theme"];
-        };
-        Session: {
-            id: string;
-            current: boolean;
-            user_agent?: string | null;
-            /** Format: date-time */
-            created_at: string;
-            /** Format: date-time */
-            last_used_at: string;
-            /** Format: date-time */
-            expires_at: string;
-        };
+        /** @description A token for scripts. The token itself is shown once, when it is made. */
         ApiToken: {
-            id: string;
-            name: string;
-            scopes: components["schemas"]["Scope"][];
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
             expires_at: string;
-            /** Format: date-time */
+            id: components["schemas"]["ApiTokenId"];
+            /**
+             * Format: date-time
+             * @description To the minute.
+             */
             last_used_at?: string | null;
+            /** @description What it is for. */
+            name: string;
             /** Format: date-time */
             revoked_at?: string | null;
-        };
-        NewToken: {
-            name: string;
             scopes: components["schemas"]["Scope"][];
-            days: number;
         };
+        /**
+         * Format: uuid
+         * @description A person's token for scripts.
+         */
+        ApiTokenId: string;
+        /** @description What the caller wants to see. What is left away stays as it is. */
+        ChangeMe: {
+            language?: components["schemas"]["Language"] | null;
+            theme?: components["schemas"]["Theme"] | null;
+        };
+        /** @description What is to be different. What is left away stays as it is. */
+        ChangePerson: {
+            /** @description Locks them out at once, or lets them in again. */
+            disabled?: boolean | null;
+            /** @description Why; stands in the audit. */
+            reason?: string | null;
+            role?: components["schemas"]["PlatformRole"] | null;
+        };
+        /**
+         * Format: email
+         * @description An e-mail address as it is compared: trimmed, in lower case.
+         */
+        Email: string;
+        /**
+         * @description A language of the console.
+         * @enum {string}
+         */
+        Language: "en" | "ru";
+        /** @description A token that was just made. */
         MadeToken: {
+            /** @description To be kept now: it is never shown again. */
             secret: string;
             token: components["schemas"]["ApiToken"];
         };
-        Person: {
-            id: string;
-            email: string;
+        /** @description Who is signed in, and what they may do. */
+        Me: {
+            email: components["schemas"]["Email"];
+            id: components["schemas"]["PersonId"];
+            language?: components["schemas"]["Language"] | null;
+            /** @description Login on GitHub. */
             login?: string | null;
+            /** @description Name on GitHub. */
             name?: string | null;
+            /** @description The projects they are a member of (the first 200 by name). */
+            projects: components["schemas"]["Membership"][];
+            /** @description Role on the platform. */
             role: components["schemas"]["PlatformRole"];
-            /** Format: date-time */
-            disabled_at?: string | null;
-            /** Format: date-time */
-            created_at: string;
-            /** Format: date-time */
-            signed_in_at?: string | null;
+            signed_in_with: components["schemas"]["SignedInWith"];
+            theme: components["schemas"]["Theme"];
         };
-        NewPerson: {
-            email: string;
-            role?: components["schemas"]["PlatformRole"];
-        };
-        ChangePerson: {
-            role?: null | components["schemas"]["PlatformRole"];
-            disabled?: boolean | null;
-            reason?: string | null;
-        };
+        /** @description Somebody in a project. */
         Member: {
-            person: string;
-            email: string;
-            login?: string | null;
-            name?: string | null;
-            role: components["schemas"]["ProjectRole"];
             /** Format: date-time */
             added_at: string;
-        };
-        NewMember: {
-            email: string;
+            email: components["schemas"]["Email"];
+            /** @description Login on GitHub, once they have signed in. */
+            login?: string | null;
+            /** @description Name on GitHub, once they have signed in. */
+            name?: string | null;
+            person: components["schemas"]["PersonId"];
             role: components["schemas"]["ProjectRole"];
         };
-        Project: {
-            id: string;
-            slug: string;
-            slots: number;
+        /** @description A project and the caller's role in it. */
+        Membership: {
+            /** @description The project's short name. */
+            project: string;
+            role: components["schemas"]["ProjectRole"];
+        };
+        /** @description Somebody and their role. */
+        NewMember: {
+            /** @description Their address, as it is on the list of people. */
+            email: components["schemas"]["Email"];
+            role: components["schemas"]["ProjectRole"];
+        };
+        /** @description Somebody to be put on the list. */
+        NewPerson: {
+            /** @description Their primary address on GitHub. */
+            email: components["schemas"]["Email"];
+            /** @description Roles other than `none` are an owner's to give. */
+            role?: components["schemas"]["PlatformRole"];
+        };
+        /** @description A token to be made. */
+        NewToken: {
+            /**
+             * Format: int32
+             * @description How many days it lives.
+             */
+            days: number;
+            /** @description What it is for. */
+            name: string;
+            /** @description What it is cut to. */
+            scopes: components["schemas"]["Scope"][];
+        };
+        /** @description A page of a list. */
+        Page_ApiToken: {
+            /** @description The entries. */
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                /** Format: date-time */
+                expires_at: string;
+                id: components["schemas"]["ApiTokenId"];
+                /**
+                 * Format: date-time
+                 * @description To the minute.
+                 */
+                last_used_at?: string | null;
+                /** @description What it is for. */
+                name: string;
+                /** Format: date-time */
+                revoked_at?: string | null;
+                scopes: components["schemas"]["Scope"][];
+            }[];
+            /** @description Send this as `cursor` for the next page; none on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Member: {
+            /** @description The entries. */
+            items: {
+                /** Format: date-time */
+                added_at: string;
+                email: components["schemas"]["Email"];
+                /** @description Login on GitHub, once they have signed in. */
+                login?: string | null;
+                /** @description Name on GitHub, once they have signed in. */
+                name?: string | null;
+                person: components["schemas"]["PersonId"];
+                role: components["schemas"]["ProjectRole"];
+            }[];
+            /** @description Send this as `cursor` for the next page; none on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Person: {
+            /** @description The entries. */
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                /**
+                 * Format: date-time
+                 * @description Since when they are locked out.
+                 */
+                disabled_at?: string | null;
+                email: components["schemas"]["Email"];
+                id: components["schemas"]["PersonId"];
+                /** @description Login on GitHub, once they have signed in. */
+                login?: string | null;
+                /** @description Name on GitHub, once they have signed in. */
+                name?: string | null;
+                role: components["schemas"]["PlatformRole"];
+                /**
+                 * Format: date-time
+                 * @description The last sign-in.
+                 */
+                signed_in_at?: string | null;
+            }[];
+            /** @description Send this as `cursor` for the next page; none on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Project: {
+            /** @description The entries. */
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                id: components["schemas"]["ProjectId"];
+                /** @description What the caller may do here. */
+                my_role: components["schemas"]["ProjectRole"];
+                /**
+                 * Format: int32
+                 * @description How many of its runs may work at once.
+                 */
+                slots: number;
+                /** @description Its short name, as in addresses. */
+                slug: string;
+            }[];
+            /** @description Send this as `cursor` for the next page; none on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Session: {
+            /** @description The entries. */
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                /** @description Whether it is the one that asks. */
+                current: boolean;
+                /**
+                 * Format: date-time
+                 * @description When it ends, however much it is used.
+                 */
+                expires_at: string;
+                id: components["schemas"]["SessionId"];
+                /**
+                 * Format: date-time
+                 * @description When it was last refreshed.
+                 */
+                last_used_at: string;
+                /** @description What the browser calls itself. */
+                user_agent?: string | null;
+            }[];
+            /** @description Send this as `cursor` for the next page; none on the last one. */
+            next?: string | null;
+        };
+        /** @description Somebody on the list. */
+        Person: {
             /** Format: date-time */
             created_at: string;
-            my_role: components["schemas"]["ProjectRole"];
+            /**
+             * Format: date-time
+             * @description Since when they are locked out.
+             */
+            disabled_at?: string | null;
+            email: components["schemas"]["Email"];
+            id: components["schemas"]["PersonId"];
+            /** @description Login on GitHub, once they have signed in. */
+            login?: string | null;
+            /** @description Name on GitHub, once they have signed in. */
+            name?: string | null;
+            role: components["schemas"]["PlatformRole"];
+            /**
+             * Format: date-time
+             * @description The last sign-in.
+             */
+            signed_in_at?: string | null;
         };
+        /**
+         * Format: uuid
+         * @description Somebody who may sign in.
+         */
+        PersonId: string;
+        /**
+         * @description What a person may do with the platform itself, beside the roles in projects.
+         * @enum {string}
+         */
+        PlatformRole: "owner" | "admin" | "none";
+        /** @description An answer that is no success. */
         Problem: {
-            type: string;
-            title: string;
-            status: number;
-            detail: string;
+            /** @description A stable word for programs. */
             code: string;
+            /** @description One sentence: what is wrong and what helps. */
+            detail: string;
+            /** @description Names the line of the log. */
             request_id: string;
+            /**
+             * Format: int32
+             * @description The status.
+             */
+            status: number;
+            /** @description The status in words. */
+            title: string;
+            /** @description Always `about:blank`: `code` is what tells problems apart. */
+            type: string;
         };
+        /** @description A project. */
+        Project: {
+            /** Format: date-time */
+            created_at: string;
+            id: components["schemas"]["ProjectId"];
+            /** @description What the caller may do here. */
+            my_role: components["schemas"]["ProjectRole"];
+            /**
+             * Format: int32
+             * @description How many of its runs may work at once.
+             */
+            slots: number;
+            /** @description Its short name, as in addresses. */
+            slug: string;
+        };
+        /**
+         * Format: uuid
+         * @description A project: its settings, slots and people.
+         */
+        ProjectId: string;
+        /**
+         * @description What a person may do in a project, each including those after it.
+         * @enum {string}
+         */
+        ProjectRole: "admin" | "write" | "read";
+        /**
+         * @description What a token for scripts is cut to, each including those after it. It never does more than its person may.
+         * @enum {string}
+         */
+        Scope: "admin" | "write" | "read";
+        /** @description One sign-in of one browser. */
+        Session: {
+            /** Format: date-time */
+            created_at: string;
+            /** @description Whether it is the one that asks. */
+            current: boolean;
+            /**
+             * Format: date-time
+             * @description When it ends, however much it is used.
+             */
+            expires_at: string;
+            id: components["schemas"]["SessionId"];
+            /**
+             * Format: date-time
+             * @description When it was last refreshed.
+             */
+            last_used_at: string;
+            /** @description What the browser calls itself. */
+            user_agent?: string | null;
+        };
+        /**
+         * Format: uuid
+         * @description One sign-in of one browser.
+         */
+        SessionId: string;
+        /** @description How the caller showed who they are. */
+        SignedInWith: {
+            /** @enum {string} */
+            kind: "session";
+            session: components["schemas"]["SessionId"];
+            /**
+             * Format: date-time
+             * @description Refresh before this time.
+             */
+            until: string;
+        } | {
+            /** @enum {string} */
+            kind: "api_token";
+            scopes: components["schemas"]["Scope"][];
+            token: components["schemas"]["ApiTokenId"];
+            /**
+             * Format: date-time
+             * @description When it ends.
+             */
+            until: string;
+        };
+        /**
+         * @description How the console looks.
+         * @enum {string}
+         */
+        Theme: "system" | "light" | "dark";
     };
     responses: never;
     parameters: never;
@@ -809,4 +568,532 @@ export interface components {
     pathItems: never;
 }
 export type $defs = Record<string, never>;
-export type operations = Record<string, never>;
+export interface operations {
+    me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The caller. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeMe"];
+            };
+        };
+        responses: {
+            /** @description The caller, changed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them, on one page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Session"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which. */
+                session: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is over, at once. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The newest 200, on one page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ApiToken"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewToken"];
+            };
+        };
+        responses: {
+            /** @description The token, this once. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeToken"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which. */
+                token: components["schemas"]["ApiTokenId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It works no more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_people: {
+        parameters: {
+            query?: {
+                /** @description Part of address, login or name. */
+                q?: string;
+                /** @description How many entries, 1 to 200; 50 unless asked otherwise. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Person"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_person: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same body is done once. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPerson"];
+            };
+        };
+        responses: {
+            /** @description They may sign in. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Person"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_person: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Who. */
+                person: components["schemas"]["PersonId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The person; the `ETag` goes with a change. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Person"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_person: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` that was seen: another state is refused with 412. */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /** @description Who. */
+                person: components["schemas"]["PersonId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangePerson"];
+            };
+        };
+        responses: {
+            /** @description The person, changed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Person"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_projects: {
+        parameters: {
+            query?: {
+                /** @description How many entries, 1 to 200; 50 unless asked otherwise. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Project"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_project: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its short name. */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The project. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_members: {
+        parameters: {
+            query?: {
+                /** @description How many entries, 1 to 200; 50 unless asked otherwise. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Its short name. */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Member"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its short name. */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewMember"];
+            };
+        };
+        responses: {
+            /** @description The member. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Member"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its short name. */
+                project: string;
+                /** @description Who. */
+                person: components["schemas"]["PersonId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They are no member any more, at once. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+}
