@@ -22,7 +22,7 @@ fn pod(world: &World, script: &str) -> Value {
         },
         "initContainers": [{
             "name": "tools", "image": world.runner_image, "imagePullPolicy": "Never", "securityContext": security, "resources": resources,
-            "command": ["/bin/sh", "-c", "cp -R /opt/codex-k8s/. /codex-k8s/"],
+            "command": ["/bin/sh", "/opt/codex-k8s/bin/runner", "install", "/codex-k8s"],
             "volumeMounts": [{"name": "tools", "mountPath": "/codex-k8s"}],
         }],
         "containers": [{
