@@ -108,7 +108,7 @@ async fn buffered(world: &World, bytes: usize) {
     eventually("the webhooks are with the gateway", async || world.state.body_budget().free() <= whole - bytes).await;
 }
 
-fn bodies<'a>(guids: &'a [String], first: i64) -> Vec<(&'a str, Vec<u8>)> {
+fn bodies(guids: &[String], first: i64) -> Vec<(&str, Vec<u8>)> {
     let body = |number: i64| labeled(number, "run:dev", 0).to_string().into_bytes();
     (first..).zip(guids).map(|(number, guid)| (guid.as_str(), body(number))).collect()
 }
@@ -236,7 +236,7 @@ async fn two_gateways_that_get_the_same_in_opposite_order_never_wait_for_each_ot
             wishes.push(("issues", format!("on-{round}-{issue}"), labeled(issue, "run:dev", at)));
             wishes.push(("issues", format!("off-{round}-{issue}"), unlabeled(issue, "run:dev", at + 1)));
             let id = if issue % 2 == 0 { 5 } else { FORGE_REPOSITORY };
-            wishes.push(("push", format!("push-{round}-{issue}"), push(id, issue as usize)));
+            wishes.push(("push", format!("push-{round}-{issue}"), push(id, usize::try_from(issue).unwrap())));
         }
         let send = async |to: String, (event, guid, payload): &(&str, String, Value)| {
             let body = payload.to_string().into_bytes();
