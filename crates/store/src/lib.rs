@@ -42,8 +42,6 @@ pub mod hook_logs;
 pub mod hooks;
 pub mod idempotency;
 pub mod intents;
-pub mod job_events;
-pub mod job_failures;
 pub mod locks;
 pub mod log_archives;
 pub mod logs;

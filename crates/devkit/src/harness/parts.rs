@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -34,7 +34,6 @@ use url::Url;
 use super::{
     Hosting,
     hosted::{Hosted, Told, Victim},
-    jobs_place::JobsPlace,
     tampering::{Met, Tamper, Tampering},
 };
 
@@ -52,7 +51,7 @@ pub(super) struct Setting<'a> {
     pub(super) forge_url: &'a str,
     pub(super) model_url: &'a str,
     pub(super) folder: &'a Path,
-    pub(super) jobs: &'a JobsPlace,
+    pub(super) launcher: Arc<dyn JobLauncher>,
     pub(super) program: &'a Path,
     pub(super) hosting: Hosting,
     pub(super) tamper: Option<Tamper>,
@@ -84,8 +83,6 @@ struct Again {
     forge_url: Url,
     folder: PathBuf,
     launcher: Arc<dyn JobLauncher>,
-    /// Where what Jobs reach listens.
-    host: IpAddr,
     tamper: Option<Tamper>,
     webhooks: WebhookMode,
     telemetry: TelemetrySettings,
@@ -120,15 +117,14 @@ impl Running {
         let store = database::watched(setting.store.clone(), &telemetry);
         let models = ModelGateway::new(store, &upstream, key, forge::system_clock(), telemetry)?;
         let ops = vec![models.ops()];
-        let (model_gateway_url, serving) = serve(models.router(), setting.jobs.host, &stop).await?;
+        let (model_gateway_url, serving) = serve(models.router(), &stop).await?;
         tasks.push(serving);
         let again = Again {
             instance: setting.instance.clone(),
             database_url: setting.database_url.to_owned(),
             forge_url: setting.forge_url.parse()?,
             folder: setting.folder.to_owned(),
-            launcher: Arc::clone(&setting.jobs.launcher),
-            host: setting.jobs.host,
+            launcher: Arc::clone(&setting.launcher),
             tamper: setting.tamper,
             webhooks: setting.webhooks,
             telemetry: setting.telemetry.clone(),
@@ -176,7 +172,6 @@ impl Running {
             codex: &codex()?,
             webhooks: setting.webhooks,
             sleepers: setting.sleepers,
-            jobs: setting.jobs,
         })
         .await?;
         self.gateway_url = hosted.gateway_url();
@@ -187,7 +182,7 @@ impl Running {
     /// One more gateway on the same database.
     pub(super) async fn add_gateway(&mut self, store: &Store) -> anyhow::Result<String> {
         let router = self.router(store)?;
-        let (url, serving) = serve(router, self.again.host, &self.stop).await?;
+        let (url, serving) = serve(router, &self.stop).await?;
         self.tasks.push(serving);
         Ok(url)
     }
@@ -319,12 +314,8 @@ fn engine_at(address: &str, instance: &Instance, role: &str) -> anyhow::Result<E
     Ok(Engine::new(EngineSettings::at(address, instance.clone(), role)?))
 }
 
-async fn serve(
-    router: axum::Router,
-    host: IpAddr,
-    stop: &CancellationToken,
-) -> anyhow::Result<(String, JoinHandle<()>)> {
-    let listener = TcpListener::bind((host, 0)).await?;
+async fn serve(router: axum::Router, stop: &CancellationToken) -> anyhow::Result<(String, JoinHandle<()>)> {
+    let listener = TcpListener::bind(any_port()).await?;
     let url = format!("http://{}", listener.local_addr()?);
     let stopped = stop.clone().cancelled_owned();
     let task = tokio::spawn(async move {

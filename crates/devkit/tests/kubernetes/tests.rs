@@ -2,7 +2,5 @@
 
 mod bundle;
 mod deploy;
-mod launcher;
 mod network;
-mod runs;
 mod smoke;
