@@ -3,6 +3,7 @@
 mod credentials;
 mod keys;
 mod repo;
+mod worker;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -98,10 +99,6 @@ enum CheckedRole {
     ModelGateway,
 }
 
-/// What the worker lacks until it can start Kubernetes Jobs. Processes are for the development kit alone.
-const NO_CLUSTER: &str = "no Kubernetes cluster is configured, and a worker starts nothing but Kubernetes Jobs: \
-                          this version has no launcher for them yet; `cargo dev up` runs Jobs as local processes";
-
 /// Exit code of a command that did what it could and left something to be done by a person.
 const INCOMPLETE: u8 = 3;
 
@@ -122,7 +119,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Credentials { command } => return credentials::run(command).await,
         Command::Keys { command } => println_line(&keys::run(command).await?),
         Command::Gateway => gateway::serve(gateway::GatewaySettings::from_env()?, asked_to_stop()).await?,
-        Command::Worker => check(CheckedRole::Worker)?,
+        Command::Worker => worker::serve().await?,
         Command::ModelGateway => {
             let settings = gateway::model_gateway::ModelGatewaySettings::from_env()?;
             gateway::model_gateway::serve(settings, asked_to_stop()).await?;
@@ -133,7 +130,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             egress::admit(egress::AdmitSettings::from_env()?).await?;
         }
         Command::Migrate => migrate().await?,
-        Command::Config { command: ConfigCommand::Check { role } } => check(role)?,
+        Command::Config { command: ConfigCommand::Check { role } } => check(role).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -149,14 +146,11 @@ async fn run_in_job(command: Option<RunnerCommand>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn check(role: CheckedRole) -> anyhow::Result<()> {
+async fn check(role: CheckedRole) -> anyhow::Result<()> {
     match role {
         CheckedRole::Gateway => gateway::GatewaySettings::from_env().map(drop)?,
         CheckedRole::ModelGateway => gateway::model_gateway::ModelGatewaySettings::from_env().map(drop)?,
-        CheckedRole::Worker => {
-            activities::settings::WorkerSettings::from_env()?;
-            anyhow::bail!(NO_CLUSTER);
-        }
+        CheckedRole::Worker => println_line(&worker::check().await?),
     }
     println_line("The settings are complete.");
     Ok(())

@@ -6,6 +6,8 @@ pub mod config_refresh;
 pub mod connect_steps;
 pub mod failure;
 pub mod forge_access;
+mod job_story;
+pub mod jobs_in;
 pub mod lost_connections;
 pub mod lost_runs;
 pub mod owed_ends;

@@ -70,3 +70,46 @@ fn a_database_that_is_away_is_said_without_a_secret() {
     let said = said(&output);
     assert!(said.contains("DATABASE_URL") && !said.contains("hunter"), "{said}");
 }
+
+/// The worker's settings, whole; its cluster is still to be found.
+fn worker_check(folder: &Path) -> Command {
+    let (sealing, run_token) = (key(folder, "sealing"), folder.join("run-token"));
+    std::fs::write(&run_token, "5a".repeat(32)).unwrap();
+    let mut check = command(&["config", "check", "worker"]);
+    check
+        .env("HOME", folder)
+        .env("CODEX_K8S_INSTANCE", "test")
+        .env("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
+        .env("TEMPORAL_ADDRESS", "127.0.0.1:1")
+        .env("FORGE_URL", "https://api.github.com")
+        .env("GATEWAY_URL", "http://gateway:8080")
+        .env("MODEL_GATEWAY_URL", "http://models:8081")
+        .env("BLOB_DIR", folder)
+        .env("MIRROR_DIR", folder)
+        .env("SEALING_PRIVATE_KEY_FILE", sealing)
+        .env("RUN_TOKEN_KEY_FILE", run_token)
+        .env("RUNNER_IMAGE", "runner:1");
+    check
+}
+
+#[test]
+fn a_worker_without_a_cluster_says_what_helps() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = worker_check(folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("KUBECONFIG"), "{}", said(&output));
+
+    let kubeconfig = folder.path().join("kubeconfig");
+    let text = "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
+        clusters: [{name: c, cluster: {server: 'http://127.0.0.1:9'}}]\n\
+        users: [{name: u, user: {}}]\ncontexts: [{name: c, context: {cluster: c, user: u}}]\n";
+    std::fs::write(&kubeconfig, text).unwrap();
+    let output = worker_check(folder.path()).env("KUBECONFIG", kubeconfig).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("the Kubernetes cluster at http://127.0.0.1:9/ can't be used"), "{}", said(&output));
+
+    let output = worker_check(folder.path()).env("JOBS_IN", "processes").env_remove("RUNNER_IMAGE").output().unwrap();
+    for variable in ["JOBS_IN", "RUNNER_IMAGE"] {
+        assert!(said(&output).contains(variable), "{variable}: {}", said(&output));
+    }
+}

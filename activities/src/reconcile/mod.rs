@@ -7,6 +7,7 @@ mod missed_deliveries;
 mod partitions_ahead;
 mod retention;
 pub mod schedules;
+mod stray_jobs;
 
 pub use self::retention::Retention;
 
@@ -54,6 +55,7 @@ pub async fn look(platform: &Platform, name: Reconciler) -> Result<Finding, Step
         Reconciler::PartitionsAhead => partitions_ahead::run(platform).await,
         Reconciler::MissedDeliveries => missed_deliveries::run(platform).await,
         Reconciler::Retention => retention::run(platform).await,
+        Reconciler::StrayJobs => stray_jobs::run(platform).await,
         Reconciler::ProjectSchedules => project_schedules::sync_all(platform)
             .await
             .map(|synced| format!("told the engine of {} schedules, took {} away", synced.put, synced.deleted)),

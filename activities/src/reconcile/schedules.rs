@@ -21,6 +21,9 @@ const CATCH_UP: Duration = Duration::from_secs(60);
 /// What the settings want is told at once when they are read; this is for an engine that was away then, or has forgotten.
 const PROJECT_SCHEDULES_PERIOD: Duration = Duration::from_secs(10 * 60);
 
+/// A Job that nobody needs costs money, and nothing else.
+const STRAY_JOBS_PERIOD: Duration = Duration::from_secs(2 * 60);
+
 /// Partitions are made weeks ahead, so an hour more or less does not matter.
 const PARTITIONS_PERIOD: Duration = Duration::from_secs(60 * 60);
 
@@ -54,5 +57,6 @@ fn period(of: Reconciler, webhooks: WebhookMode) -> Duration {
         Reconciler::MissedDeliveries => webhooks.tick(),
         Reconciler::ProjectSchedules => PROJECT_SCHEDULES_PERIOD,
         Reconciler::Retention => RETENTION_PERIOD,
+        Reconciler::StrayJobs => STRAY_JOBS_PERIOD,
     }
 }

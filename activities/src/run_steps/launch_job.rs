@@ -48,8 +48,15 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
     steps::done(&mut tx, progress::key(at, Step::Launch), &serde_json::Value::Null, now).await?;
     steps::begin(&mut tx, progress::key(at, Step::Agent), now).await?;
     progress::move_to(platform, &mut tx, at, RunState::Working, Step::Agent).await?;
-    let job = JobUpdate { state: JobState::Running, name: None, token_hash: None, now };
+    // That the Job runs is noted when its runner is heard of.
+    let job = JobUpdate { state: JobState::Launching, name: None, token_hash: None, now };
     attempts::set_job(&mut tx, at.run, at.attempt, job).await?;
+    let is_over = attempts::get(&mut tx, at.run, at.attempt).await?.finished_at.is_some();
     tx.commit().await.map_err(store::StoreError::from)?;
+    if is_over {
+        // Somebody else has settled the attempt while this launch was under way, and found no Job to end.
+        platform.launcher.stop(&order.job, Duration::ZERO).await?;
+        return Err(StepError::fatal("ended", "the attempt ended while its Job was being started"));
+    }
     Ok(())
 }

@@ -2,10 +2,13 @@
 //!
 //! A retry that is refused at its very beginning changes nothing about the run: it keeps the end that it had.
 
-use domain::run::{Outcome, Step};
+use domain::{
+    policy,
+    run::{Outcome, Step},
+};
 use serde_json::{Value, json};
-use store::{audit, runs, slots, steps};
-use workflows::messages::Settlement;
+use store::{PgConnection, attempts, audit, job_failures, runs, slots, steps};
+use workflows::messages::{RunRef, Settlement};
 
 use crate::{failure::StepError, platform::Platform, progress, slot_grants};
 
@@ -27,6 +30,7 @@ pub async fn run(platform: &Platform, settlement: &Settlement) -> Result<(), Ste
     let grants = slots::release(&mut tx, at.run, at.attempt, now).await?;
     let woken = slot_grants::signal(platform, &mut tx, grants).await?;
     steps::done(&mut tx, progress::key(at, Step::Settle), &Value::Null, now).await?;
+    let mut gone_on = None;
     if first {
         let event = audit::NewFlowEvent {
             at: now,
@@ -38,11 +42,39 @@ pub async fn run(platform: &Platform, settlement: &Settlement) -> Result<(), Ste
             detail: json!({ "attempt": at.attempt, "outcome": end.outcome, "cause": end.cause }),
         };
         audit::append(&mut tx, event).await?;
+        if end.outcome == Outcome::Lost {
+            gone_on = go_on(platform, &mut tx, at).await?;
+        }
     }
     tx.commit().await.map_err(store::StoreError::from)?;
     if first {
         platform.telemetry.metrics.run_ended(end.outcome);
     }
-    slot_grants::deliver(platform, woken);
+    slot_grants::deliver(platform, woken.into_iter().chain(gone_on).collect());
     Ok(())
+}
+
+/// Begins the next attempt where policy says so; gives the workflow to be started once the transaction is through.
+async fn go_on(platform: &Platform, tx: &mut PgConnection, at: RunRef) -> Result<Option<String>, StepError> {
+    let Some(failure) = job_failures::get(tx, at.run, at.attempt).await? else { return Ok(None) };
+    let lost = job_failures::in_a_row(tx, at.run).await?;
+    let cancelled = attempts::get(tx, at.run, at.attempt).await?.cancel_requested_at.is_some();
+    if cancelled || !policy::goes_on_by_itself(failure.class, lost) {
+        return Ok(None);
+    }
+    let (instance, now) = (platform.dispatcher.instance(), platform.now());
+    let Some(gone_on) = ingest::go_on(tx, (at.run, at.attempt), instance, now).await? else { return Ok(None) };
+    if let Some((_, detail)) = gone_on.audit {
+        let event = audit::NewFlowEvent {
+            at: now,
+            run: Some(at.run),
+            repository: None,
+            delivery: None,
+            actor: "worker",
+            kind: "gone_on_by_itself",
+            detail: json!({ "after": failure.class, "begun": detail }),
+        };
+        audit::append(tx, event).await?;
+    }
+    Ok(gone_on.workflow_id)
 }

@@ -1,17 +1,22 @@
 //! Ends when the Job's report is stored, or when the Job is gone or silent without one.
 //!
-//! The report wakes the workflow by a signal; this watch is for the Job that can no longer send one.
+//! The report wakes the workflow by a signal; this watch is for the Job that can no longer send one. What proves its end is
+//! kept before anything of it goes.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::job::JobPresence;
-use store::attempts;
+use domain::job_ending::{FailureClass, JobEnding};
+use jobs::JobRef;
+use store::{
+    JobState, attempts,
+    job_failures::{self, Evidence, JobFailure},
+};
 use workflows::messages::{JobEnd, RunRef};
 
-use crate::{failure::StepError, platform::Platform, run_context::RunContext};
+use crate::{failure::StepError, job_story, platform::Platform, run_context::RunContext};
 
-/// How often the launcher is asked. Nothing on the way of a run waits for this.
+/// How often is looked for a report and a sign of life. Nothing on the way of a run waits for this.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// A runner that is alive says so every 5 s; this silence is taken for its end.
@@ -20,6 +25,9 @@ const SILENCE: TimeDelta = TimeDelta::seconds(90);
 /// After the Job's end its last words may still be on their way.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
+/// Until the runner is heard of, what the cluster says is all there is to tell; it is kept so often.
+const STORY: Duration = Duration::from_secs(10);
+
 /// Waits for the Job's report, or its end without one.
 ///
 /// # Errors
@@ -27,27 +35,63 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 pub async fn run(platform: &Platform, at: RunRef) -> Result<JobEnd, StepError> {
     let job = RunContext::load(platform, at).await?.job();
     let begun = platform.now();
+    let mut ended = std::pin::pin!(platform.launcher.ended(&job));
+    let mut story_at = tokio::time::Instant::now() + STORY;
     loop {
         let Some(last_heard) = unreported(platform, at).await? else { return Ok(JobEnd::Reported) };
-        match platform.launcher.presence(&job).await? {
-            JobPresence::Running => {}
-            JobPresence::Ended | JobPresence::Absent => {
+        if let Some(heard) = last_heard {
+            let silent = platform.now() - heard.max(begun);
+            if silent > SILENCE {
+                return give_up(platform, at, &job, silent).await;
+            }
+        } else if tokio::time::Instant::now() >= story_at {
+            job_story::keep(platform, at, &job).await;
+            story_at = tokio::time::Instant::now() + STORY;
+        }
+        tokio::select! {
+            ending = &mut ended => {
                 tokio::time::sleep(LAST_WORDS).await;
                 if unreported(platform, at).await?.is_none() {
                     return Ok(JobEnd::Reported);
                 }
-                let cause = "The Job ended without a report: it was killed, or its machine was.".to_owned();
-                return Ok(JobEnd::Lost { cause });
+                return lost(platform, at, &job, ending?).await;
             }
+            () = tokio::time::sleep(PERIOD) => {}
         }
-        let silent = platform.now() - last_heard.unwrap_or(begun).max(begun);
-        if silent > SILENCE {
-            platform.launcher.stop(&job, Duration::from_secs(5)).await?;
-            let cause = format!("The Job was not heard of for {} seconds.", silent.num_seconds());
-            return Ok(JobEnd::Lost { cause });
-        }
-        tokio::time::sleep(PERIOD).await;
     }
+}
+
+async fn lost(platform: &Platform, at: RunRef, job: &JobRef, ending: JobEnding) -> Result<JobEnd, StepError> {
+    let class = ending.class();
+    let cause = format!("{} {}", ending.sentence(), class.next_step());
+    keep(platform, at, job, class, Some(ending)).await?;
+    Ok(JobEnd::Lost { cause })
+}
+
+async fn give_up(platform: &Platform, at: RunRef, job: &JobRef, silent: TimeDelta) -> Result<JobEnd, StepError> {
+    let class = FailureClass::Silent;
+    let cause = format!("The Job was not heard of for {} seconds. {}", silent.num_seconds(), class.next_step());
+    keep(platform, at, job, class, None).await?;
+    platform.launcher.stop(job, Duration::from_secs(5)).await?;
+    Ok(JobEnd::Lost { cause })
+}
+
+async fn keep(
+    platform: &Platform,
+    at: RunRef,
+    job: &JobRef,
+    class: FailureClass,
+    ending: Option<JobEnding>,
+) -> Result<(), StepError> {
+    let last_output = platform.launcher.last_output(job).await.unwrap_or_else(|error| {
+        tracing::warn!(job = job.name(), %error, "the last output of a lost Job could not be read");
+        None
+    });
+    job_story::keep(platform, at, job).await;
+    let failure = JobFailure { class, evidence: Evidence { ending, last_output } };
+    let mut conn = platform.store.acquire().await?;
+    job_failures::set(&mut conn, at.run, at.attempt, &failure).await?;
+    Ok(())
 }
 
 /// None once there is a report; else when the runner was last heard of, if ever.
@@ -56,5 +100,7 @@ async fn unreported(platform: &Platform, at: RunRef) -> Result<Option<Option<Dat
     if attempts::report(&mut conn, at.run, at.attempt).await?.is_some() {
         return Ok(None);
     }
-    Ok(Some(attempts::get(&mut conn, at.run, at.attempt).await?.job_heartbeat_at))
+    let attempt = attempts::get(&mut conn, at.run, at.attempt).await?;
+    let is_heard_of = matches!(attempt.job_state, JobState::Running | JobState::Ended);
+    Ok(Some(attempt.job_heartbeat_at.filter(|_| is_heard_of)))
 }

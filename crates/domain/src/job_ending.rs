@@ -26,6 +26,8 @@ text_enum! {
         Unschedulable = "unschedulable",
         /// The project's quota has no room for it.
         Quota = "quota",
+        /// Its pod could not be made or started.
+        NotStarted = "not_started",
         /// Its time was up.
         Deadline = "deadline",
         /// Somebody deleted it.
@@ -90,6 +92,18 @@ pub enum JobEnding {
         /// The node's words.
         words: String,
     },
+    /// An image is there, and what has to be in it is not.
+    ImageUnfit {
+        /// Which one.
+        image: String,
+        /// The node's words.
+        words: String,
+    },
+    /// Its pod could not be made, or the node it was given to can't start it.
+    NotStarted {
+        /// The cluster's words.
+        words: String,
+    },
     /// No node takes it.
     Unschedulable {
         /// The scheduler's words.
@@ -138,7 +152,8 @@ impl JobEnding {
             Self::OutOfMemory { certain: false, .. } => FailureClass::PossiblyOutOfMemory,
             Self::Evicted { .. } => FailureClass::Evicted,
             Self::NodeLost { .. } => FailureClass::NodeLost,
-            Self::ImagePull { .. } => FailureClass::Image,
+            Self::ImagePull { .. } | Self::ImageUnfit { .. } => FailureClass::Image,
+            Self::NotStarted { .. } => FailureClass::NotStarted,
             Self::Unschedulable { .. } => FailureClass::Unschedulable,
             Self::Quota { .. } => FailureClass::Quota,
             Self::Deadline { .. } => FailureClass::Deadline,
@@ -168,6 +183,10 @@ impl JobEnding {
             Self::Evicted { why } => format!("The Job's pod was evicted: {}", words(why)),
             Self::NodeLost { node } => format!("The node `{node}`, on which the Job was, is not heard of any more."),
             Self::ImagePull { image, words: why } => format!("The image `{image}` can't be pulled: {}", words(why)),
+            Self::ImageUnfit { image, words: why } => {
+                format!("The image `{image}` can't be started; it needs `/bin/sh`: {}", words(why))
+            }
+            Self::NotStarted { words: why } => format!("The Job's pod could not be started: {}", words(why)),
             Self::Unschedulable { words: why } => format!("No node takes the Job: {}", words(why)),
             Self::Quota { words: why } => format!("The project's quota has no room for the Job: {}", words(why)),
             Self::Deadline { seconds } => format!("The Job was not done after {}.", minutes(*seconds)),
@@ -200,6 +219,9 @@ impl FailureClass {
             }
             Self::NodeLost => "Look at the cluster's nodes if it happens again.",
             Self::Image => "Correct `runtime.image` in services.yaml, or make the image available to the cluster.",
+            Self::NotStarted => {
+                "Look at the cluster's nodes; where they can't give pods user namespaces, set USER_NAMESPACES=off."
+            }
             Self::Unschedulable => {
                 "Ask for less (`runtime` in services.yaml), correct its node selector, or add a node to the cluster."
             }

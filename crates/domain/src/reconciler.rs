@@ -11,6 +11,8 @@ text_enum! {
         MissedDeliveries = "missed_deliveries",
         /// Tells the engine about the schedules of the projects' settings.
         ProjectSchedules = "project_schedules",
+        /// Ends Jobs that no attempt needs, and removes namespaces of projects that are gone.
+        StrayJobs = "stray_jobs",
         /// Deletes what is kept for a time only.
         Retention = "retention",
     }

@@ -6,11 +6,13 @@
 pub mod by_hand;
 
 mod effects;
+mod go_on;
 mod group;
 mod look_up;
 mod record;
 
 pub use self::{
+    go_on::{GoneOn, go_on},
     group::{GroupError, Grouped, record_group},
     record::{Arrival, Recorded, record},
 };

@@ -66,14 +66,8 @@ pub struct JobEvent {
     pub message: String,
 }
 
-/// A Job's end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobEnded {
-    /// How.
-    pub ending: JobEnding,
-    /// The last lines that it wrote, if they could be had; at most 64 KiB.
-    pub last_output: Option<String>,
-}
+/// Bytes of a Job's output that are kept as evidence, at most.
+pub const LAST_OUTPUT: usize = 64 * 1024;
 
 /// A Job that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,9 +98,12 @@ pub trait JobLauncher: Send + Sync {
     /// What became of it.
     async fn presence(&self, job: &JobRef) -> Result<JobPresence, LaunchError>;
 
-    /// Waits for its end, however long that takes; dropping the future ends the waiting. A Job that is not there has ended,
-    /// too.
-    async fn ended(&self, job: &JobRef) -> Result<JobEnded, LaunchError>;
+    /// Waits for its end, however long that takes, and tells how it ended; dropping the future ends the waiting. A Job that
+    /// is not there has ended, too.
+    async fn ended(&self, job: &JobRef) -> Result<JobEnding, LaunchError>;
+
+    /// The last of what it wrote itself, as long as that is kept: at most [`LAST_OUTPUT`] bytes.
+    async fn last_output(&self, job: &JobRef) -> Result<Option<String>, LaunchError>;
 
     /// Ends it: asks it to, and after `grace` makes it, with everything it started. Fine if there is none. When this is
     /// done, nothing of it lives.
@@ -120,4 +117,10 @@ pub trait JobLauncher: Send + Sync {
 
     /// The Jobs of this installation that outlive their worker: what somebody has to look after.
     async fn list(&self) -> Result<Vec<FoundJob>, LaunchError>;
+
+    /// The projects that something is kept for in the cluster.
+    async fn projects(&self) -> Result<Vec<ProjectSlug>, LaunchError>;
+
+    /// Removes what is kept for a project, its Jobs included. Fine if there is nothing.
+    async fn remove_project(&self, project: &ProjectSlug) -> Result<(), LaunchError>;
 }

@@ -1,7 +1,8 @@
 //! Starts, finds, watches and ends Jobs.
 
 mod foreign;
+pub mod kubernetes;
 mod launcher;
 
 pub use foreign::foreign_policies;
-pub use launcher::{FoundJob, JobEnded, JobEvent, JobLauncher, JobOrder, JobRef, LaunchError};
+pub use launcher::{FoundJob, JobEvent, JobLauncher, JobOrder, JobRef, LAST_OUTPUT, LaunchError};

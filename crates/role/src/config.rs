@@ -19,6 +19,12 @@ impl Environment {
     }
 }
 
+impl<K: Into<String>, V: Into<String>> Extend<(K, V)> for Environment {
+    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, pairs: I) {
+        self.0.extend(pairs.into_iter().map(|(k, v)| (k.into(), v.into())));
+    }
+}
+
 impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Environment {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
         Self(pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect())

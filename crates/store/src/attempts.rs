@@ -119,6 +119,8 @@ pub struct Requester {
     pub login: String,
     /// The forge's number of the account.
     pub id: i64,
+    /// Whether the forge calls it a bot.
+    pub is_bot: bool,
 }
 
 /// Who asked for an attempt.
@@ -128,7 +130,8 @@ pub struct Requester {
 pub async fn requester(conn: &mut PgConnection, run: RunId, attempt: Attempt) -> Result<Requester> {
     let row = sqlx::query!(
         "select coalesce(a.requested_by_login, r.requested_by_login) as \"login!\", \
-             coalesce(a.requested_by_id, r.requested_by_id) as \"id!\" \
+             coalesce(a.requested_by_id, r.requested_by_id) as \"id!\", \
+             coalesce(a.requested_by_bot, r.requested_by_bot) as \"is_bot!\" \
          from attempts a join runs r on r.id = a.run_id where a.run_id = $1 and a.attempt = $2",
         run.as_uuid(),
         attempt_number(attempt),
@@ -136,7 +139,7 @@ pub async fn requester(conn: &mut PgConnection, run: RunId, attempt: Attempt) ->
     .fetch_optional(conn)
     .await?;
     let row = row.ok_or_else(|| StoreError::missing("attempt", &format!("{run}/{attempt}")))?;
-    Ok(Requester { login: row.login, id: row.id })
+    Ok(Requester { login: row.login, id: row.id, is_bot: row.is_bot })
 }
 
 /// Begins an attempt; [`crate::runs::insert`] and [`crate::runs::begin_attempt`] have done so already. False if it is there.

@@ -42,6 +42,8 @@ pub mod hook_logs;
 pub mod hooks;
 pub mod idempotency;
 pub mod intents;
+pub mod job_events;
+pub mod job_failures;
 pub mod locks;
 pub mod log_archives;
 pub mod logs;

@@ -210,6 +210,15 @@ pub async fn get_project(conn: &mut PgConnection, id: ProjectId) -> Result<Proje
     })
 }
 
+/// Whether there is a project of this short name.
+///
+/// # Errors
+/// The database fails.
+pub async fn has_project(conn: &mut PgConnection, slug: &str) -> Result<bool> {
+    let there = sqlx::query_scalar!("select exists (select from projects where slug = $1) as \"there!\"", slug);
+    Ok(there.fetch_one(conn).await?)
+}
+
 /// Sets how many runs of a project may work at once. More slots are filled by [`crate::slots::grant_waiting`].
 ///
 /// # Errors

@@ -40,6 +40,7 @@ async fn start(slots: u32, hosting: Hosting, sleepers: Option<&Path>) -> anyhow:
         identity: Identity::Person,
         webhooks: WebhookMode::Push,
         otlp_endpoint: None,
+        cluster: None,
         sleepers,
         egress_proxy: None,
     })

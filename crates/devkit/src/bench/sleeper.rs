@@ -10,11 +10,12 @@ use std::{
 use async_trait::async_trait;
 use chrono::Utc;
 use domain::{
+    ids::ProjectSlug,
     job::{AgentEnd, JobPresence, JobReport, LogBatch, Usage},
     job_ending::JobEnding,
     job_tokens::{ClaimRequest, session_token},
 };
-use jobs::{FoundJob, JobEnded, JobEvent, JobLauncher, JobOrder, JobRef, LaunchError};
+use jobs::{FoundJob, JobEvent, JobLauncher, JobOrder, JobRef, LaunchError};
 use tokio::time::{Instant, sleep};
 
 /// As a runner: a sign of life at least so often.
@@ -66,11 +67,15 @@ impl JobLauncher for SleeperLauncher {
         Ok(jobs.get(&job.name()).copied().unwrap_or(JobPresence::Absent))
     }
 
-    async fn ended(&self, job: &JobRef) -> Result<JobEnded, LaunchError> {
+    async fn ended(&self, job: &JobRef) -> Result<JobEnding, LaunchError> {
         while self.presence(job).await? == JobPresence::Running {
             sleep(BEAT).await;
         }
-        Ok(JobEnded { ending: JobEnding::Vanished, last_output: None })
+        Ok(JobEnding::Vanished)
+    }
+
+    async fn last_output(&self, _job: &JobRef) -> Result<Option<String>, LaunchError> {
+        Ok(None)
     }
 
     async fn stop(&self, job: &JobRef, _grace: Duration) -> Result<(), LaunchError> {
@@ -88,6 +93,14 @@ impl JobLauncher for SleeperLauncher {
 
     async fn list(&self) -> Result<Vec<FoundJob>, LaunchError> {
         Ok(Vec::new())
+    }
+
+    async fn projects(&self) -> Result<Vec<ProjectSlug>, LaunchError> {
+        Ok(Vec::new())
+    }
+
+    async fn remove_project(&self, _project: &ProjectSlug) -> Result<(), LaunchError> {
+        Ok(())
     }
 }
 

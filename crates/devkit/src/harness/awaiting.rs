@@ -1,7 +1,7 @@
 //! Waiting for what users wait for, and for rest at the end.
 
 use anyhow::{Context, bail};
-use domain::{event::SubjectKind, job::JobPresence, run::RunState, workflow_id};
+use domain::{event::SubjectKind, run::RunState, workflow_id};
 use store::{runs::Run, slots};
 
 use super::{PATIENCE, Platform, agreement, until};
@@ -99,18 +99,13 @@ impl Platform {
         if !left.is_empty() {
             bail!("commands are still undelivered for {left:?}");
         }
-        for job in std::fs::read_dir(&self.launcher.jobs_dir)?.flatten().filter(|entry| entry.path().is_dir()) {
-            let name = job.file_name().to_string_lossy().into_owned();
-            if self.launcher.presence_of(&name)? == JobPresence::Running {
-                bail!("the Job {name} still runs");
-            }
-        }
         let told = store::project_schedules::list(&mut conn, self.repository.id).await?;
         drop(conn);
         for schedule in told {
             let id = workflow_id::project_schedule(&self.instance, self.repository.id, &schedule.name);
             self.engine.delete_schedule(&id).await?;
         }
+        self.jobs.finish(&self.project().await?).await?;
         self.running.stop().await?;
         self.forge.shutdown().await?;
         self.model.shutdown().await;

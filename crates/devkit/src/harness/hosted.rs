@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -13,7 +13,7 @@ use forge::seal::OpeningKeys;
 use gateway::hook_secrets::GatewayKey;
 use tokio::process::{Child, Command};
 
-use super::{parts, wait::until};
+use super::{jobs_place::JobsPlace, parts, wait::until};
 use crate::{roles::SLEEPERS, services::Temporal};
 
 /// What can be killed.
@@ -55,20 +55,21 @@ pub(super) struct Told<'a> {
     pub(super) codex: &'a Path,
     pub(super) webhooks: WebhookMode,
     pub(super) sleepers: Option<&'a Path>,
+    pub(super) jobs: &'a JobsPlace,
 }
 
 impl Hosted {
     /// Starts all three.
     pub(super) async fn start(told: &Told<'_>) -> anyhow::Result<Self> {
-        let gateway = free_address()?;
+        let gateway = free_address(told.jobs.host)?;
         let temporal = Temporal {
             command: std::env::var_os("CODEX_K8S_TEMPORAL")
                 .context("CODEX_K8S_TEMPORAL is not set: run it through \"cargo dev test\"")?
                 .into(),
             database: Some(told.folder.join("temporal.db")),
             folder: told.folder.to_owned(),
-            port: free_address()?.port(),
-            http_port: free_address()?.port(),
+            port: free_address(Ipv4Addr::LOCALHOST.into())?.port(),
+            http_port: free_address(Ipv4Addr::LOCALHOST.into())?.port(),
             ui_port: None,
         };
         let key_file = |name: &str, text: &str| -> anyhow::Result<OsString> {
@@ -100,6 +101,7 @@ impl Hosted {
         if let Some(release) = told.sleepers {
             environment.push((SLEEPERS, release.into()));
         }
+        environment.extend(told.jobs.environment.iter().cloned());
         let mut hosted = Self {
             program: told.program.to_owned(),
             folder: told.folder.to_owned(),
@@ -200,6 +202,6 @@ impl Hosted {
 }
 
 /// An address that was free a moment ago.
-fn free_address() -> std::io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+fn free_address(host: IpAddr) -> std::io::Result<SocketAddr> {
+    TcpListener::bind((host, 0))?.local_addr()
 }

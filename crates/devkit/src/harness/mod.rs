@@ -9,6 +9,7 @@ mod apps;
 mod awaiting;
 mod detour;
 mod hosted;
+mod jobs_place;
 mod parts;
 mod scrape;
 mod tampering;
@@ -18,7 +19,6 @@ mod webhook;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::Arc,
     time::Duration,
 };
 
@@ -35,7 +35,7 @@ use domain::{
 use forge::{Credential, Secret};
 use futures::TryStreamExt as _;
 use gateway::connecting::ConnectKeys;
-use jobs::{JobLauncher, JobRef};
+use jobs::JobRef;
 use store::{
     Store,
     blobs::Blobs,
@@ -47,10 +47,12 @@ use store::{
 };
 use telemetry::TelemetrySettings;
 
+use self::jobs_place::JobsPlace;
 pub use self::{
     apps::{RegisteredApp, all_rights},
     detour::Detour,
     hosted::Victim,
+    jobs_place::InCluster,
     scrape::{Sample, Samples},
     tampering::Tamper,
     wait::until,
@@ -58,7 +60,6 @@ pub use self::{
 use crate::{
     connect::{Connection, connect},
     github::{self, Seed, StandIn},
-    launcher::ProcessLauncher,
     model::{self, ScriptedModel},
 };
 
@@ -90,6 +91,8 @@ pub struct Options {
     pub identity: Identity,
     /// Where spans go, if anywhere.
     pub otlp_endpoint: Option<String>,
+    /// The cluster in which Jobs run; none: they are processes of this machine.
+    pub cluster: Option<InCluster>,
     /// Have Jobs do nothing until this file is there, if the roles are processes; none: Jobs work.
     pub sleepers: Option<PathBuf>,
     /// What programs of Jobs go out through, where the roles are in this process.
@@ -127,7 +130,7 @@ pub struct Platform {
     /// The gateway's address.
     pub gateway_url: String,
     app: Option<RegisteredApp>,
-    launcher: ProcessLauncher,
+    jobs: JobsPlace,
     engine: Engine,
     running: parts::Running,
     database: TestDatabase,
@@ -151,8 +154,13 @@ impl Platform {
         let model = ScriptedModel::start(model_options).await?;
         let instance: Instance = format!("t-{}", &uuid::Uuid::now_v7().simple().to_string()[12..]).parse()?;
         let codex = parts::codex()?;
-        let mut launcher = ProcessLauncher::new(&folder.path().join("jobs"), &options.program, &codex)?;
-        launcher.egress_proxy = options.egress_proxy.clone();
+        let jobs = match &options.cluster {
+            Some(cluster) => JobsPlace::in_cluster(cluster, &instance).await?,
+            None => {
+                let proxy = options.egress_proxy.clone();
+                JobsPlace::processes(&folder.path().join("jobs"), &options.program, &codex, proxy)?
+            }
+        };
         let setting = parts::Setting {
             instance: &instance,
             store: &store,
@@ -160,7 +168,7 @@ impl Platform {
             forge_url: forge.url(),
             model_url: &model.url(),
             folder: folder.path(),
-            launcher: Arc::new(launcher.clone()),
+            jobs: &jobs,
             program: &options.program,
             hosting: options.hosting,
             tamper: options.tamper,
@@ -197,7 +205,7 @@ impl Platform {
         };
         let repository = connect(&store, &connection).await?;
         let engine = running.operators_engine()?;
-        Ok(Self { forge, model, repository, instance, gateway_url, app, launcher, engine, running, database, folder })
+        Ok(Self { forge, model, repository, instance, gateway_url, app, jobs, engine, running, database, folder })
     }
 
     /// The database.
@@ -352,10 +360,14 @@ impl Platform {
     /// When the launcher fails.
     pub async fn kill_job(&self, run: RunId, attempt: Attempt) -> anyhow::Result<()> {
         let project = self.project().await?;
-        Ok(self.launcher.stop(&JobRef { project, run, attempt }, Duration::ZERO).await?)
+        Ok(self.jobs.launcher.stop(&JobRef { project, run, attempt }, Duration::ZERO).await?)
     }
 
-    async fn project(&self) -> anyhow::Result<ProjectSlug> {
+    /// What the launcher of Jobs calls the project.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn project(&self) -> anyhow::Result<ProjectSlug> {
         let mut conn = self.store().acquire().await?;
         Ok(ProjectSlug::new(repositories::get_project(&mut conn, self.repository.project).await?.slug))
     }

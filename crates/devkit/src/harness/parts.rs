@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -34,6 +34,7 @@ use url::Url;
 use super::{
     Hosting,
     hosted::{Hosted, Told, Victim},
+    jobs_place::JobsPlace,
     tampering::{Met, Tamper, Tampering},
 };
 
@@ -51,7 +52,7 @@ pub(super) struct Setting<'a> {
     pub(super) forge_url: &'a str,
     pub(super) model_url: &'a str,
     pub(super) folder: &'a Path,
-    pub(super) launcher: Arc<dyn JobLauncher>,
+    pub(super) jobs: &'a JobsPlace,
     pub(super) program: &'a Path,
     pub(super) hosting: Hosting,
     pub(super) tamper: Option<Tamper>,
@@ -83,6 +84,8 @@ struct Again {
     forge_url: Url,
     folder: PathBuf,
     launcher: Arc<dyn JobLauncher>,
+    /// Where what Jobs reach listens.
+    host: IpAddr,
     tamper: Option<Tamper>,
     webhooks: WebhookMode,
     telemetry: TelemetrySettings,
@@ -117,14 +120,15 @@ impl Running {
         let store = database::watched(setting.store.clone(), &telemetry);
         let models = ModelGateway::new(store, &upstream, key, forge::system_clock(), telemetry)?;
         let ops = vec![models.ops()];
-        let (model_gateway_url, serving) = serve(models.router(), &stop).await?;
+        let (model_gateway_url, serving) = serve(models.router(), setting.jobs.host, &stop).await?;
         tasks.push(serving);
         let again = Again {
             instance: setting.instance.clone(),
             database_url: setting.database_url.to_owned(),
             forge_url: setting.forge_url.parse()?,
             folder: setting.folder.to_owned(),
-            launcher: Arc::clone(&setting.launcher),
+            launcher: Arc::clone(&setting.jobs.launcher),
+            host: setting.jobs.host,
             tamper: setting.tamper,
             webhooks: setting.webhooks,
             telemetry: setting.telemetry.clone(),
@@ -172,6 +176,7 @@ impl Running {
             codex: &codex()?,
             webhooks: setting.webhooks,
             sleepers: setting.sleepers,
+            jobs: setting.jobs,
         })
         .await?;
         self.gateway_url = hosted.gateway_url();
@@ -182,7 +187,7 @@ impl Running {
     /// One more gateway on the same database.
     pub(super) async fn add_gateway(&mut self, store: &Store) -> anyhow::Result<String> {
         let router = self.router(store)?;
-        let (url, serving) = serve(router, &self.stop).await?;
+        let (url, serving) = serve(router, self.again.host, &self.stop).await?;
         self.tasks.push(serving);
         Ok(url)
     }
@@ -314,8 +319,12 @@ fn engine_at(address: &str, instance: &Instance, role: &str) -> anyhow::Result<E
     Ok(Engine::new(EngineSettings::at(address, instance.clone(), role)?))
 }
 
-async fn serve(router: axum::Router, stop: &CancellationToken) -> anyhow::Result<(String, JoinHandle<()>)> {
-    let listener = TcpListener::bind(any_port()).await?;
+async fn serve(
+    router: axum::Router,
+    host: IpAddr,
+    stop: &CancellationToken,
+) -> anyhow::Result<(String, JoinHandle<()>)> {
+    let listener = TcpListener::bind((host, 0)).await?;
     let url = format!("http://{}", listener.local_addr()?);
     let stopped = stop.clone().cancelled_owned();
     let task = tokio::spawn(async move {

@@ -16,8 +16,8 @@ use std::{
 };
 
 use async_trait::async_trait;
-use domain::{job::JobPresence, job_ending::JobEnding};
-use jobs::{FoundJob, JobEnded, JobEvent, JobLauncher, JobOrder, JobRef, LaunchError};
+use domain::{ids::ProjectSlug, job::JobPresence, job_ending::JobEnding};
+use jobs::{FoundJob, JobEvent, JobLauncher, JobOrder, JobRef, LAST_OUTPUT, LaunchError};
 use nix::{
     fcntl::{Flock, FlockArg},
     sys::signal::{Signal, kill},
@@ -33,9 +33,6 @@ const CLAIM: &str = "claim";
 
 /// How often a Job that is waited for is looked at.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// Bytes of a Job's output that are kept as evidence.
-const LAST_OUTPUT: usize = 64 * 1024;
 
 /// Starts runners as processes of this machine.
 #[derive(Clone, Debug)]
@@ -131,15 +128,18 @@ impl JobLauncher for ProcessLauncher {
     }
 
     /// The process that holds the lock tells nobody of its end, so this looks.
-    async fn ended(&self, job: &JobRef) -> Result<JobEnded, LaunchError> {
+    async fn ended(&self, job: &JobRef) -> Result<JobEnding, LaunchError> {
         let name = job.name();
         while self.presence_of(&name)? == JobPresence::Running {
             tokio::time::sleep(LOOK).await;
         }
-        let log = fs::read(self.folder(&name).join("log")).unwrap_or_default();
+        Ok(JobEnding::Vanished)
+    }
+
+    async fn last_output(&self, job: &JobRef) -> Result<Option<String>, LaunchError> {
+        let log = fs::read(self.folder(&job.name()).join("log")).unwrap_or_default();
         let last = &log[log.len().saturating_sub(LAST_OUTPUT)..];
-        let last_output = (!last.is_empty()).then(|| String::from_utf8_lossy(last).into_owned());
-        Ok(JobEnded { ending: JobEnding::Vanished, last_output })
+        Ok((!last.is_empty()).then(|| String::from_utf8_lossy(last).into_owned()))
     }
 
     async fn stop(&self, job: &JobRef, grace: Duration) -> Result<(), LaunchError> {
@@ -157,6 +157,14 @@ impl JobLauncher for ProcessLauncher {
 
     async fn list(&self) -> Result<Vec<FoundJob>, LaunchError> {
         Ok(Vec::new())
+    }
+
+    async fn projects(&self) -> Result<Vec<ProjectSlug>, LaunchError> {
+        Ok(Vec::new())
+    }
+
+    async fn remove_project(&self, _project: &ProjectSlug) -> Result<(), LaunchError> {
+        Ok(())
     }
 }
 

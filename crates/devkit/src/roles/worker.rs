@@ -1,17 +1,21 @@
 //! The worker, with Jobs as processes of this machine: `JOBS_DIR` holds them, `CODEX_K8S_CODEX` is the Codex binary; the
-//! rest is what [`activities::settings::WorkerSettings`] reads. `CODEX_K8S_READY_FILE` appears when it polls for work. For benchmarks,
-//! [`SLEEPERS`] names a file until whose appearance Jobs do nothing.
+//! rest is what [`activities::settings::WorkerSettings`] reads. With `JOBS_IN=kubernetes` they are Kubernetes Jobs, see
+//! [`activities::jobs_in`]. `CODEX_K8S_READY_FILE` appears when it polls for work. For benchmarks, [`SLEEPERS`] names a file
+//! until whose appearance Jobs do nothing.
 
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use activities::{settings::WorkerSettings, worker};
+use activities::{jobs_in, settings::WorkerSettings, worker};
+use jobs::{
+    JobLauncher,
+    kubernetes::{self, KubernetesLauncher},
+};
+use role::Environment;
 
 use super::surroundings::{RoleError, asked_to_stop, variable};
-use jobs::JobLauncher;
-
 use crate::{bench::SleeperLauncher, launcher::ProcessLauncher};
 
 /// The variable that makes sleepers of Jobs.
@@ -24,8 +28,15 @@ pub(super) async fn run() -> Result<(), RoleError> {
     let ready: PathBuf = variable("CODEX_K8S_READY_FILE")?;
     // Not the path it was started by: a new build may have replaced the file there.
     let program = Path::new("/proc/self/exe");
+    let in_cluster = std::env::var("JOBS_IN").is_ok_and(|place| place == "kubernetes");
     let launcher: Arc<dyn JobLauncher> = match std::env::var_os(SLEEPERS) {
         Some(release) => Arc::new(SleeperLauncher::new(release.into())),
+        None if in_cluster => {
+            let settings = jobs_in::read(&Environment::of_process());
+            let settings = settings.map_err(|errors| RoleError::Failed(errors.into()))?;
+            let (client, _) = kubernetes::client().await.map_err(|error| RoleError::Failed(error.into()))?;
+            Arc::new(KubernetesLauncher::new(client, settings))
+        }
         None => {
             let launcher = ProcessLauncher::new(&jobs_dir, program, &codex);
             Arc::new(launcher.map_err(|error| RoleError::Failed(error.into()))?)

@@ -2,5 +2,7 @@
 
 mod bundle;
 mod deploy;
+mod launcher;
 mod network;
+mod runs;
 mod smoke;

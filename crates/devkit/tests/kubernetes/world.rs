@@ -25,6 +25,8 @@ pub struct World {
     pub runner_image: String,
     /// A project's image with nothing but a shell.
     pub shell_image: String,
+    /// Stands where the runner is, and does what a Job's token says.
+    pub actor_image: String,
 }
 
 impl World {
@@ -38,6 +40,7 @@ impl World {
             node_address: variable("CODEX_K8S_TEST_NODE_ADDRESS").parse().unwrap(),
             runner_image: variable("CODEX_K8S_TEST_RUNNER_IMAGE"),
             shell_image: variable("CODEX_K8S_TEST_SHELL_IMAGE"),
+            actor_image: variable("CODEX_K8S_TEST_ACTOR_IMAGE"),
         }
     }
 

@@ -66,6 +66,7 @@ fn defaults() -> Options {
         webhooks: WebhookMode::Push,
         identity: Identity::Person,
         otlp_endpoint: None,
+        cluster: None,
         sleepers: None,
         egress_proxy: None,
     }

@@ -6,7 +6,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::event::{Event, EventKind, PullRequestAction};
+use crate::{
+    event::{Event, EventKind, PullRequestAction},
+    ids::{Attempt, RunId},
+};
 
 /// Longest key kept in plain text: an index entry has a bound, and a label has none.
 const MAX_PLAIN_BYTES: usize = 250;
@@ -61,6 +64,12 @@ impl BusinessKey {
     #[must_use]
     pub fn by_hand(idempotency_key: &str) -> Self {
         Self::new(format!("hand:{idempotency_key}"))
+    }
+
+    /// The key of an attempt that follows a lost one by itself: there is one, however often that is settled.
+    #[must_use]
+    pub fn after_lost(run: RunId, attempt: Attempt) -> Self {
+        Self::new(format!("lost:{run}:{attempt}"))
     }
 
     /// The key as text.

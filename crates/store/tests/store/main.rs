@@ -12,6 +12,7 @@ mod credentials;
 mod deliveries;
 mod gauges;
 mod hook_logs;
+mod job_ends;
 mod log_archives;
 mod memory;
 mod outbox_order;

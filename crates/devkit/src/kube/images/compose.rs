@@ -50,6 +50,20 @@ impl Workshop {
 
     /// A shell and its commands, all in one static program.
     pub(super) fn shell(&self, reference: &str, root: &Path) -> Result<PathBuf, KubeError> {
+        self.image(reference, &Self::shell_entries(root)?)
+    }
+
+    /// The same, and a script where the runner is looked for.
+    pub(super) fn actor(&self, reference: &str, root: &Path, script: &str) -> Result<PathBuf, KubeError> {
+        let runner = self.path("runner");
+        fs::write(&runner, script).map_err(KubeError::files("write", &runner))?;
+        fs::set_permissions(&runner, fs::Permissions::from_mode(0o755)).map_err(KubeError::files("write", &runner))?;
+        let mut entries = Self::shell_entries(root)?;
+        entries.push(entry(&format!("{BUNDLE}/bin/runner"), &runner));
+        self.image(reference, &entries)
+    }
+
+    fn shell_entries(root: &Path) -> Result<Vec<OsString>, KubeError> {
         let busybox = root.join("bin/busybox");
         let commands = run("asking busybox for its commands", program(&busybox).arg("--list"))?;
         let mut entries: Vec<OsString> = FOLDERS.into_iter().map(folder).collect();
@@ -57,7 +71,7 @@ impl Workshop {
         let links =
             commands.lines().filter(|name| *name != "busybox").map(|name| format!("bin/{name}->/bin/busybox").into());
         entries.extend(links);
-        self.image(reference, &entries)
+        Ok(entries)
     }
 
     /// The proxy, with this program as the platform's.

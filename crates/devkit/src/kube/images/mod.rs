@@ -25,16 +25,22 @@ enum Image {
     Shell,
     /// The egress proxy.
     Egress,
+    /// Stands where the runner is in tests of what is around it: does what a Job's token says.
+    Actor,
 }
 
+/// What the actor does.
+const ACTOR: &str = include_str!("../../../assets/actor/runner");
+
 impl Image {
-    const ALL: [Self; 3] = [Self::Runner, Self::Shell, Self::Egress];
+    const ALL: [Self; 4] = [Self::Runner, Self::Shell, Self::Egress, Self::Actor];
 
     fn repository(self) -> &'static str {
         match self {
             Self::Runner => "localhost/codex-k8s-runner",
             Self::Shell => "localhost/codex-k8s-shell",
             Self::Egress => "localhost/codex-k8s-egress",
+            Self::Actor => "localhost/codex-k8s-actor",
         }
     }
 
@@ -44,12 +50,13 @@ impl Image {
             Self::Runner => "CODEX_K8S_TEST_RUNNER_IMAGE",
             Self::Shell => "CODEX_K8S_TEST_SHELL_IMAGE",
             Self::Egress => "CODEX_K8S_TEST_EGRESS_IMAGE",
+            Self::Actor => "CODEX_K8S_TEST_ACTOR_IMAGE",
         }
     }
 
     fn root_file_system(self) -> RootFileSystem {
         match self {
-            Self::Runner | Self::Shell => RootFileSystem::TOOLS,
+            Self::Runner | Self::Shell | Self::Actor => RootFileSystem::TOOLS,
             Self::Egress => RootFileSystem::PROXY,
         }
     }
@@ -64,6 +71,8 @@ pub struct Images {
     pub shell: String,
     /// The egress proxy.
     pub egress: String,
+    /// Does what a Job's token says.
+    pub actor: String,
 }
 
 impl Images {
@@ -73,14 +82,19 @@ impl Images {
     /// When packages can't be had, or an image can't be made or loaded.
     pub fn provide(layout: &Layout, cluster: &Cluster) -> Result<Self, KubeError> {
         let provide = |image| provide(image, layout, cluster);
-        Ok(Self { runner: provide(Image::Runner)?, shell: provide(Image::Shell)?, egress: provide(Image::Egress)? })
+        Ok(Self {
+            runner: provide(Image::Runner)?,
+            shell: provide(Image::Shell)?,
+            egress: provide(Image::Egress)?,
+            actor: provide(Image::Actor)?,
+        })
     }
 
     /// What tests find in their environment.
     pub fn environment(&self) -> Vec<(String, String)> {
         Image::ALL
             .into_iter()
-            .zip([&self.runner, &self.shell, &self.egress])
+            .zip([&self.runner, &self.shell, &self.egress, &self.actor])
             .map(|(image, reference)| (image.variable().to_owned(), reference.clone()))
             .collect()
     }
@@ -138,6 +152,7 @@ impl<'a> Maker<'a> {
             Image::Runner => workshop.runner(&reference, &root, &self.bundle(&workshop)?)?,
             Image::Shell => workshop.shell(&reference, &root)?,
             Image::Egress => workshop.egress(&reference, &root, &self.binary)?,
+            Image::Actor => workshop.actor(&reference, &root, ACTOR)?,
         };
         cluster.load_image(&archive)?;
         cluster.forget_images(&prefix, &reference)?;
@@ -151,8 +166,10 @@ impl<'a> Maker<'a> {
         let mut hash = Sha256::new();
         hash.update(image.root_file_system().key()?);
         hash.update(compose::VERSION);
-        if image != Image::Shell {
-            hash.update(&self.digest);
+        match image {
+            Image::Runner | Image::Egress => hash.update(&self.digest),
+            Image::Actor => hash.update(ACTOR),
+            Image::Shell => {}
         }
         if image == Image::Runner {
             let script = self.bundle_script();
