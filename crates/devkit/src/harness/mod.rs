@@ -9,6 +9,8 @@ mod apps;
 mod awaiting;
 mod detour;
 mod hosted;
+mod lone_run;
+mod model_process;
 mod parts;
 mod scrape;
 mod tampering;
@@ -17,7 +19,7 @@ mod webhook;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -30,6 +32,7 @@ use domain::{
     ids::{Attempt, Instance, ProjectSlug, RunId},
     job::{LogChunk, LogStream},
     reconciler::Reconciler,
+    services_yaml::BudgetConfig,
     workflow_id,
 };
 use forge::{Credential, Secret};
@@ -51,6 +54,9 @@ pub use self::{
     apps::{RegisteredApp, all_rights},
     detour::Detour,
     hosted::Victim,
+    lone_run::LoneRun,
+    model_process::ModelGatewayProcess,
+    parts::{MODEL_KEY, MODEL_PRICES},
     scrape::{Sample, Samples},
     tampering::Tamper,
     wait::until,
@@ -90,6 +96,8 @@ pub struct Options {
     pub identity: Identity,
     /// Where spans go, if anywhere.
     pub otlp_endpoint: Option<String>,
+    /// What model calls may use up; only where the worker is in the test's own process.
+    pub budget: BudgetConfig,
     /// Have Jobs do nothing until this file is there, if the roles are processes; none: Jobs work.
     pub sleepers: Option<PathBuf>,
     /// What programs of Jobs go out through, where the roles are in this process.
@@ -166,6 +174,7 @@ impl Platform {
             tamper: options.tamper,
             webhooks: options.webhooks,
             sleepers: options.sleepers.as_deref(),
+            budget: options.budget,
             telemetry: TelemetrySettings { otlp_endpoint: options.otlp_endpoint.clone(), ..Default::default() },
         };
         let running = parts::Running::start(&setting).await?;
@@ -212,6 +221,12 @@ impl Platform {
     /// The folder is gone.
     pub fn blobs(&self) -> anyhow::Result<Blobs> {
         Ok(Blobs::local(&self.folder.path().join("blobs"))?)
+    }
+
+    /// Where the roles and Jobs keep their files and logs.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The App that the platform is, if it is one.

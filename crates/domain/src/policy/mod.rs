@@ -7,5 +7,5 @@ mod outcome;
 pub use self::{
     branch::{PREFIX as BRANCH_PREFIX, name as branch_name, slug},
     change::{Change, Globs, InvalidGlob, Violation, glob, violations},
-    outcome::{Judgement, judge},
+    outcome::{Judgement, judge, judge_stopped},
 };

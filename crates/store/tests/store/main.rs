@@ -14,6 +14,7 @@ mod gauges;
 mod hook_logs;
 mod log_archives;
 mod memory;
+mod model_calls;
 mod outbox_order;
 mod owners;
 mod pacing;
