@@ -100,8 +100,8 @@ impl From<jobs::LaunchError> for StepError {
     }
 }
 
-impl From<crate::secret_scan::RulesError> for StepError {
-    fn from(error: crate::secret_scan::RulesError) -> Self {
+impl From<secret_scan::RulesError> for StepError {
+    fn from(error: secret_scan::RulesError) -> Self {
         Self::fatal("secret_rules", error.to_string())
     }
 }

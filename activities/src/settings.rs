@@ -2,13 +2,13 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use domain::{hook_log::WebhookMode, ids::Instance};
+use domain::{hook_log::WebhookMode, ids::Instance, services_yaml::BudgetConfig};
 use forge::seal::OpeningKeys;
 use role::{ConfigErrors, Environment, LogFormat, Reader, SecretText};
 use telemetry::TelemetrySettings;
 use url::Url;
 
-use crate::{platform::Places, reconcile::Retention, run_token::RunTokenKey};
+use crate::{model_budget, platform::Places, reconcile::Retention, run_token::RunTokenKey};
 
 /// Everything that the worker is told at its start.
 pub struct WorkerSettings {
@@ -34,6 +34,8 @@ pub struct WorkerSettings {
     pub webhooks: WebhookMode,
     /// For how long what is kept for a time only is kept.
     pub retention: Retention,
+    /// What model calls may use up where a project does not say.
+    pub budget: BudgetConfig,
     /// Form of the log.
     pub log_format: LogFormat,
     /// How it shows itself.
@@ -72,6 +74,7 @@ impl WorkerSettings {
         });
         let webhooks = webhook_mode(&mut reader);
         let retention = retention(&mut reader);
+        let budget = model_budget::read(&mut reader);
         let log_format = reader.or("LOG_FORMAT", LogFormat::default(), "write `json` or `text`");
         let telemetry = TelemetrySettings::read(&mut reader);
         let settings = (|| {
@@ -93,6 +96,7 @@ impl WorkerSettings {
                 paced: true,
                 webhooks: webhooks?,
                 retention,
+                budget,
                 log_format,
                 telemetry,
             })

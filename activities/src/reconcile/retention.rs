@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use store::{
-    StoreError, log_archives,
+    PgConnection, StoreError, log_archives, model_calls,
     retention::{self, OfAttempt},
     uploads,
 };
@@ -115,11 +115,12 @@ async fn logs(
     }
 }
 
-/// Everything that an attempt's log is made of, and then the note that it is gone.
+/// Everything that an attempt's log is made of, what else was kept of its words, and then the note that it is gone.
 async fn delete_logs(platform: &Platform, of: OfAttempt) -> Result<(), StepError> {
     let mut conn = platform.store.acquire().await?;
     while retention::delete_log_chunks(&mut conn, of, BATCH).await? == u64::from(BATCH) {}
     log_archives::delete(&platform.store, &platform.blobs, of.run, of.attempt).await?;
+    delete_model_bodies(platform, &mut conn, of).await?;
     retention::logs_deleted(&mut conn, of, platform.now()).await?;
     Ok(())
 }
@@ -154,4 +155,18 @@ async fn delete_checkpoint(platform: &Platform, of: OfAttempt, cutoff: DateTime<
     platform.blobs.delete_checkpoints(of.run, of.attempt).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(true)
+}
+
+/// What agent and model said to each other, where the project had it kept: as long as the log.
+async fn delete_model_bodies(platform: &Platform, conn: &mut PgConnection, of: OfAttempt) -> Result<(), StepError> {
+    loop {
+        let keys = model_calls::bodies(conn, of.run, of.attempt, BATCH).await?;
+        for key in &keys {
+            platform.blobs.delete(key).await?;
+        }
+        model_calls::bodies_deleted(conn, of.run, of.attempt, &keys).await?;
+        if keys.len() < BATCH as usize {
+            return Ok(());
+        }
+    }
 }

@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use domain::{
     job::{JobReport, Resumed},
-    policy::judge,
+    policy::{judge, judge_stopped},
     run::{Outcome, RunState, Step},
 };
 use serde_json::json;
-use store::{PgConnection, attempts, audit, steps};
+use store::{PgConnection, attempts, audit, model_calls, steps};
 use workflows::messages::{RunEnd, RunRef, Verdict};
 
 use crate::{
@@ -39,7 +39,10 @@ async fn weigh(platform: &Platform, context: &RunContext) -> Result<Verdict, Ste
     let cloned = context.cloned(platform).await?;
     let agent = context.agent(&cloned.config)?;
     let report = report(platform, context.at).await?;
-    let judgement = judge(&report, agent.role());
+    let at = context.at;
+    let stopped = model_calls::stopped(&mut *platform.store.acquire().await?, at.run, at.attempt).await?;
+    let judgement = stopped.and_then(|stopped| judge_stopped(&report, &stopped));
+    let judgement = judgement.unwrap_or_else(|| judge(&report, agent.role()));
     Ok(if publishes(judgement.outcome) {
         Verdict::Publish
     } else {

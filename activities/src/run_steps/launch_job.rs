@@ -15,6 +15,7 @@ use store::{
 };
 use workflows::messages::RunRef;
 
+use super::model_policy;
 use crate::{failure::StepError, platform::Platform, progress, run_context::RunContext, run_token};
 
 /// Starts the Job.
@@ -34,6 +35,7 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
     tx.commit().await.map_err(store::StoreError::from)?;
     let context = RunContext::load(platform, at).await?;
     let cloned = context.cloned(platform).await?;
+    model_policy::fix(platform, &context, &cloned.config).await?;
     let order = JobOrder {
         job: context.job(),
         token: SecretText::new(token.expose()),

@@ -9,6 +9,8 @@ pub mod claim_slot;
 pub mod collect;
 pub mod find_job;
 pub mod launch_job;
+mod model_policy;
+mod model_waits;
 pub mod prepare_workspace;
 pub mod publish;
 pub mod settle;
@@ -86,7 +88,13 @@ impl RunActivities {
 
     #[activity(definition = workflows::steps::defs::WatchJob)]
     pub async fn watch_job(self: Arc<Self>, ctx: ActivityContext, at: RunRef) -> Result<JobEnd, ActivityError> {
-        beating(&ctx, OnCancel::Stop, watch_job::run(&self.platform, at)).await
+        let watched = async {
+            tokio::select! {
+                end = watch_job::run(&self.platform, at) => end,
+                never = model_waits::watch(&self.platform, at) => match never {},
+            }
+        };
+        beating(&ctx, OnCancel::Stop, watched).await
     }
 
     #[activity(definition = workflows::steps::defs::StopJob)]

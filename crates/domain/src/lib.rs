@@ -14,6 +14,7 @@ pub mod intent;
 pub mod job;
 pub mod job_ending;
 pub mod job_tokens;
+pub mod model;
 pub mod people;
 pub mod policy;
 pub mod reconciler;

@@ -65,6 +65,12 @@ impl BlobKey {
         Self::of_attempt(run, attempt, &format!("uploads/{}", id.simple()))
     }
 
+    /// What agent and model said to each other in one call of an attempt: JSON.
+    #[must_use]
+    pub fn model_call(run: RunId, attempt: Attempt, call: Uuid) -> Self {
+        Self::of_attempt(run, attempt, &format!("model/{}.json", call.simple()))
+    }
+
     /// What set-up left behind in a repository, under a key that is made of what it depends on: a compressed archive.
     #[must_use]
     pub fn setup_cache(repository: RepositoryId, key: &str) -> Self {

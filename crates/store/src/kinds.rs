@@ -34,6 +34,14 @@ macro_rules! words {
 }
 
 words! {
+    /// What is asked of the model API.
+    ModelCallKind {
+        /// An answer.
+        Responses = "responses",
+        /// Vectors.
+        Embeddings = "embeddings",
+    }
+
     /// What the engine is told.
     CommandKind {
         /// Begin the workflow.

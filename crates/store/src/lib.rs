@@ -17,7 +17,7 @@ use sqlx::{
 
 pub use domain::{event::SubjectKind, intent::IntentKind};
 pub use error::{Result, StoreError};
-pub use kinds::{CommandKind, CommandState, JobState, StepState};
+pub use kinds::{CommandKind, CommandState, JobState, ModelCallKind, StepState};
 pub use migrations::{Schema, migrate, schema};
 pub use sqlx::PgConnection;
 
@@ -48,7 +48,9 @@ pub mod locks;
 pub mod log_archives;
 pub mod logs;
 pub mod members;
+pub mod model_budgets;
 pub mod model_calls;
+pub mod model_gateways;
 pub mod pacing;
 pub mod partitions;
 pub mod people;

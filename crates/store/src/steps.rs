@@ -149,6 +149,39 @@ pub async fn waits(conn: &mut PgConnection, key: StepKey, error: &str, until: Da
     Ok(())
 }
 
+/// Notes that a step waits no longer.
+///
+/// # Errors
+/// The database fails.
+pub async fn waits_no_longer(conn: &mut PgConnection, key: StepKey) -> Result<()> {
+    sqlx::query!(
+        "update steps set error = null, wait_until = null \
+         where run_id = $1 and attempt = $2 and step = $3 and state <> 'done' and wait_until is not null",
+        key.run.as_uuid(),
+        attempt_number(key.attempt),
+        key.step.as_str(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Until when a step waits, if it does.
+///
+/// # Errors
+/// The database fails.
+pub async fn wait_until(conn: &mut PgConnection, key: StepKey) -> Result<Option<DateTime<Utc>>> {
+    let until = sqlx::query_scalar!(
+        "select wait_until from steps where run_id = $1 and attempt = $2 and step = $3",
+        key.run.as_uuid(),
+        attempt_number(key.attempt),
+        key.step.as_str(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(until.flatten())
+}
+
 /// Notes that a step is not needed. One that is done stays done.
 ///
 /// # Errors

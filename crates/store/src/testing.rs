@@ -156,3 +156,35 @@ pub(crate) async fn execute(conn: &mut PgConnection, sql: String) -> Result<()> 
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn).await?;
     Ok(())
 }
+
+/// Has every model gateway look as if it had been silent for a minute.
+///
+/// # Errors
+/// The database fails.
+pub async fn silence_model_gateways(store: &Store) -> Result<()> {
+    sqlx::query("update model_gateways set seen_at = seen_at - interval '1 minute'").execute(store.pool()).await?;
+    Ok(())
+}
+
+/// The tables in which some row holds a text, in whatever column.
+///
+/// # Errors
+/// The database fails.
+pub async fn tables_with(store: &Store, text: &str) -> Result<Vec<String>> {
+    let tables: Vec<(String, String)> = sqlx::query_as(
+        "select table_schema, table_name from information_schema.tables \
+         where table_schema not in ('pg_catalog', 'information_schema') and table_type = 'BASE TABLE'",
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let mut found = Vec::new();
+    for (schema, table) in tables {
+        let name = format!("\"{schema}\".\"{table}\"");
+        let query = format!("select exists (select from {name} r where position($1 in r::text) > 0)");
+        let holds: bool = sqlx::query_scalar(AssertSqlSafe(query)).bind(text).fetch_one(store.pool()).await?;
+        if holds {
+            found.push(name);
+        }
+    }
+    Ok(found)
+}

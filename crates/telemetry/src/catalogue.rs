@@ -5,6 +5,7 @@
 
 use domain::{
     egress::EgressRefusal,
+    model::ModelStop,
     run::{Outcome, RunState},
     triggers::{DeliverySource, VerdictKind},
 };
@@ -101,6 +102,10 @@ const EVERY_ROLE: &[Role] = &[Role::Gateway, Role::Worker, Role::ModelGateway];
 const HTTP_ROLES: &[Role] = &[Role::Gateway, Role::ModelGateway];
 const DISPATCHING: &[Role] = &[Role::Gateway, Role::Worker];
 const WORKER: &[Role] = &[Role::Worker];
+const MODELS: &[Role] = &[Role::ModelGateway];
+
+/// Why a try of a model call failed.
+pub const FAILED_TRIES: &[&str] = &["rate_limited", "key_refused", "server_error", "refused", "unreachable"];
 
 const STATUS: Label =
     Label { name: "status", values: Values::OneOf(|| vec!["1xx", "2xx", "3xx", "4xx", "429", "5xx", "none"]) };
@@ -379,6 +384,76 @@ pub const MODEL_DURATION: Metric = Metric {
     help: "Time from a model call to the end of its answer.",
 };
 
+/// Time until an answer begins.
+pub const MODEL_FIRST_BYTE: Metric = Metric {
+    name: "codexk8s_model_first_byte_seconds",
+    kind: Kind::Histogram(WORK),
+    unit: Unit::Seconds,
+    labels: &[],
+    roles: MODELS,
+    help: "Time from a model call to the first byte of its answer, waits and further tries included.",
+};
+
+/// What calls cost.
+pub const MODEL_COST: Metric = Metric {
+    name: "codexk8s_model_cost_micro_usd_total",
+    kind: Kind::Counter,
+    unit: Unit::One,
+    labels: &[],
+    roles: MODELS,
+    help: "Cost of model calls in millionths of a US dollar, rounded down for each; only of models with a price, and without estimates.",
+};
+
+/// Calls that told nothing.
+pub const MODEL_ESTIMATED: Metric = Metric {
+    name: "codexk8s_model_calls_estimated_total",
+    kind: Kind::Counter,
+    unit: Unit::One,
+    labels: &[],
+    roles: MODELS,
+    help: "Model calls that ended without telling what they used, and were booked with what they had reserved.",
+};
+
+/// Calls that we ended.
+pub const MODEL_STOPPED: Metric = Metric {
+    name: "codexk8s_model_calls_stopped_total",
+    kind: Kind::Counter,
+    unit: Unit::One,
+    labels: &[Label { name: "reason", values: Values::OneOf(stops) }],
+    roles: MODELS,
+    help: "Model calls that the model gateway did not make, or whose answer the budget ended (`output_cut`), by reason.",
+};
+
+/// Tries that failed.
+pub const MODEL_FAILED_TRIES: Metric = Metric {
+    name: "codexk8s_model_failed_tries_total",
+    kind: Kind::Counter,
+    unit: Unit::One,
+    labels: &[Label { name: "reason", values: Values::OneOf(|| FAILED_TRIES.to_vec()) }],
+    roles: MODELS,
+    help: "Times a provider did not answer a model call with success, by reason; most are followed by another try.",
+};
+
+/// Waits for limits.
+pub const MODEL_WAIT: Metric = Metric {
+    name: "codexk8s_model_rate_limit_wait_seconds",
+    kind: Kind::Histogram(WORK),
+    unit: Unit::Seconds,
+    labels: &[],
+    roles: MODELS,
+    help: "How long model calls waited for the providers' rate limits.",
+};
+
+/// Keys that are left alone.
+pub const MODEL_KEY_OPEN: Metric = Metric {
+    name: "codexk8s_model_key_broken",
+    kind: Kind::Gauge,
+    unit: Unit::One,
+    labels: &[Label { name: "key", values: Values::AtMost(200, "the configured keys, as provider/key") }],
+    roles: MODELS,
+    help: "1 while a key is left alone because it failed too often in a row or was refused, else 0.",
+};
+
 /// Connections to the database.
 pub const DB_CONNECTIONS: Metric = Metric {
     name: "codexk8s_db_pool_connections",
@@ -457,12 +532,23 @@ pub const ALL: &[&Metric] = &[
     &MODEL_CALLS,
     &MODEL_TOKENS,
     &MODEL_DURATION,
+    &MODEL_FIRST_BYTE,
+    &MODEL_COST,
+    &MODEL_ESTIMATED,
+    &MODEL_STOPPED,
+    &MODEL_FAILED_TRIES,
+    &MODEL_WAIT,
+    &MODEL_KEY_OPEN,
     &DB_CONNECTIONS,
     &DB_CONNECTIONS_MAX,
     &DB_WAIT,
     &MEMORY,
     &BUILD_INFO,
 ];
+
+fn stops() -> Vec<&'static str> {
+    ModelStop::ALL.iter().map(|stop| stop.as_str()).collect()
+}
 
 /// States of a run that is not finished.
 pub(crate) fn unfinished() -> impl Iterator<Item = RunState> {

@@ -9,6 +9,7 @@ use std::{
 use domain::{
     egress::EgressRefusal,
     job::Usage,
+    model::{ModelStop, Usd},
     run::Outcome,
     triggers::{DeliverySource, VerdictKind},
 };
@@ -44,6 +45,13 @@ pub struct Metrics {
     model_calls: IntCounterVec,
     model_tokens: IntCounterVec,
     model_duration: HistogramVec,
+    model_first_byte: HistogramVec,
+    model_cost: IntCounterVec,
+    model_estimated: IntCounterVec,
+    model_stopped: IntCounterVec,
+    model_failed_tries: IntCounterVec,
+    model_wait: HistogramVec,
+    model_key_open: GaugeVec,
     db_connections: GaugeVec,
     db_connections_max: GaugeVec,
     db_wait: HistogramVec,
@@ -63,7 +71,7 @@ impl Metrics {
         let make = Make { registry: Registry::new(), role };
         let build_info = make.gauge(&catalogue::BUILD_INFO)?;
         build_info.with_label_values(&[role.name(), env!("CARGO_PKG_VERSION")]).set(1.0);
-        Ok(Self {
+        let metrics = Self {
             http_requests: make.counter(&catalogue::HTTP_REQUESTS)?,
             http_duration: make.histogram(&catalogue::HTTP_DURATION)?,
             deliveries: make.counter(&catalogue::DELIVERIES)?,
@@ -87,13 +95,33 @@ impl Metrics {
             model_calls: make.counter(&catalogue::MODEL_CALLS)?,
             model_tokens: make.counter(&catalogue::MODEL_TOKENS)?,
             model_duration: make.histogram(&catalogue::MODEL_DURATION)?,
+            model_first_byte: make.histogram(&catalogue::MODEL_FIRST_BYTE)?,
+            model_cost: make.counter(&catalogue::MODEL_COST)?,
+            model_estimated: make.counter(&catalogue::MODEL_ESTIMATED)?,
+            model_stopped: make.counter(&catalogue::MODEL_STOPPED)?,
+            model_failed_tries: make.counter(&catalogue::MODEL_FAILED_TRIES)?,
+            model_wait: make.histogram(&catalogue::MODEL_WAIT)?,
+            model_key_open: make.gauge(&catalogue::MODEL_KEY_OPEN)?,
             db_connections: make.gauge(&catalogue::DB_CONNECTIONS)?,
             db_connections_max: make.gauge(&catalogue::DB_CONNECTIONS_MAX)?,
             db_wait: make.histogram(&catalogue::DB_WAIT)?,
             memory: make.gauge(&catalogue::MEMORY)?,
             pools: Mutex::default(),
             registry: make.registry,
-        })
+        };
+        metrics.begin_at_nothing();
+        Ok(metrics)
+    }
+
+    /// What only trouble counts is there from the start: a counter that appears with its first count hides that count from
+    /// whoever looks at its growth.
+    fn begin_at_nothing(&self) {
+        let none: &[&str] = &[];
+        self.model_cost.with_label_values(none);
+        self.model_estimated.with_label_values(none);
+        self.model_wait.with_label_values(none);
+        ModelStop::ALL.iter().for_each(|stop| drop(self.model_stopped.with_label_values(&[stop.as_str()])));
+        catalogue::FAILED_TRIES.iter().for_each(|reason| drop(self.model_failed_tries.with_label_values(&[reason])));
     }
 
     /// A request was answered. `route` is the pattern of its address; none: no such address.
@@ -148,17 +176,43 @@ impl Metrics {
     }
 
     /// A call to the model API has ended.
-    pub fn model_call(&self, status: Option<u16>, usage: Usage, took: Duration) {
-        self.model_calls.with_label_values(&[status_word(status)]).inc();
-        self.model_duration.with_label_values(&[] as &[&str]).observe(took.as_secs_f64());
+    pub fn model_call(&self, seen: &ModelCallSeen) {
+        let none: &[&str] = &[];
+        self.model_calls.with_label_values(&[status_word(seen.status)]).inc();
+        self.model_duration.with_label_values(none).observe(seen.took.as_secs_f64());
+        if let Some(took) = seen.first_byte {
+            self.model_first_byte.with_label_values(none).observe(took.as_secs_f64());
+        }
+        self.model_estimated.with_label_values(none).inc_by(u64::from(seen.estimated));
+        self.model_cost.with_label_values(none).inc_by(seen.usd.unwrap_or_default().nano() / 1_000);
         for (kind, tokens) in [
-            ("input", usage.input_tokens),
-            ("cached_input", usage.cached_input_tokens),
-            ("output", usage.output_tokens),
-            ("reasoning_output", usage.reasoning_output_tokens),
+            ("input", seen.usage.input_tokens),
+            ("cached_input", seen.usage.cached_input_tokens),
+            ("output", seen.usage.output_tokens),
+            ("reasoning_output", seen.usage.reasoning_output_tokens),
         ] {
             self.model_tokens.with_label_values(&[kind]).inc_by(tokens);
         }
+    }
+
+    /// The model gateway ended a call of its own accord.
+    pub fn model_stopped(&self, stop: ModelStop) {
+        self.model_stopped.with_label_values(&[stop.as_str()]).inc();
+    }
+
+    /// A try of a model call failed, for one of [`catalogue::FAILED_TRIES`].
+    pub fn model_try_failed(&self, reason: &'static str) {
+        self.model_failed_tries.with_label_values(&[reason]).inc();
+    }
+
+    /// A model call waited for a provider's rate limit.
+    pub fn model_waited(&self, waited: Duration) {
+        self.model_wait.with_label_values(&[] as &[&str]).observe(waited.as_secs_f64());
+    }
+
+    /// Whether a configured key, named `provider/key`, is left alone.
+    pub fn model_key(&self, key: &str, broken: bool) {
+        self.model_key_open.with_label_values(&[key]).set(if broken { 1.0 } else { 0.0 });
     }
 
     /// Somebody waited for a connection to the database.
@@ -227,6 +281,23 @@ impl Metrics {
             &self.outbox_age,
         ]
     }
+}
+
+/// A call to the model API that has ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ModelCallSeen {
+    /// Status of the answer; none: there was none.
+    pub status: Option<u16>,
+    /// Tokens that were reported.
+    pub usage: Usage,
+    /// What they cost, if the model has a price.
+    pub usd: Option<Usd>,
+    /// Whether it ended without telling what it used.
+    pub estimated: bool,
+    /// How long it took.
+    pub took: Duration,
+    /// How long until its answer began, if it did.
+    pub first_byte: Option<Duration>,
 }
 
 /// Makes handles and registers them.
@@ -341,11 +412,15 @@ mod tests {
     fn what_a_role_does_not_have_does_not_show() {
         let metrics = Metrics::new(Role::ModelGateway).unwrap();
         metrics.activity("settle", Duration::ZERO, Some("passing"));
-        metrics.model_call(Some(429), Usage { input_tokens: 5, ..Usage::default() }, Duration::ZERO);
+        let usage = Usage { input_tokens: 5, ..Usage::default() };
+        metrics.model_call(&ModelCallSeen { status: Some(429), usage, ..ModelCallSeen::default() });
+        metrics.model_key("openai/main", true);
         let shown = metrics.render();
         assert!(!shown.contains("activity"), "{shown}");
         assert!(shown.contains("codexk8s_model_calls_total{status=\"429\"} 1"), "{shown}");
         assert!(shown.contains("codexk8s_model_tokens_total{kind=\"input\"} 5"), "{shown}");
+        assert!(shown.contains("codexk8s_model_calls_stopped_total{reason=\"budget\"} 0"), "{shown}");
+        assert!(shown.contains("codexk8s_model_key_broken{key=\"openai/main\"} 1"), "{shown}");
         assert!(shown.contains("codexk8s_build_info{role=\"model-gateway\",version="), "{shown}");
     }
 

@@ -1,12 +1,23 @@
-//! The model gateway role: model token in, real key out. It passes calls through, counts them and the tokens they use, and is
-//! the only part of the platform that holds the model API's key.
+//! The model gateway role: model token in, real key out. It passes calls through within the agent's models and budgets, counts
+//! what they use and cost, and is the only part of the platform that holds the keys of model APIs.
 
+mod admission;
+mod alive;
+mod bodies;
+mod breaker;
 mod call;
+mod exchange;
 mod key_filter;
+mod prices;
+mod provider_file;
+mod providers;
+mod refusal;
 mod relay;
+mod request;
 mod settings;
 mod upstream;
 mod usage;
+mod waits;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,8 +31,7 @@ use axum::{
 };
 use chrono::Utc;
 use dispatch::Clock;
-use role::SecretText;
-use store::Store;
+use store::{Store, blobs::Blobs, model_gateways::ModelGatewayId};
 use telemetry::{
     Telemetry,
     catalogue::Role,
@@ -31,22 +41,46 @@ use telemetry::{
 };
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
-use url::Url;
 
-use self::upstream::Upstream;
-pub use self::{settings::ModelGatewaySettings, upstream::UpstreamError};
-use crate::{health, problem, requests, serve::serve_until};
+use self::providers::Providers;
+pub use self::{
+    prices::{DEFAULT_MAX_OUTPUT, Prices},
+    providers::{KeySettings, ProviderSettings},
+    settings::ModelGatewaySettings,
+    upstream::UpstreamError,
+};
+use crate::{health, problem, requests, serve::serve_until, webhooks::body::BodyBudget};
 
 const DATABASE_CONNECTIONS: u32 = 10;
 
 /// How long the ends of calls may take to be written down, once the role stops.
 const LAST_WRITES: Duration = Duration::from_secs(10);
 
+/// What a model gateway is made of.
+pub struct ModelGatewayParts {
+    /// The database.
+    pub store: Store,
+    /// Who has the models, the preferred one first.
+    pub providers: Vec<ProviderSettings>,
+    /// What models cost.
+    pub prices: Prices,
+    /// Where what is said is kept for projects that want that; none: nothing is kept.
+    pub blobs: Option<Blobs>,
+    /// The time.
+    pub clock: Clock,
+    /// How it shows itself.
+    pub telemetry: Arc<Telemetry>,
+}
+
 /// The model gateway's parts. Cloning shares them.
 #[derive(Clone)]
 pub struct ModelGateway {
+    id: ModelGatewayId,
     store: Store,
-    upstream: Upstream,
+    providers: Providers,
+    prices: Arc<Prices>,
+    blobs: Option<Blobs>,
+    room: BodyBudget,
     clock: Clock,
     telemetry: Arc<Telemetry>,
     readiness: Arc<Readiness>,
@@ -55,28 +89,26 @@ pub struct ModelGateway {
 }
 
 impl ModelGateway {
-    /// A gateway to the model API at `upstream`, an address without `/v1`.
+    /// A gateway of these parts.
     ///
     /// # Errors
-    /// When the client can't be made.
-    pub fn new(
-        store: Store,
-        upstream: &Url,
-        key: SecretText,
-        clock: Clock,
-        telemetry: Arc<Telemetry>,
-    ) -> Result<Self, UpstreamError> {
-        let upstream = Upstream::new(upstream, key)?;
+    /// When a client can't be made, or a key fits no header.
+    pub fn new(parts: ModelGatewayParts) -> Result<Self, UpstreamError> {
+        let ModelGatewayParts { store, providers, prices, blobs, clock, telemetry } = parts;
+        let providers = Providers::new(providers)?;
+        providers.show(&telemetry.metrics);
         // Whether the model API itself is there is for the callers: they are told by its answers.
         let rests_on = vec![database::part(&store), Part::loaded("upstream key")];
         let readiness = Readiness::new(rests_on, Arc::clone(&clock));
-        Ok(Self { store, upstream, clock, telemetry, readiness, endings: TaskTracker::new() })
+        let (id, prices, endings) = (ModelGatewayId::new(), Arc::new(prices), TaskTracker::new());
+        Ok(Self { id, store, providers, prices, blobs, room: relay::room(), clock, telemetry, readiness, endings })
     }
 
     /// Every address of the model gateway.
     pub fn router(&self) -> Router {
         Router::new()
             .route("/v1/responses", post(relay::responses))
+            .route("/v1/embeddings", post(relay::embeddings))
             .route("/v1/models", get(relay::models))
             .route("/healthz", get(health::alive))
             .route("/readyz", get(ready))
@@ -114,14 +146,19 @@ pub async fn serve(
     let telemetry = Arc::new(Telemetry::new(Role::ModelGateway, &settings.telemetry)?);
     let store = database::watched(store, &telemetry);
     let clock: Clock = Arc::new(Utc::now);
-    let gateway = ModelGateway::new(store, &settings.upstream, settings.api_key, clock, telemetry)?;
+    let blobs = settings.blob_dir.as_deref().map(Blobs::local).transpose()?;
+    let names: Vec<String> = settings.providers.iter().map(|provider| provider.name.clone()).collect();
+    let (providers, prices) = (settings.providers, settings.prices);
+    let gateway = ModelGateway::new(ModelGatewayParts { store, providers, prices, blobs, clock, telemetry })?;
+    let alive = tokio::spawn(gateway.clone().keep_alive());
     let _ops = gateway.ops().serve_if_wanted(settings.telemetry.metrics_bind).await?;
     let listener = TcpListener::bind(settings.bind).await.with_context(|| format!("listen on {}", settings.bind))?;
-    tracing::info!(address = %listener.local_addr()?, upstream = %settings.upstream, "the model gateway listens");
+    tracing::info!(address = %listener.local_addr()?, providers = ?names, "the model gateway listens");
     serve_until(listener, gateway.router(), shutdown).await?;
     if tokio::time::timeout(LAST_WRITES, gateway.settle()).await.is_err() {
         tracing::error!("the ends of some model calls could not be written down");
     }
+    alive.abort();
     gateway.telemetry.tracer.finish().await;
     Ok(())
 }

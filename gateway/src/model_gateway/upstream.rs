@@ -3,6 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_timeout::TimeoutConnector;
@@ -10,7 +11,6 @@ use hyper_util::{
     client::legacy::{Client, Error, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use role::SecretText;
 use url::Url;
 
 use super::key_filter::contains;
@@ -19,8 +19,10 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// Headers of a request that go on to the model API. The caller's own authorisation never does, and neither does its
 /// wish for compression: the answer is read on its way.
-const FORWARDED: [HeaderName; 5] =
-    [header::ACCEPT, header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::USER_AGENT];
+const FORWARDED: [HeaderName; 3] = [header::ACCEPT, header::CONTENT_TYPE, header::USER_AGENT];
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-client-request-id");
 
 /// Prefixes and names of further headers that Codex sends and the model API reads.
 const FORWARDED_PREFIXES: [&str; 5] = ["openai-", "x-codex-", "originator", "session", "conversation"];
@@ -33,13 +35,28 @@ const RETURNED_PREFIXES: [&str; 3] = ["openai-", "x-ratelimit-", "x-codex-"];
 
 type Connector = TimeoutConnector<HttpsConnector<HttpConnector>>;
 
-/// A client for the model API that holds the real key.
+/// Connections to a provider that wait for the next call.
+const KEPT_CONNECTIONS: usize = 256;
+
+/// A client for one provider, with connections that are kept.
 #[derive(Clone)]
 pub(super) struct Upstream {
     client: Client<Connector, Body>,
     base: String,
-    key: SecretText,
-    bearer: HeaderValue,
+}
+
+/// What is sent on.
+pub(super) struct Outgoing<'a> {
+    /// The method.
+    pub(super) method: Method,
+    /// The path, from `/v1` on.
+    pub(super) path: &'static str,
+    /// The caller's headers; few of them go on.
+    pub(super) headers: &'a HeaderMap,
+    /// The whole body.
+    pub(super) body: Bytes,
+    /// The same for every try of a call, so that a provider can know two as one.
+    pub(super) id: Option<HeaderValue>,
 }
 
 /// The client can't be made.
@@ -57,7 +74,7 @@ pub enum UpstreamError {
 }
 
 impl Upstream {
-    pub(super) fn new(base: &Url, key: SecretText) -> Result<Self, UpstreamError> {
+    pub(super) fn new(base: &Url) -> Result<Self, UpstreamError> {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
@@ -74,43 +91,40 @@ impl Upstream {
         let mut connector = TimeoutConnector::new(https);
         // The handshake of TLS included. The answer itself may take as long as it takes.
         connector.set_connect_timeout(Some(CONNECT_LIMIT));
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", key.expose())).map_err(UpstreamError::Key)?;
-        bearer.set_sensitive(true);
-        let base = base.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector), base, key, bearer })
-    }
-
-    /// The real key, to be kept out of answers.
-    pub(super) fn key(&self) -> &str {
-        self.key.expose()
+        let base = base.as_str().trim_end_matches('/');
+        let base = base.strip_suffix("/v1").unwrap_or(base).to_owned();
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(KEPT_CONNECTIONS).build(connector);
+        Ok(Self { client, base })
     }
 
     /// Sends a request on.
-    pub(super) async fn send(
-        &self,
-        method: Method,
-        path: &'static str,
-        headers: &HeaderMap,
-        body: Body,
-    ) -> Result<Response<Body>, SendError> {
-        let uri: Uri = format!("{}{path}", self.base).parse().map_err(SendError::Address)?;
-        let mut request = Request::new(body);
-        (*request.method_mut(), *request.uri_mut()) = (method, uri);
-        let kept = headers.iter().filter(|(name, _)| passes(name, &FORWARDED, &FORWARDED_PREFIXES));
-        request.headers_mut().extend(kept.map(|(name, value)| (name.clone(), value.clone())));
-        request.headers_mut().insert(header::AUTHORIZATION, self.bearer.clone());
+    pub(super) async fn send(&self, out: &Outgoing<'_>, bearer: HeaderValue) -> Result<Response<Body>, SendError> {
+        let uri: Uri = format!("{}{}", self.base, out.path).parse().map_err(SendError::Address)?;
+        let length = out.body.len();
+        let mut request = Request::new(Body::from(out.body.clone()));
+        (*request.method_mut(), *request.uri_mut()) = (out.method.clone(), uri);
+        let kept = out.headers.iter().filter(|(name, _)| passes(name, &FORWARDED, &FORWARDED_PREFIXES));
+        let headers = request.headers_mut();
+        headers.extend(kept.map(|(name, value)| (name.clone(), value.clone())));
+        headers.insert(header::AUTHORIZATION, bearer);
+        if out.method == Method::POST {
+            headers.insert(header::CONTENT_LENGTH, length.into());
+        }
+        if let Some(id) = &out.id {
+            headers.insert(IDEMPOTENCY_KEY, id.clone());
+            headers.insert(CLIENT_REQUEST_ID, id.clone());
+        }
         let answer = self.client.request(request).await.map_err(SendError::Transport)?;
         Ok(answer.map(Body::new))
     }
+}
 
-    /// The headers of an answer that the caller may see.
-    pub(super) fn returned(&self, headers: &HeaderMap) -> HeaderMap {
-        let key = self.key.expose().as_bytes();
-        let kept = headers
-            .iter()
-            .filter(|(name, value)| passes(name, &RETURNED, &RETURNED_PREFIXES) && !contains(value.as_bytes(), key));
-        kept.map(|(name, value)| (name.clone(), value.clone())).collect()
-    }
+/// The headers of an answer that the caller may see.
+pub(super) fn returned(headers: &HeaderMap, key: &str) -> HeaderMap {
+    let kept = headers.iter().filter(|(name, value)| {
+        passes(name, &RETURNED, &RETURNED_PREFIXES) && !contains(value.as_bytes(), key.as_bytes())
+    });
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Why a request did not get to the model API, or its answer not back.
@@ -120,6 +134,16 @@ pub(super) enum SendError {
     Address(#[source] http::uri::InvalidUri),
     #[error("the model API can't be reached")]
     Transport(#[source] Error),
+}
+
+impl SendError {
+    /// Whether the request may have got there, so that it may have cost something.
+    pub(super) fn may_have_arrived(&self) -> bool {
+        match self {
+            Self::Address(_) => false,
+            Self::Transport(error) => !error.is_connect(),
+        }
+    }
 }
 
 fn without_roots(provider: rustls::crypto::CryptoProvider) -> Result<rustls::ClientConfig, UpstreamError> {
@@ -143,14 +167,15 @@ mod tests {
     async fn an_https_address_is_greeted_with_tls() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("https://{}", listener.local_addr().unwrap()).parse().unwrap();
-        let upstream = Upstream::new(&base, SecretText::new("sk-1")).unwrap();
+        let upstream = Upstream::new(&base).unwrap();
         let headers = HeaderMap::new();
+        let out = Outgoing { method: Method::GET, path: "/v1/models", headers: &headers, body: Bytes::new(), id: None };
         let greeted = async {
             let mut hello = [0; 2];
             listener.accept().await.unwrap().0.read_exact(&mut hello).await.unwrap();
             hello
         };
-        let (sent, hello) = tokio::join!(upstream.send(Method::GET, "/v1/models", &headers, Body::empty()), greeted);
+        let (sent, hello) = tokio::join!(upstream.send(&out, HeaderValue::from_static("Bearer sk-1")), greeted);
         // A TLS record of the kind handshake; who hangs up then is not trusted with the key.
         assert_eq!(hello, [0x16, 0x03]);
         assert!(matches!(sent, Err(SendError::Transport(_))));

@@ -17,6 +17,7 @@ pub(super) struct UsageWatch {
     skipping: bool,
     usage: Option<Usage>,
     ended: bool,
+    cut: bool,
 }
 
 /// How the answer comes.
@@ -37,11 +38,18 @@ struct Event {
 #[derive(Deserialize)]
 struct Answer {
     usage: Option<ModelUsage>,
+    incomplete_details: Option<Incomplete>,
+}
+
+#[derive(Deserialize)]
+struct Incomplete {
+    reason: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct ModelUsage {
-    #[serde(default)]
+    /// Embeddings call it otherwise.
+    #[serde(default, alias = "prompt_tokens")]
     input_tokens: u64,
     input_tokens_details: Option<InputDetails>,
     #[serde(default)]
@@ -69,7 +77,7 @@ impl UsageWatch {
             "application/json" => Form::Whole,
             _ => Form::Other,
         };
-        Self { form, line: Vec::new(), skipping: false, usage: None, ended: false }
+        Self { form, line: Vec::new(), skipping: false, usage: None, ended: false, cut: false }
     }
 
     /// Looks at the next bytes.
@@ -91,13 +99,24 @@ impl UsageWatch {
         self.ended
     }
 
+    /// Whether the answer was ended at the bound of its length.
+    pub(super) fn was_cut(&self) -> bool {
+        self.cut
+    }
+
     /// The answer is over.
     pub(super) fn finish(&mut self) {
         if self.form == Form::Whole && !self.skipping {
-            self.usage =
-                serde_json::from_slice::<Answer>(&self.line).ok().and_then(|answer| answer.usage).map(Into::into);
+            self.read_answer(serde_json::from_slice(&self.line).ok());
         }
         self.ended = true;
+    }
+
+    fn read_answer(&mut self, answer: Option<Answer>) {
+        let Some(answer) = answer else { return };
+        self.cut =
+            answer.incomplete_details.is_some_and(|details| details.reason.as_deref() == Some("max_output_tokens"));
+        self.usage = answer.usage.map(Into::into).or(self.usage);
     }
 
     fn push_part(&mut self, part: &[u8]) {
@@ -131,7 +150,7 @@ impl UsageWatch {
         let Ok(event) = serde_json::from_str::<Event>(data) else { return };
         if FINAL_EVENTS.contains(&event.kind.as_str()) {
             self.ended = true;
-            self.usage = event.response.and_then(|answer| answer.usage).map(Into::into).or(self.usage);
+            self.read_answer(event.response);
         }
     }
 }
@@ -168,6 +187,25 @@ mod tests {
             }
             assert_eq!((watch.usage(), watch.has_ended()), (Some(USED), true), "{size}");
         }
+    }
+
+    #[test]
+    fn an_answer_that_met_its_bound_says_so() {
+        let mut watch = UsageWatch::new(Some("text/event-stream"));
+        watch.push(
+            b"data: {\"type\":\"response.incomplete\",\"response\":{\"incomplete_details\":{\"reason\":\"max_output_tokens\"},\
+              \"usage\":{\"input_tokens\":5,\"output_tokens\":256}}}\n\n",
+        );
+        assert!(watch.was_cut() && watch.has_ended());
+        assert_eq!(watch.usage().map(|usage| usage.output_tokens), Some(256));
+    }
+
+    #[test]
+    fn embeddings_are_counted_too() {
+        let mut watch = UsageWatch::new(Some("application/json"));
+        watch.push(b"{\"data\":[],\"usage\":{\"prompt_tokens\":8,\"total_tokens\":8}}");
+        watch.finish();
+        assert_eq!(watch.usage(), Some(Usage { input_tokens: 8, ..Usage::default() }));
     }
 
     #[test]

@@ -82,8 +82,7 @@ async fn find(
 }
 
 async fn agent_has_not_begun(state: &AppState, RunnerAuth(run, attempt): RunnerAuth) -> Result<(), Problem> {
-    let spent = model_calls::sum_for_attempt(&mut *state.store().acquire().await?, run, attempt).await?;
-    if spent.calls == 0 {
+    if !model_calls::any(&mut *state.store().acquire().await?, run, attempt).await? {
         return Ok(());
     }
     Err(conflict("agent_at_work", "the agent has begun its work; what is there now may be its doing"))

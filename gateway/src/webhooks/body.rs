@@ -21,7 +21,10 @@ const FIRST_RESERVE: usize = 64 * 1024;
 
 /// The memory that bodies may take, over all requests.
 #[derive(Clone, Debug)]
-pub struct BodyBudget(Arc<Semaphore>);
+pub struct BodyBudget {
+    room: Arc<Semaphore>,
+    most: usize,
+}
 
 /// A whole body, and the memory it was given; both are let go together.
 #[derive(Debug)]
@@ -35,20 +38,27 @@ impl BodyBudget {
     /// A budget of so many bytes.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))))
+        Self::with_limit(bytes, MAX_BODY_BYTES)
+    }
+
+    /// A budget of so many bytes for bodies of at most `most` each.
+    #[must_use]
+    pub fn with_limit(bytes: usize, most: usize) -> Self {
+        Self { room: Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))), most }
     }
 
     /// Bytes that are free now.
     #[must_use]
     pub fn free(&self) -> usize {
-        self.0.available_permits()
+        self.room.available_permits()
     }
 
     fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
-        let bytes = u32::try_from(bytes).map_err(|_| too_large())?;
-        self.0.clone().try_acquire_many_owned(bytes).map_err(|_| {
-            Problem::unavailable("busy", "too many bytes of webhooks are under way; try again in a moment", 5)
-        })
+        let bytes = u32::try_from(bytes).map_err(|_| too_large(self.most))?;
+        self.room
+            .clone()
+            .try_acquire_many_owned(bytes)
+            .map_err(|_| Problem::unavailable("busy", "too many bytes are under way; try again in a moment", 5))
     }
 
     /// Reads a body.
@@ -64,8 +74,8 @@ impl BodyBudget {
                 tracing::debug!(%error, "the sender broke off");
                 Problem::bad_request("body_incomplete", "the body ended before its announced length")
             })?;
-            if bytes.len() + chunk.len() > MAX_BODY_BYTES {
-                return Err(too_large());
+            if bytes.len() + chunk.len() > self.most {
+                return Err(too_large(self.most));
             }
             let more = self.take(chunk.len())?;
             match &mut held {
@@ -81,11 +91,11 @@ impl BodyBudget {
 /// 413 if a body is announced that is too large. Nothing of it is read.
 pub(super) fn refuse_announced(headers: &HeaderMap) -> Result<(), Problem> {
     let length: Option<u64> = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if length.is_some_and(|length| length > MAX_BODY_BYTES as u64) { Err(too_large()) } else { Ok(()) }
+    if length.is_some_and(|length| length > MAX_BODY_BYTES as u64) { Err(too_large(MAX_BODY_BYTES)) } else { Ok(()) }
 }
 
-fn too_large() -> Problem {
-    let detail = format!("the body has more than {MAX_BODY_BYTES} bytes");
+fn too_large(most: usize) -> Problem {
+    let detail = format!("the body has more than {most} bytes");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
 }
 

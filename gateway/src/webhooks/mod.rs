@@ -1,6 +1,6 @@
 //! `POST /webhooks/github`: from the raw bytes to a row of the ledger, and to a run if one starts.
 
-mod body;
+pub(crate) mod body;
 mod committers;
 mod headers;
 mod secrets;

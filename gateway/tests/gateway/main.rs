@@ -10,6 +10,8 @@ mod groups;
 mod hooks;
 mod limits;
 mod model;
+mod model_limits;
+mod model_trouble;
 mod outage;
 mod runner;
 mod setup_cache;

@@ -4,9 +4,15 @@ use chrono::Utc;
 use domain::{
     ids::{Attempt, RunId},
     job::{JobLimits, JobSpec, SetupCache, SetupSpec},
+    model::{ModelStop, Stopped},
 };
 use reqwest::{Method, RequestBuilder};
-use store::{blobs::BlobKey, model_calls, runs};
+use store::{
+    ModelCallKind,
+    blobs::BlobKey,
+    model_calls::{self, NewCall},
+    runs,
+};
 
 use crate::{
     runner::{TOKEN, launched},
@@ -60,7 +66,10 @@ async fn it_is_kept_for_the_repository_until_the_agent_begins() {
     let fetched = ask(&world, Method::GET).send().await.unwrap();
     assert_eq!((fetched.status().as_u16(), fetched.text().await.unwrap()), (200, "second".to_owned()));
 
-    model_calls::begin(&mut world.store().acquire().await.unwrap(), run, Attempt::FIRST, Utc::now()).await.unwrap();
+    let (project, kind, now) = (world.project, ModelCallKind::Responses, Utc::now());
+    let call = NewCall { run, attempt: Attempt::FIRST, project, kind, model: "m", now };
+    let stopped = Stopped { stop: ModelStop::Budget, problem: "It is spent.".to_owned() };
+    model_calls::refused(&mut world.store().acquire().await.unwrap(), &call, 429, &stopped).await.unwrap();
     let late = describing(ask(&world, Method::PUT), b"poison").body("poison").send().await.unwrap();
     assert_eq!(problem(late).await, (409, "agent_at_work".to_owned()));
     assert_eq!(world.blobs.get(&key).await.unwrap(), "second");

@@ -18,6 +18,7 @@ use forge::{
     BranchName, CommitSha, NewPull, Pull, PullUpdate,
     git::{self, FileChange, Git, Identity, Push, Rebase, Rebased},
 };
+use secret_scan::Finding;
 use store::{
     IntentKind, attempts,
     blobs::BlobKey,
@@ -32,7 +33,6 @@ use crate::{
     forge_access::ForgeRepo,
     platform::Platform,
     run_context::{Cloned, RunContext},
-    secret_scan::{self, Finding},
     write_intent::intend,
 };
 
@@ -236,6 +236,7 @@ impl Change<'_> {
             report: self.report,
             head_sha: head.as_str(),
             model_calls: calls.calls,
+            cost: calls.cost,
             after: match self.context.run.trigger {
                 Trigger::Checks { .. } => "failing checks",
                 _ => "review",

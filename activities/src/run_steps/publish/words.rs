@@ -15,7 +15,6 @@ use crate::{
     forge_access::ForgeRepo,
     platform::Platform,
     run_context::{Cloned, RunContext},
-    secret_scan,
     write_intent::intend,
 };
 

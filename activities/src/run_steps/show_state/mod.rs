@@ -256,6 +256,7 @@ impl Show<'_> {
             not_let_out: &not_let_out.collect::<Vec<_>>(),
             model_calls: calls.calls,
             tokens: calls.usage.input_tokens + calls.usage.output_tokens,
+            cost: calls.cost,
         }))
     }
 

@@ -6,6 +6,7 @@
 mod dispatch;
 mod ingest;
 mod load;
+mod model;
 mod payloads;
 mod report;
 mod run;
@@ -44,6 +45,8 @@ pub enum Bench {
     Dispatch,
     /// Whole runs.
     Run,
+    /// Model calls.
+    Model,
 }
 
 /// Builds the optimised program, starts the services, and has it measure. Returns whether it could.
@@ -85,6 +88,7 @@ pub async fn measure(only: Option<Bench>, json: Option<&Path>) -> anyhow::Result
             Bench::Ingest => ingest::run(&mut report).await?,
             Bench::Dispatch => dispatch::run(&mut report).await?,
             Bench::Run => run::run(&mut report).await?,
+            Bench::Model => model::run(&mut report).await?,
         }
     }
     if let Some(path) = json {

@@ -10,6 +10,8 @@ mod awaiting;
 mod detour;
 mod hosted;
 mod jobs_place;
+mod lone_run;
+mod model_process;
 mod parts;
 mod scrape;
 mod tampering;
@@ -18,7 +20,8 @@ mod webhook;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -30,6 +33,7 @@ use domain::{
     ids::{Attempt, Instance, ProjectSlug, RunId},
     job::{LogChunk, LogStream},
     reconciler::Reconciler,
+    services_yaml::BudgetConfig,
     workflow_id,
 };
 use forge::{Credential, Secret};
@@ -53,6 +57,9 @@ pub use self::{
     detour::Detour,
     hosted::Victim,
     jobs_place::InCluster,
+    lone_run::LoneRun,
+    model_process::ModelGatewayProcess,
+    parts::{MODEL_KEY, MODEL_PRICES},
     scrape::{Sample, Samples},
     tampering::Tamper,
     wait::until,
@@ -93,6 +100,8 @@ pub struct Options {
     pub otlp_endpoint: Option<String>,
     /// The cluster in which Jobs run; none: they are processes of this machine.
     pub cluster: Option<InCluster>,
+    /// What model calls may use up; only where the worker is in the test's own process.
+    pub budget: BudgetConfig,
     /// Have Jobs do nothing until this file is there, if the roles are processes; none: Jobs work.
     pub sleepers: Option<PathBuf>,
     /// What programs of Jobs go out through, where the roles are in this process.
@@ -174,6 +183,7 @@ impl Platform {
             tamper: options.tamper,
             webhooks: options.webhooks,
             sleepers: options.sleepers.as_deref(),
+            budget: options.budget,
             telemetry: TelemetrySettings { otlp_endpoint: options.otlp_endpoint.clone(), ..Default::default() },
         };
         let running = parts::Running::start(&setting).await?;
@@ -220,6 +230,12 @@ impl Platform {
     /// The folder is gone.
     pub fn blobs(&self) -> anyhow::Result<Blobs> {
         Ok(Blobs::local(&self.folder.path().join("blobs"))?)
+    }
+
+    /// Where the roles and Jobs keep their files and logs.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The App that the platform is, if it is one.

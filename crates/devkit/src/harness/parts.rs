@@ -19,10 +19,15 @@ use anyhow::Context;
 use dispatch::{Dispatcher, Engine, EngineSettings};
 use domain::{
     egress::HostList, hook_log::WebhookMode, ids::Instance, reconciler::Reconciler, run_limits::START_MAX_AGE,
-    workflow_id,
+    services_yaml::BudgetConfig, workflow_id,
 };
 use forge::seal::{OpeningKeys, SealingKeys};
-use gateway::{AppParts, AppState, hook_secrets::GatewayKey, model_gateway::ModelGateway, webhooks};
+use gateway::{
+    AppParts, AppState,
+    hook_secrets::GatewayKey,
+    model_gateway::{ModelGateway, ModelGatewayParts, Prices, ProviderSettings},
+    webhooks,
+};
 use jobs::JobLauncher;
 use role::{LogFormat, SecretText};
 use store::{Store, blobs::Blobs};
@@ -39,7 +44,10 @@ use super::{
 };
 
 /// The key that the scripted model asks for.
-pub(super) const MODEL_KEY: &str = "harness-model-key";
+pub const MODEL_KEY: &str = "harness-model-key";
+
+/// What the scripted model's tokens cost in tests: round numbers, nobody's prices.
+pub const MODEL_PRICES: &str = "[models.gpt-5-codex]\ninput_usd_per_million = 1\ncached_input_usd_per_million = 0.1\noutput_usd_per_million = 10\nmax_output_tokens = 10000\n";
 
 /// Signs the webhooks of the test.
 pub(super) const WEBHOOK_SECRET: &str = "harness-webhook-secret";
@@ -58,6 +66,7 @@ pub(super) struct Setting<'a> {
     pub(super) tamper: Option<Tamper>,
     pub(super) webhooks: WebhookMode,
     pub(super) sleepers: Option<&'a Path>,
+    pub(super) budget: BudgetConfig,
     pub(super) telemetry: TelemetrySettings,
 }
 
@@ -88,6 +97,7 @@ struct Again {
     host: IpAddr,
     tamper: Option<Tamper>,
     webhooks: WebhookMode,
+    budget: BudgetConfig,
     telemetry: TelemetrySettings,
 }
 
@@ -118,10 +128,21 @@ impl Running {
         let key = SecretText::new(MODEL_KEY);
         let telemetry = Arc::new(Telemetry::new(Role::ModelGateway, &setting.telemetry)?);
         let store = database::watched(setting.store.clone(), &telemetry);
-        let models = ModelGateway::new(store, &upstream, key, forge::system_clock(), telemetry)?;
+        let models = ModelGateway::new(ModelGatewayParts {
+            store,
+            providers: vec![ProviderSettings::single(upstream, key)],
+            prices: Prices::parse(MODEL_PRICES).map_err(anyhow::Error::msg)?,
+            blobs: Some(Blobs::local(&setting.folder.join("blobs"))?),
+            clock: forge::system_clock(),
+            telemetry,
+        })?;
         let ops = vec![models.ops()];
         let (model_gateway_url, serving) = serve(models.router(), setting.jobs.host, &stop).await?;
         tasks.push(serving);
+        let (alive, stopped) = (models.keep_alive(), stop.clone());
+        tasks.push(tokio::spawn(async move {
+            stopped.run_until_cancelled(alive).await;
+        }));
         let again = Again {
             instance: setting.instance.clone(),
             database_url: setting.database_url.to_owned(),
@@ -131,6 +152,7 @@ impl Running {
             host: setting.jobs.host,
             tamper: setting.tamper,
             webhooks: setting.webhooks,
+            budget: setting.budget,
             telemetry: setting.telemetry.clone(),
         };
         let keys = OpeningKeys::generate(&mut rand::rng());
@@ -296,6 +318,7 @@ impl Running {
             paced: false,
             webhooks: self.again.webhooks,
             retention: Retention { payload_days: 30, log_days: 90, checkpoint_days: 30, setup_cache_days: 14 },
+            budget: self.again.budget,
             log_format: LogFormat::Text,
             telemetry: self.again.telemetry.clone(),
         };

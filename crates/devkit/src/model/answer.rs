@@ -32,6 +32,16 @@ pub(super) fn message(place: &Place<'_>, text: &str) -> Value {
 
 /// The whole event stream that carries one output item.
 pub(super) fn events(place: &Place<'_>, item: &Value, usage: Usage) -> String {
+    created(place) + &ended(place, item, usage)
+}
+
+/// A piece of a message on its way.
+pub(super) fn delta(text: &str) -> String {
+    event(&json!({ "type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": text }))
+}
+
+/// The last events: the item, and what it took.
+pub(super) fn ended(place: &Place<'_>, item: &Value, usage: Usage) -> String {
     let response = place.id("resp");
     let completed = json!({ "type": "response.completed", "response": {
         "id": response, "status": "completed", "usage": {
@@ -42,7 +52,7 @@ pub(super) fn events(place: &Place<'_>, item: &Value, usage: Usage) -> String {
             "total_tokens": usage.input_tokens + usage.output_tokens,
         } } });
     let done = json!({ "type": "response.output_item.done", "output_index": 0, "item": item });
-    [created(place), event(&done), event(&completed)].concat()
+    event(&done) + &event(&completed)
 }
 
 /// The first event alone, for a stream that is cut afterwards.

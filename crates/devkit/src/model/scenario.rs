@@ -18,6 +18,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("huge-output", include_str!("../../assets/scenarios/huge-output.toml")),
     ("injected-push", include_str!("../../assets/scenarios/injected-push.toml")),
     ("leftover-process", include_str!("../../assets/scenarios/leftover-process.toml")),
+    ("limited-once", include_str!("../../assets/scenarios/limited-once.toml")),
     ("no-change", include_str!("../../assets/scenarios/no-change.toml")),
     ("own-commit", include_str!("../../assets/scenarios/own-commit.toml")),
     ("plan", include_str!("../../assets/scenarios/plan.toml")),
@@ -30,6 +31,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("server-error", include_str!("../../assets/scenarios/server-error.toml")),
     ("slow", include_str!("../../assets/scenarios/slow.toml")),
     ("stall", include_str!("../../assets/scenarios/stall.toml")),
+    ("streamed", include_str!("../../assets/scenarios/streamed.toml")),
     ("two-halves", include_str!("../../assets/scenarios/two-halves.toml")),
     ("unauthorised", include_str!("../../assets/scenarios/unauthorised.toml")),
     ("way-out", include_str!("../../assets/scenarios/way-out.toml")),
@@ -91,6 +93,19 @@ pub enum Step {
         /// Value of the header `retry-after`.
         #[serde(default)]
         retry_after_secs: Option<u64>,
+        /// Refuse only so many requests of this scenario, then go on with the next step; none: every one.
+        #[serde(default)]
+        times: Option<usize>,
+    },
+    /// The final message, told piece by piece; it ends the agent's turn.
+    Stream {
+        /// How many pieces.
+        pieces: u32,
+        /// Bytes of each.
+        piece_bytes: usize,
+        /// Wait this long before each.
+        #[serde(default)]
+        pause_ms: u64,
     },
     /// Begin the event stream, then drop the connection.
     Cut,
@@ -165,9 +180,12 @@ impl Scenarios {
 }
 
 impl Scenario {
-    /// The step for a request whose conversation already holds `done` tool outputs.
+    /// The step for a request whose conversation already holds `done` tool outputs, after `refused` requests of this scenario
+    /// were refused.
     #[must_use]
-    pub fn step(&self, done: usize) -> Option<&Step> {
+    pub fn step(&self, done: usize, refused: usize) -> Option<&Step> {
+        let over = matches!(self.steps.first(), Some(Step::Fail { times: Some(times), .. }) if refused >= *times);
+        let done = done + usize::from(over);
         let last = self.steps.len().checked_sub(1)?;
         let place = if self.endless { done % self.steps.len() } else { done.min(last) };
         self.steps.get(place)
@@ -246,8 +264,8 @@ mod tests {
     fn endless_steps_start_again_and_others_stay_at_the_last() {
         let text = "about = 'x'\n[[steps]]\ndo = 'run'\ncommand = 'a'\n[[steps]]\ndo = 'answer'\ntext = 'b'\n";
         let once = parse("x", text).unwrap();
-        assert!(matches!(once.step(7), Some(Step::Answer { .. })));
+        assert!(matches!(once.step(7, 0), Some(Step::Answer { .. })));
         let endless = parse("x", &format!("endless = true\n{text}")).unwrap();
-        assert!(matches!(endless.step(2), Some(Step::Run { .. })));
+        assert!(matches!(endless.step(2, 0), Some(Step::Run { .. })));
     }
 }

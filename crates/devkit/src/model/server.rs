@@ -18,7 +18,7 @@ use axum::{
 };
 use bytes::Bytes;
 use domain::job::Usage;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream};
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -182,6 +182,13 @@ impl Shared {
         records.push_back(record);
     }
 
+    /// How many requests of a scenario were refused so far.
+    fn refused(&self, scenario: &str) -> usize {
+        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_scenario = records.iter().filter(|record| record.scenario.as_deref() == Some(scenario));
+        of_scenario.filter(|record| record.status.is_some_and(|status| status >= 400)).count()
+    }
+
     fn lets_in(&self, headers: &HeaderMap) -> bool {
         let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let key = self.api_key.lock().unwrap_or_else(PoisonError::into_inner);
@@ -231,7 +238,7 @@ async fn respond(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(bod
     };
     record.scenario = Some(name.to_owned());
     let place = Place { scenario: name, step: request.outputs };
-    let (item, delay_ms) = match scenario.step(request.outputs) {
+    let (item, delay_ms) = match scenario.step(request.outputs, shared.refused(name)) {
         Some(Step::Run { command, delay_ms, held }) => {
             if *held {
                 shared.hold(&request.said).await;
@@ -245,13 +252,19 @@ async fn respond(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(bod
             let number = request.line_comment.as_deref().unwrap_or("none");
             (answer::message(&place, &text.replace("{line comment}", number)), *delay_ms)
         }
-        Some(Step::Fail { status, code, message, retry_after_secs }) => {
+        Some(Step::Fail { status, code, message, retry_after_secs, .. }) => {
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let mut response = shared.refuse(record, status, code, message);
             if let Some(seconds) = retry_after_secs {
                 response.headers_mut().insert(header::RETRY_AFTER, (*seconds).into());
             }
             return response;
+        }
+        Some(&Step::Stream { pieces, piece_bytes, pause_ms }) => {
+            record.status = Some(StatusCode::OK.as_u16());
+            record.usage = Some(scenario.usage);
+            shared.record(record);
+            return streamed(&place, Told { pieces, piece_bytes, pause_ms, usage: scenario.usage });
         }
         Some(Step::Cut) => {
             record.status = Some(StatusCode::OK.as_u16());
@@ -271,9 +284,37 @@ async fn respond(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(bod
     event_stream(Body::from(answer::events(&place, &item, scenario.usage)))
 }
 
+/// A message that is told piece by piece.
+#[derive(Clone, Copy)]
+struct Told {
+    pieces: u32,
+    piece_bytes: usize,
+    pause_ms: u64,
+    usage: Usage,
+}
+
+fn streamed(place: &Place<'_>, told: Told) -> Response {
+    let piece = Bytes::from(answer::delta(&"x".repeat(told.piece_bytes)));
+    // Repeating all of a long answer in its last events would measure nothing but that.
+    let item = answer::message(place, "Told piece by piece.");
+    let (begin, end) = (answer::created(place), answer::ended(place, &item, told.usage));
+    let pieces = stream::iter(0..told.pieces).then(move |_| {
+        let piece = piece.clone();
+        async move {
+            if told.pause_ms > 0 {
+                tokio::time::sleep(Duration::from_millis(told.pause_ms)).await;
+            }
+            piece
+        }
+    });
+    let begin = stream::once(async { Bytes::from(begin) });
+    let end = stream::once(async { Bytes::from(end) });
+    event_stream(Body::from_stream(begin.chain(pieces).chain(end).map(Ok::<_, std::io::Error>)))
+}
+
 fn cut_stream(place: &Place<'_>) -> Response {
-    let begin = futures::stream::iter([Ok(Bytes::from(answer::created(place)))]);
-    let cut = futures::stream::once(async {
+    let begin = stream::iter([Ok(Bytes::from(answer::created(place)))]);
+    let cut = stream::once(async {
         // An error throws away what was not yet written to the connection: let the beginning leave first.
         tokio::time::sleep(Duration::from_millis(50)).await;
         Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))

@@ -182,6 +182,20 @@ impl Plan<'_> {
             let given = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
             list.0.extend(given.filter(|(name, _)| name.starts_with("OTEL_")));
         }
+        // What a developer sets for the role itself goes on to it.
+        let own: &[&str] = match role {
+            Role::ModelGateway => &["MODEL_PROVIDERS_FILE", "MODEL_PRICES_FILE"],
+            Role::Worker => &[
+                "BUDGET_PER_RUN_USD",
+                "BUDGET_PER_DAY_USD",
+                "BUDGET_PER_MONTH_USD",
+                "BUDGET_PER_RUN_TOKENS",
+                "BUDGET_PER_DAY_TOKENS",
+                "BUDGET_PER_MONTH_TOKENS",
+            ],
+            _ => &[],
+        };
+        list.0.extend(own.iter().filter_map(|name| Some(((*name).to_owned(), env::var_os(name)?))));
         match role {
             Role::Postgres | Role::Temporal => {}
             Role::Forge => {
@@ -232,6 +246,7 @@ impl Plan<'_> {
                 list.text("DATABASE_URL", database_url);
                 list.text("MODEL_UPSTREAM_URL", &self.model.upstream);
                 list.text("OPENAI_API_KEY", &self.model.key);
+                list.path("BLOB_DIR", self.data("blobs"));
             }
         }
         list.0

@@ -1,6 +1,7 @@
 //! The platform as its users see it: a label becomes a pull request, and whatever else can happen on the way.
 
 mod agents;
+mod budget;
 mod cancel;
 mod connecting;
 mod continue_run;
@@ -35,7 +36,7 @@ mod webhooks;
 use std::path::PathBuf;
 
 use devkit::harness::{Hosting, Identity, Options, Platform};
-use domain::hook_log::WebhookMode;
+use domain::{hook_log::WebhookMode, services_yaml::BudgetConfig};
 
 /// A platform whose project has that many slots.
 async fn platform_with(slots: u32) -> anyhow::Result<Platform> {
@@ -69,6 +70,7 @@ fn defaults() -> Options {
         cluster: None,
         sleepers: None,
         egress_proxy: None,
+        budget: BudgetConfig::default(),
     }
 }
 

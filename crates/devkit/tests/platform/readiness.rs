@@ -10,12 +10,12 @@ use devkit::{
     launcher::ProcessLauncher,
 };
 use dispatch::{Dispatcher, Engine, EngineSettings};
-use domain::{egress::HostList, hook_log::WebhookMode};
+use domain::{egress::HostList, hook_log::WebhookMode, services_yaml::BudgetConfig};
 use forge::seal::OpeningKeys;
 use gateway::{
     AppParts, AppState,
     hook_secrets::GatewayKey,
-    model_gateway::ModelGateway,
+    model_gateway::{ModelGateway, ModelGatewayParts, Prices, ProviderSettings},
     webhooks::{HookSecret, PlatformSecrets},
 };
 use role::{LogFormat, SecretText};
@@ -77,10 +77,16 @@ impl Services {
     }
 
     fn model_gateway(&self) -> anyhow::Result<Ops> {
-        let upstream = "http://127.0.0.1:1".parse()?;
         let telemetry = Arc::new(Telemetry::new(Role::ModelGateway, &TelemetrySettings::default())?);
-        let key = SecretText::new("key");
-        Ok(ModelGateway::new(self.store()?, &upstream, key, Arc::new(Utc::now), telemetry)?.ops())
+        let parts = ModelGatewayParts {
+            store: self.store()?,
+            providers: vec![ProviderSettings::single("http://127.0.0.1:1".parse()?, SecretText::new("key"))],
+            prices: Prices::default(),
+            blobs: None,
+            clock: Arc::new(Utc::now),
+            telemetry,
+        };
+        Ok(ModelGateway::new(parts)?.ops())
     }
 
     fn worker(&self) -> anyhow::Result<activities::platform::Platform> {
@@ -105,6 +111,7 @@ impl Services {
             paced: false,
             webhooks: WebhookMode::Push,
             retention: Retention { payload_days: 30, log_days: 90, checkpoint_days: 30, setup_cache_days: 14 },
+            budget: BudgetConfig::default(),
             log_format: LogFormat::Text,
             telemetry: TelemetrySettings::default(),
         };

@@ -62,6 +62,8 @@ pub struct Agent {
     pub base: BuiltIn,
     /// Name of the model.
     pub model: String,
+    /// Every model that it may use: its own and further ones.
+    pub models: Vec<String>,
     /// Bounds of one run.
     pub limits: AgentLimits,
     /// The project's addition to the prompt; may be empty.
@@ -103,6 +105,7 @@ impl Agent {
             name: base.into(),
             base,
             model: DEFAULT_MODEL.to_owned(),
+            models: vec![DEFAULT_MODEL.to_owned()],
             limits: base.limits(),
             prompt_addition: String::new(),
             protected_paths_allow: Vec::new(),
@@ -126,6 +129,7 @@ pub fn find(config: &ServicesYaml, name: &str) -> Option<Agent> {
     let mut agent = Agent { name, ..Agent::built_in(base) };
     if let Some(own) = own {
         agent.model = own.model.clone().unwrap_or(agent.model);
+        agent.models = [&agent.model].into_iter().chain(&own.models).cloned().collect();
         agent.limits.minutes = own.limits.minutes.unwrap_or(agent.limits.minutes);
         agent.limits.log_mb = own.limits.log_mb.unwrap_or(agent.limits.log_mb);
         agent.prompt_addition = own.prompt.clone().unwrap_or_default();
@@ -154,6 +158,7 @@ mod tests {
         let fast = AgentConfig {
             extends: Some(BuiltIn::Planner),
             model: Some("small".into()),
+            models: vec!["embed".into()],
             limits: AgentLimitsConfig { minutes: Some(5), log_mb: None },
             ..AgentConfig::default()
         };
@@ -163,9 +168,11 @@ mod tests {
 
         let fast = find(&config, "fast").unwrap();
         assert_eq!((fast.base, fast.role(), fast.model.as_str()), (BuiltIn::Planner, AgentRole::Answer, "small"));
+        assert_eq!(fast.models, ["small", "embed"]);
         assert_eq!(fast.limits, AgentLimits { minutes: 5, log_mb: 10 });
         let dev = find(&config, "dev").unwrap();
         assert_eq!((dev.model.as_str(), dev.prompt_addition.as_str()), (DEFAULT_MODEL, "Use tabs."));
+        assert_eq!(dev.models, [DEFAULT_MODEL]);
         assert_eq!(find(&config, "reviewer").map(|agent| agent.role()), Some(AgentRole::Review));
         for nobody in ["nobody", "", "Dev", "dev ", "../dev"] {
             assert_eq!(find(&config, nobody), None, "{nobody}");

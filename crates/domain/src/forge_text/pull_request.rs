@@ -14,6 +14,7 @@ use crate::{
     event::{Subject, SubjectKind},
     ids::RunId,
     job::{CheckResult, JobReport},
+    model::Cost,
     services_yaml::AgentName,
 };
 
@@ -43,6 +44,8 @@ pub struct PullRequestText<'a> {
     pub head_sha: &'a str,
     /// Calls of the model, as the model gateway counted them.
     pub model_calls: u32,
+    /// What they cost.
+    pub cost: Cost,
     /// What asked for it, where it goes on with a pull request: `review`, `failing checks`.
     pub after: &'a str,
 }
@@ -143,8 +146,8 @@ fn cost(of: &PullRequestText<'_>) -> String {
     let took = duration(of.report.finished_at - of.report.started_at);
     let calls = if of.model_calls == 1 { "1 model call".to_owned() } else { format!("{} model calls", of.model_calls) };
     format!(
-        "{calls}; {} tokens in ({} of them cached), {} tokens out ({} of them reasoning); {took} of work.",
-        usage.input_tokens, usage.cached_input_tokens, usage.output_tokens, usage.reasoning_output_tokens
+        "{calls}, {}; {} tokens in ({} of them cached), {} tokens out ({} of them reasoning); {took} of work.",
+        of.cost, usage.input_tokens, usage.cached_input_tokens, usage.output_tokens, usage.reasoning_output_tokens
     )
 }
 
@@ -198,6 +201,7 @@ mod tests {
             report,
             head_sha: "bbbb",
             model_calls: 4,
+            cost: Cost { known: "0.25".parse().unwrap(), ..Cost::default() },
             after: "review",
         })
     }
@@ -232,7 +236,7 @@ mod tests {
              | `slow` | **fails**: ended from outside | 1 min 1 s |\n\n\
              End of the output of `li¦nt`:\n\n````text\nbad\n```\n<! -- x -->\n````\n\n\n\
              ## What it cost\n\n\
-             4 model calls; 300 tokens in (100 of them cached), 50 tokens out (20 of them reasoning); 1 min 30 s of work.\n\n\
+             4 model calls, $0.25; 300 tokens in (100 of them cached), 50 tokens out (20 of them reasoning); 1 min 30 s of work.\n\n\
              <sub>run `01890a5d-ac96-774b-bcce-b302099a8057` · 2 files at `bbbb`</sub>\n"
         );
     }

@@ -8,6 +8,7 @@ use super::words::{cut, neutral};
 use crate::{
     egress::{self, EgressRefusal},
     ids::{Attempt, RunId},
+    model::Cost,
     run::{Outcome, RunState, Step, comment_marker},
     services_yaml::AgentName,
 };
@@ -53,6 +54,8 @@ pub struct StickyComment<'a> {
     pub model_calls: u32,
     /// Tokens, in and out.
     pub tokens: u64,
+    /// What they cost.
+    pub cost: Cost,
 }
 
 /// What an attempt goes on from.
@@ -229,8 +232,8 @@ fn hint(of: &StickyComment<'_>) -> String {
 fn footer(of: &StickyComment<'_>) -> String {
     let spent = match of.model_calls {
         0 => String::new(),
-        1 => format!(" · 1 model call, {} tokens", of.tokens),
-        calls => format!(" · {calls} model calls, {} tokens", of.tokens),
+        1 => format!(" · 1 model call, {} tokens, {}", of.tokens, of.cost),
+        calls => format!(" · {calls} model calls, {} tokens, {}", of.tokens, of.cost),
     };
     let by = neutral(of.requested_by);
     format!("<sub>run `{}` · attempt {} · asked for by {by}{spent}</sub>\n", of.run, of.attempt)
@@ -275,6 +278,7 @@ mod tests {
             not_let_out: &[],
             model_calls: 0,
             tokens: 0,
+            cost: Cost::default(),
         }
     }
 
@@ -333,11 +337,15 @@ mod tests {
                 pull_request: Some(8),
                 model_calls: 3,
                 tokens: 1234,
+                cost: Cost { known: "0.25".parse().unwrap(), ..Cost::default() },
                 ..comment(&agent, RunState::Finished, Some(outcome))
             });
             assert!(text.contains(outcome.describe()), "{text}");
             assert!(text.contains("\nThe check `a` fails for @\u{200b}bob.\n"), "{text}");
-            assert!(text.contains("pull request #8") && text.contains("3 model calls, 1234 tokens"), "{text}");
+            assert!(
+                text.contains("pull request #8") && text.contains("3 model calls, 1234 tokens, $0.25</sub>"),
+                "{text}"
+            );
             assert_eq!(text.contains("`/retry`"), !outcome.is_success(), "{text}");
             assert!(!text.contains("`/cancel`"), "{text}");
         }

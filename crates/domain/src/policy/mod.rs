@@ -9,5 +9,5 @@ pub use self::{
     again::goes_on_by_itself,
     branch::{PREFIX as BRANCH_PREFIX, name as branch_name, slug},
     change::{Change, Globs, InvalidGlob, Violation, glob, violations},
-    outcome::{Judgement, judge},
+    outcome::{Judgement, judge, judge_stopped},
 };

@@ -3,6 +3,7 @@
 use crate::{
     agents::AgentRole,
     job::{AgentEnd, AgentFailure, JobReport},
+    model::{ModelStop, Stopped},
     run::Outcome,
 };
 
@@ -18,6 +19,20 @@ pub struct Judgement {
     pub outcome: Outcome,
     /// Why, as a sentence for people.
     pub cause: String,
+}
+
+/// Judges a turn that failed because the model gateway stopped a call. It knows why; Codex only repeats what it understood.
+/// None: the turn ended otherwise, and the report decides.
+#[must_use]
+pub fn judge_stopped(report: &JobReport, stopped: &Stopped) -> Option<Judgement> {
+    if !matches!(report.end, AgentEnd::Failed { .. }) {
+        return None;
+    }
+    let outcome = match stopped.stop {
+        ModelStop::Budget | ModelStop::OutputCut => Outcome::BudgetSpent,
+        ModelStop::NotAllowed | ModelStop::Unpriced | ModelStop::Unserved => Outcome::Failed,
+    };
+    Some(is(outcome, stopped.problem.clone()))
 }
 
 /// Judges a report. The agent's own claims count for nothing: work tree and checks decide.
@@ -138,6 +153,25 @@ mod tests {
             resumed: None,
             started_at: DateTime::UNIX_EPOCH,
             finished_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_stopped_call_explains_a_failed_turn_and_no_other() {
+        let failed = AgentEnd::Failed { class: AgentFailure::QuotaExceeded, message: "Quota exceeded.".into() };
+        let stopped = |stop| Stopped { stop, problem: "The budget is spent.".into() };
+        for (stop, outcome) in [
+            (ModelStop::Budget, Outcome::BudgetSpent),
+            (ModelStop::OutputCut, Outcome::BudgetSpent),
+            (ModelStop::NotAllowed, Outcome::Failed),
+            (ModelStop::Unpriced, Outcome::Failed),
+            (ModelStop::Unserved, Outcome::Failed),
+        ] {
+            let judged = judge_stopped(&report(failed.clone(), 0, &[]), &stopped(stop)).unwrap();
+            assert_eq!((judged.outcome, judged.cause.as_str()), (outcome, "The budget is spent."));
+        }
+        for end in [AgentEnd::Completed, AgentEnd::Cancelled, AgentEnd::DeadlineExceeded] {
+            assert_eq!(judge_stopped(&report(end, 1, &[]), &stopped(ModelStop::Budget)), None);
         }
     }
 

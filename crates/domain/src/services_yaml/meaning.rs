@@ -47,6 +47,10 @@ fn agents(config: &ServicesYaml, checked: &mut Checked) {
             };
             checked.add(&at, format!("there is no built-in agent `{name}`"), Some(hint));
         }
+        for (index, model) in agent.models.iter().enumerate().filter(|(_, model)| model.trim().is_empty()) {
+            let hint = "write the name of a model as the model API knows it".to_owned();
+            checked.add(&at.key("models").index(index), format!("`{model}` is no model"), Some(hint));
+        }
         globs(&agent.protected_paths_allow, &at.key("protected_paths_allow"), checked);
         runtime::check(&agent.runtime, &at.key("runtime"), checked);
     }

@@ -2,6 +2,7 @@
 //!
 //! The model is versioned; the file of today is `version: 1`. Without a file everything has a default.
 
+mod budget;
 mod cron;
 mod duration;
 mod meaning;
@@ -13,6 +14,7 @@ mod runtime;
 mod schema;
 
 pub use self::{
+    budget::BudgetConfig,
     duration::{HumanDuration, InvalidDuration},
     model::{
         AgentConfig, AgentLimitsConfig, AgentName, BuildConfig, CacheConfig, CheckConfig, EgressConfig,

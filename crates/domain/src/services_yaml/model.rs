@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{HumanDuration, RuntimeConfig, schema::HOST_FORMAT};
+use super::{BudgetConfig, HumanDuration, RuntimeConfig, schema::HOST_FORMAT};
 use crate::{agents::BuiltIn, egress::HostPattern};
 
 /// Settings of a project for codex-k8s, read from `services.yaml` at the root of the default branch.
@@ -58,6 +58,12 @@ pub struct ServicesYaml {
     /// Bounds of what a run may change, and how often runs may start.
     #[serde(default)]
     pub limits: LimitsConfig,
+    /// What the agents' model calls may use up; what is absent is the platform's setting.
+    #[serde(default)]
+    pub budget: BudgetConfig,
+    /// Whether what agents and model say to each other is kept with the run, with secrets taken out, for as long as its log.
+    #[serde(default)]
+    pub record_model_bodies: bool,
 }
 
 impl Default for ServicesYaml {
@@ -78,6 +84,8 @@ impl Default for ServicesYaml {
             slots: None,
             learning: Learning::Off,
             limits: LimitsConfig::default(),
+            budget: BudgetConfig::default(),
+            record_model_bodies: false,
         }
     }
 }
@@ -189,6 +197,9 @@ pub struct AgentConfig {
     /// Name of the model as the model API knows it.
     #[schemars(length(min = 1, max = 100))]
     pub model: Option<String>,
+    /// Further models that it may use, for embeddings for instance; its own it always may.
+    #[schemars(length(max = 20))]
+    pub models: Vec<String>,
     /// Bounds of one run.
     pub limits: AgentLimitsConfig,
     /// What its Jobs run in.

@@ -86,6 +86,7 @@ impl Walk {
             }
             Node::Text(text) if expected.contains(&"string") => self.text(text, &schema, path),
             Node::Number(number) if expected.contains(&"integer") => self.number(number, &schema, path),
+            Node::Number(number) if expected.contains(&"number") => self.amount(number, &schema, path),
             Node::Bool(_) if expected.contains(&"boolean") => {}
             other => self.mismatch(other, &expected, path),
         }
@@ -204,12 +205,21 @@ impl Walk {
         }
     }
 
+    fn amount(&mut self, number: &serde_json::Number, schema: &Value, path: &Path) {
+        let bound = |name: &str| schema.get(name).and_then(Value::as_f64).unwrap_or_default();
+        let (least, most) = (bound("minimum"), bound("maximum"));
+        if !number.as_f64().is_some_and(|given| (least..=most).contains(&given)) {
+            self.checked.add(path, format!("{number} is not a number from {least} to {most}"), None);
+        }
+    }
+
     fn mismatch(&mut self, node: &Node, expected: &[&str], path: &Path) {
         let wanted = match expected.first() {
             Some(&"object") => "a mapping",
             Some(&"array") => "a list",
             Some(&"string") => "text",
             Some(&"integer") => "a whole number",
+            Some(&"number") => "a number",
             Some(&"boolean") => "`true` or `false`",
             _ => "something else",
         };

@@ -1,6 +1,9 @@
 //! `services.yaml`: what is read, what is refused and in which words, and the published schema.
 
-use domain::services_yaml::{Learning, ServicesYaml, json_schema};
+use domain::{
+    model::Limit,
+    services_yaml::{BudgetConfig, Learning, ServicesYaml, json_schema},
+};
 
 const FULL: &str = r#"
 version: 1
@@ -112,8 +115,9 @@ fn what_is_wrong_is_told_with_its_place() {
             "version: 1\nagent: {}\ncolour: red\nslots: 0",
             &[
                 "2:1: agent: field `agent` is not known; did you mean `agents`?",
-                "3:1: colour: field `colour` is not known; known are `agents`, `cache`, `checks`, `documents`, \
-                 `environments`, `learning`, `limits`, `runtime`, `schedules`, `services`, `setup`, `slots`, `triggers`, `version`",
+                "3:1: colour: field `colour` is not known; known are `agents`, `budget`, `cache`, `checks`, `documents`, \
+                 `egress`, `environments`, `learning`, `limits`, `record_model_bodies`, `runtime`, `schedules`, `services`, `setup`, \
+                 `slots`, `triggers`, `version`",
                 "4:8: slots: 0 is not a whole number from 1 to 50",
             ],
         ),
@@ -332,5 +336,34 @@ proptest::proptest! {
     #[test]
     fn no_file_makes_it_panic(text in "(version: 1\n)?([a-z]{1,8}:[ \n]( |- |\\{|\\[|\"|&a|\\*a|[a-z0-9]{1,5}|\n){0,8}\n?){0,6}") {
         let _ = ServicesYaml::parse(&text);
+    }
+}
+
+#[test]
+fn budgets_are_amounts_and_take_the_place_of_the_platforms() {
+    let text = "version: 1\nbudget:\n  per_run_usd: 2.5\n  per_day_usd: 20\n  per_run_tokens: 1000\nagents:\n  dev:\n    models: [embed]\n\
+                record_model_bodies: true\n";
+    let config = ServicesYaml::parse(text).unwrap();
+    let platforms = BudgetConfig {
+        per_day_usd: Some("99".parse().unwrap()),
+        per_month_usd: Some("300".parse().unwrap()),
+        ..BudgetConfig::default()
+    };
+    let limits = config.budget.limits(platforms);
+    let usd = |text: &str| Some(text.parse().unwrap());
+    assert_eq!(limits.run, Limit { tokens: Some(1_000), usd: usd("2.50") });
+    assert_eq!(limits.day, Limit { tokens: None, usd: usd("20") });
+    assert_eq!(limits.month, Limit { tokens: None, usd: usd("300") });
+    // As it is kept with the run.
+    let stored = serde_json::to_value(&config).unwrap();
+    assert_eq!(serde_json::from_value::<ServicesYaml>(stored).unwrap(), config);
+    for (budget, words) in [
+        ("per_run_usd: -1", "-1 is not a number from 0 to 1000000"),
+        ("per_run_usd: much", "number"),
+        ("per_run_tokens: 0", "0 is not a whole number from 1"),
+        ("per_week_usd: 1", "`per_week_usd` is not known"),
+    ] {
+        let problems = ServicesYaml::parse(&format!("version: 1\nbudget:\n  {budget}\n")).unwrap_err().to_string();
+        assert!(problems.contains(words), "{problems}");
     }
 }

@@ -15,6 +15,7 @@ mod hook_logs;
 mod job_ends;
 mod log_archives;
 mod memory;
+mod model_calls;
 mod outbox_order;
 mod owners;
 mod pacing;

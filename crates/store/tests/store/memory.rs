@@ -1,9 +1,9 @@
-//! What the platform remembers to judge by: intents, cancels, refusals, logs, calls, histories.
+//! What the platform remembers to judge by: intents, cancels, refusals, logs, histories.
 
 use domain::{
     ids::Attempt,
     intent::IntentKind,
-    job::{LogChunk, LogStream, Usage},
+    job::{LogChunk, LogStream},
     triggers::{CancelMark, CancelRequest, DeliverySource, VerdictKind},
 };
 use store::{
@@ -13,7 +13,6 @@ use store::{
     intents::{self, NewIntent},
     locks::{self, Turn},
     logs,
-    model_calls::{self, Spent},
     refusals::{self, Refusal},
     storms,
 };
@@ -123,25 +122,6 @@ async fn every_stream_can_be_stored() {
         (0..).zip(streams).map(|(seq, stream)| LogChunk { stream, ..chunk(seq, "x") }).collect();
     logs::append(&mut conn, run, FIRST, &chunks).await.unwrap();
     assert_eq!(logs::read(&mut conn, run, FIRST, 0, 10).await.unwrap(), chunks);
-}
-
-#[tokio::test]
-async fn model_calls_add_up() {
-    let world = World::new().await;
-    let run = world.run(1).await;
-    let mut conn = world.conn().await;
-    assert_eq!(model_calls::sum_for_attempt(&mut conn, run, FIRST).await.unwrap(), Spent::default());
-    let usage = Usage { input_tokens: 100, cached_input_tokens: 40, output_tokens: 7, reasoning_output_tokens: 3 };
-    let (first, second) = (
-        model_calls::begin(&mut conn, run, FIRST, at(0)).await.unwrap(),
-        model_calls::begin(&mut conn, run, FIRST, at(1)).await.unwrap(),
-    );
-    model_calls::finish(&mut conn, first, Some(200), usage, at(2)).await.unwrap();
-    model_calls::finish(&mut conn, first, Some(500), Usage::default(), at(3)).await.unwrap();
-    let spent = model_calls::sum_for_attempt(&mut conn, run, FIRST).await.unwrap();
-    assert_eq!(spent, Spent { calls: 2, usage });
-    model_calls::finish(&mut conn, second, None, Usage::default(), at(4)).await.unwrap();
-    assert_eq!(model_calls::sum_for_attempt(&mut conn, run, FIRST).await.unwrap(), spent);
 }
 
 #[tokio::test]

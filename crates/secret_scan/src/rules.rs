@@ -1,12 +1,12 @@
 //! The rule set's form, and how one rule is applied to one line.
 
-use std::{collections::HashMap, sync::OnceLock};
+use std::{collections::HashMap, ops::Range, sync::OnceLock};
 
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 
 /// See `rules/gitleaks/README.md`.
-pub(super) const TEXT: &str = include_str!("../../rules/gitleaks/gitleaks.toml");
+pub(super) const TEXT: &str = include_str!("../rules/gitleaks/gitleaks.toml");
 
 /// Some rules list thousands of words.
 const REGEX_BYTES: usize = 64 << 20;
@@ -162,6 +162,12 @@ impl RuleSet {
         self.rules.iter().filter(move |rule| rule.finds(path, line, &lower, &self.allow))
     }
 
+    /// Where the secrets of a line are, as ranges of bytes.
+    pub(super) fn secrets(&self, line: &str) -> Vec<Range<usize>> {
+        let lower = line.to_lowercase();
+        self.rules.iter().flat_map(|rule| rule.secrets("", line, &lower, &self.allow)).collect()
+    }
+
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.rules.len()
@@ -185,25 +191,36 @@ impl RuleSet {
 
 impl Rule {
     fn finds(&self, path: &str, line: &str, lower: &str, global: &Allow) -> bool {
-        if !self.keywords.is_empty() && !self.keywords.iter().any(|word| lower.contains(word)) {
-            return false;
+        if self.pattern.is_none() {
+            return self.path.is_some() && self.may_find(path, lower);
         }
-        if self.path.as_ref().is_some_and(|pattern| !pattern.is_match(path)) {
-            return false;
+        !self.secrets(path, line, lower, global).is_empty()
+    }
+
+    fn may_find(&self, path: &str, lower: &str) -> bool {
+        (self.keywords.is_empty() || self.keywords.iter().any(|word| lower.contains(word)))
+            && self.path.as_ref().is_none_or(|pattern| pattern.is_match(path))
+    }
+
+    fn secrets(&self, path: &str, line: &str, lower: &str, global: &Allow) -> Vec<Range<usize>> {
+        if !self.may_find(path, lower) {
+            return Vec::new();
         }
-        let Some(pattern) = &self.pattern else { return self.path.is_some() };
-        let Some(regex) = pattern.regex() else { return false };
-        regex.captures_iter(line).any(|found| {
-            let whole = found.get(0).map_or("", |m| m.as_str());
+        let Some(regex) = self.pattern.as_ref().and_then(Pattern::regex) else { return Vec::new() };
+        let secret = |found: regex::Captures<'_>| {
+            let whole = found.get(0)?;
             let group = match self.secret_group {
                 0 => found.iter().skip(1).flatten().find(|m| !m.is_empty()),
                 n => found.get(n),
             };
-            let secret = group.map_or(whole, |m| m.as_str());
-            entropy(secret) >= self.entropy
-                && !global.permits(path, line, whole, secret)
-                && !self.allow.iter().any(|allow| allow.permits(path, line, whole, secret))
-        })
+            let secret = group.unwrap_or(whole);
+            let (text, whole) = (secret.as_str(), whole.as_str());
+            let counts = entropy(text) >= self.entropy
+                && !global.permits(path, line, whole, text)
+                && !self.allow.iter().any(|allow| allow.permits(path, line, whole, text));
+            counts.then(|| secret.range())
+        };
+        regex.captures_iter(line).filter_map(secret).collect()
     }
 }
 

@@ -1,6 +1,6 @@
-//! Looks for secrets in what a run is about to publish, with the rules of a kept scanner.
+//! Looks for secrets in what a run is about to publish or to keep, with the rules of a kept scanner.
 //!
-//! Only added lines are looked at: what was in the repository before is not ours to judge. A finding names the rule, the
+//! Of a change only added lines are looked at: what was in the repository before is not ours to judge. A finding names the rule, the
 //! file and the line, never the secret.
 
 mod rules;
@@ -58,6 +58,52 @@ pub fn scan_diff(diff: &str) -> Result<Vec<Finding>, RulesError> {
 pub fn scan_text(name: &str, text: &str) -> Result<Vec<Finding>, RulesError> {
     let added: String = text.lines().flat_map(|line| ["+", line, "\n"]).collect();
     scan_diff(&format!("+++ b/{name}\n@@ -0,0 +1 @@\n{added}"))
+}
+
+/// What stands in the place of a secret.
+const REMOVED: &str = "[removed]";
+
+/// How much of a long line is looked at in one go: some rules are slow on very long ones. The pieces overlap by more than
+/// secrets are long.
+const PIECE: usize = 64 * 1024;
+const OVERLAP: usize = 8 * 1024;
+
+/// The text without the secrets in it. Takes as long as scanning: to be done away from the threads of the runtime.
+///
+/// # Errors
+/// When the rules don't load: then nothing may be kept.
+pub fn redact(text: &str) -> Result<String, RulesError> {
+    let rules = RULES.as_ref().map_err(|error| RulesError(error.clone()))?;
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let mut secrets: Vec<_> = pieces(line)
+            .flat_map(|(from, piece)| {
+                rules.secrets(piece).into_iter().map(move |found| from + found.start..from + found.end)
+            })
+            .collect();
+        secrets.sort_unstable_by_key(|found| (found.start, found.end));
+        let mut written = 0;
+        for found in secrets {
+            if found.start >= written {
+                out.push_str(&line[written..found.start]);
+                out.push_str(REMOVED);
+            }
+            written = written.max(found.end);
+        }
+        out.push_str(&line[written..]);
+    }
+    Ok(out)
+}
+
+/// Overlapping pieces of a line, each with its place.
+fn pieces(line: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut next = Some(0);
+    std::iter::from_fn(move || {
+        let from = next?;
+        let to = line.floor_char_boundary((from + PIECE).min(line.len()));
+        next = (to < line.len()).then(|| line.floor_char_boundary(to - OVERLAP));
+        Some((from, &line[from..to]))
+    })
 }
 
 /// Scans away from the threads of the runtime: a large change takes seconds, and heartbeats must go on meanwhile.
@@ -175,6 +221,26 @@ mod tests {
         let found = scan_diff(&diff(&token())).unwrap();
         assert!(!found.is_empty());
         assert!(!format!("{found:?}").contains(&token()));
+    }
+
+    #[test]
+    fn secrets_are_taken_out_wherever_they_are() {
+        let secret = token();
+        for (text, expected) in [
+            (format!("a {secret} b {secret}\nc"), "a [removed] b [removed]\nc".to_owned()),
+            (format!("{{\"text\":\"export TOKEN={secret}\"}}\n"), "{\"text\":\"export TOKEN=[removed]\"}\n".to_owned()),
+            ("nothing to see".to_owned(), "nothing to see".to_owned()),
+            (String::new(), String::new()),
+        ] {
+            assert_eq!(redact(&text).unwrap(), expected);
+        }
+        // Across the border of two pieces, in a line as long as a conversation is.
+        let filling = "ö ".repeat(PIECE / 3);
+        for shift in [0, 20, 500] {
+            let long = format!("{filling}{}{secret} {filling}", "x ".repeat(shift / 2));
+            let redacted = redact(&long).unwrap();
+            assert!(!redacted.contains(&secret) && redacted.contains(REMOVED), "{shift}");
+        }
     }
 
     #[test]

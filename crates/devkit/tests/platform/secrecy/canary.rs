@@ -1,0 +1,135 @@
+//! Looking for a text everywhere: environments, arguments and memory of processes, files.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+/// Memory is read in pieces of this size, which overlap by the length of what is looked for.
+const PIECE: usize = 1 << 20;
+
+/// What a search of processes found.
+pub struct Processes {
+    /// The programs that were searched.
+    pub programs: Vec<String>,
+    /// Where the text is: process, program, and what of it.
+    pub holders: Vec<String>,
+}
+
+/// What a search of files found.
+pub struct Files {
+    pub looked_at: usize,
+    pub holding: Vec<PathBuf>,
+}
+
+/// Searches every process that came from this one. One that ends meanwhile is passed over.
+pub fn below_this_process(text: &str) -> io::Result<Processes> {
+    let mut found = Processes { programs: Vec::new(), holders: Vec::new() };
+    for pid in descendants(std::process::id())? {
+        let folder = PathBuf::from(format!("/proc/{pid}"));
+        let Ok(program) = fs::read_link(folder.join("exe")) else { continue };
+        found.programs.push(program.display().to_string());
+        let holds = |what: &str| fs::read(folder.join(what)).is_ok_and(|bytes| contains(&bytes, text));
+        for what in ["environ", "cmdline"] {
+            if holds(what) {
+                found.holders.push(format!("{what} of {pid} {}", program.display()));
+            }
+        }
+        if memory_holds(&folder, text).unwrap_or(false) {
+            found.holders.push(format!("memory of {pid} {}", program.display()));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether this process has it in its memory.
+pub fn in_this_process(text: &str) -> io::Result<bool> {
+    memory_holds(Path::new("/proc/self"), text)
+}
+
+/// Searches every file below a folder.
+pub fn files_with(folder: &Path, text: &str) -> io::Result<Files> {
+    let mut found = Files { looked_at: 0, holding: Vec::new() };
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                found.looked_at += 1;
+                if fs::read(entry.path()).is_ok_and(|bytes| contains(&bytes, text)) {
+                    found.holding.push(entry.path());
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Every process that this one, or one of those, has started.
+fn descendants(of: u32) -> io::Result<Vec<u32>> {
+    let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for entry in fs::read_dir("/proc")? {
+        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
+        // The name of the program, in parentheses, may hold anything; the parent is the second word after it.
+        let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
+        if let Some(parent) = parent {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    let (mut all, mut next) = (Vec::new(), vec![of]);
+    while let Some(pid) = next.pop() {
+        let own = children.remove(&pid).unwrap_or_default();
+        all.extend(&own);
+        next.extend(own);
+    }
+    Ok(all)
+}
+
+/// Looks through the memory that a process can write: what it has read is there.
+fn memory_holds(process: &Path, text: &str) -> io::Result<bool> {
+    let memory = File::open(process.join("mem"))?;
+    for line in fs::read_to_string(process.join("maps"))?.lines() {
+        let mut words = line.split_whitespace();
+        let (Some(range), Some(rights)) = (words.next(), words.next()) else { continue };
+        let Some((from, to)) = range.split_once('-') else { continue };
+        let (Ok(from), Ok(to)) = (u64::from_str_radix(from, 16), u64::from_str_radix(to, 16)) else { continue };
+        if rights.starts_with("rw") && region_holds(&memory, from, to, text) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn region_holds(memory: &File, from: u64, to: u64, text: &str) -> bool {
+    let mut buffer = vec![0; PIECE + text.len()];
+    let mut at = from;
+    while at < to {
+        let length = usize::try_from(to - at).unwrap_or(PIECE).min(buffer.len());
+        // Some regions can't be read; they hold nothing that anybody has read.
+        let Ok(read) = memory.read_at(&mut buffer[..length], at) else { return false };
+        if contains(&buffer[..read], text) {
+            return true;
+        }
+        at += PIECE as u64;
+    }
+    false
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    // The first byte is looked for fast; hundreds of megabytes are searched.
+    let (needle, mut rest) = (text.as_bytes(), bytes);
+    while let Some(at) = rest.iter().position(|byte| *byte == needle[0]) {
+        if rest[at..].starts_with(needle) {
+            return true;
+        }
+        rest = &rest[at + 1..];
+    }
+    false
+}

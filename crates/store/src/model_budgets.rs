@@ -1,0 +1,202 @@
+//! What runs and projects have used of their model budgets, and reserving before a call is made.
+//!
+//! The rows of a call's three scopes are locked, always in the same order, while it is decided whether it fits: calls at the
+//! same time, also on different gateways, are decided about one after another.
+
+use chrono::{DateTime, Utc};
+use domain::{
+    ids::{ProjectId, RunId},
+    model::{Account, Amount, Decision, Limits, Scope, Usd, Wish, decide},
+};
+use sqlx::PgConnection;
+
+use crate::{
+    Result,
+    convert::{self, stored, unsigned},
+    model_calls::{self, ModelCallId, NewCall, Reserved},
+    model_gateways::ModelGatewayId,
+};
+
+/// What became of a call's reservation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reservation {
+    /// The call may be made and is noted.
+    Granted {
+        /// Names it from now on.
+        id: ModelCallId,
+        /// Its longest answer, in tokens.
+        output: u64,
+        /// Whether that is less than was wished for.
+        cut: bool,
+    },
+    /// It may not, now or at all; nothing is noted.
+    Not(Decision),
+}
+
+/// The rows that a call is counted in.
+pub(crate) struct Keys {
+    run: String,
+    day: String,
+    month: String,
+}
+
+impl Keys {
+    /// Those of a call of this run that began then.
+    pub(crate) fn new(run: RunId, project: ProjectId, at: DateTime<Utc>) -> Self {
+        Self {
+            run: run.to_string(),
+            day: format!("{project}:{}", at.format("%Y-%m-%d")),
+            month: format!("{project}:{}", at.format("%Y-%m")),
+        }
+    }
+}
+
+/// Reserves what a call may use, and notes the call. To be done in a transaction, which should be short: others of the project
+/// wait for it.
+///
+/// # Errors
+/// The attempt is not there, or the database fails.
+pub async fn reserve(
+    conn: &mut PgConnection,
+    call: &NewCall<'_>,
+    gateway: ModelGatewayId,
+    limits: &Limits,
+    wish: &Wish,
+) -> Result<Reservation> {
+    let keys = Keys::new(call.run, call.project, call.now);
+    let accounts = lock(conn, &keys).await?;
+    let (output, cut, amount) = match decide(limits, &accounts, wish) {
+        Decision::Granted { output, cut, amount } => (output, cut, amount),
+        other => return Ok(Reservation::Not(other)),
+    };
+    sqlx::query!(
+        "update model_budgets set reserved_tokens = reserved_tokens + $4, reserved_nano_usd = reserved_nano_usd + $5 \
+         where (scope = 'day' and key = $1) or (scope = 'month' and key = $2) or (scope = 'run' and key = $3)",
+        keys.day,
+        keys.month,
+        keys.run,
+        stored(amount.tokens),
+        stored(amount.usd.nano()),
+    )
+    .execute(&mut *conn)
+    .await?;
+    let reserved = Reserved { input: wish.input, output, usd: wish.price.map(|_| amount.usd) };
+    let id = model_calls::insert(conn, call, gateway, reserved).await?;
+    Ok(Reservation::Granted { id, output, cut })
+}
+
+/// Moves a call from one booked amount to another, and gives back what it had reserved.
+pub(crate) async fn book(
+    conn: &mut PgConnection,
+    keys: &Keys,
+    (from, to): (Amount, Amount),
+    given_back: Option<Reserved>,
+) -> Result<()> {
+    lock(conn, keys).await?;
+    let reserved = given_back.map_or_else(Amount::default, |reserved| Amount {
+        tokens: reserved.input + reserved.output,
+        usd: reserved.usd.unwrap_or_default(),
+    });
+    sqlx::query!(
+        "update model_budgets set spent_tokens = spent_tokens + $4, spent_nano_usd = spent_nano_usd + $5, \
+             reserved_tokens = reserved_tokens - $6, reserved_nano_usd = reserved_nano_usd - $7 \
+         where (scope = 'day' and key = $1) or (scope = 'month' and key = $2) or (scope = 'run' and key = $3)",
+        keys.day,
+        keys.month,
+        keys.run,
+        stored(to.tokens) - stored(from.tokens),
+        stored(to.usd.nano()) - stored(from.usd.nano()),
+        stored(reserved.tokens),
+        stored(reserved.usd.nano()),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What a run, and its project on the day and in the month of a moment, have used; in the order of [`Scope::ALL`].
+///
+/// # Errors
+/// The database fails.
+pub async fn accounts(
+    conn: &mut PgConnection,
+    run: RunId,
+    project: ProjectId,
+    at: DateTime<Utc>,
+) -> Result<[Account; 3]> {
+    let keys = Keys::new(run, project, at);
+    let rows = sqlx::query_as!(
+        Row,
+        "select scope, spent_tokens, spent_nano_usd, reserved_tokens, reserved_nano_usd from model_budgets \
+         where (scope = 'day' and key = $1) or (scope = 'month' and key = $2) or (scope = 'run' and key = $3)",
+        keys.day,
+        keys.month,
+        keys.run,
+    )
+    .fetch_all(conn)
+    .await?;
+    in_order(rows)
+}
+
+struct Row {
+    scope: String,
+    spent_tokens: i64,
+    spent_nano_usd: i64,
+    reserved_tokens: i64,
+    reserved_nano_usd: i64,
+}
+
+/// Locks the rows of a call, and makes them where it is the first of its run, day or month.
+async fn lock(conn: &mut PgConnection, keys: &Keys) -> Result<[Account; 3]> {
+    let rows = select_for_update(conn, keys).await?;
+    if rows.len() == Scope::ALL.len() {
+        return in_order(rows);
+    }
+    sqlx::query!(
+        "insert into model_budgets (scope, key) values ('day', $1), ('month', $2), ('run', $3) on conflict do nothing",
+        keys.day,
+        keys.month,
+        keys.run,
+    )
+    .execute(&mut *conn)
+    .await?;
+    in_order(select_for_update(conn, keys).await?)
+}
+
+/// In one order for everybody, so that two calls never wait for each other.
+async fn select_for_update(conn: &mut PgConnection, keys: &Keys) -> Result<Vec<Row>> {
+    Ok(sqlx::query_as!(
+        Row,
+        "select scope, spent_tokens, spent_nano_usd, reserved_tokens, reserved_nano_usd from model_budgets \
+         where (scope = 'day' and key = $1) or (scope = 'month' and key = $2) or (scope = 'run' and key = $3) \
+         order by scope for update",
+        keys.day,
+        keys.month,
+        keys.run,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+fn in_order(rows: Vec<Row>) -> Result<[Account; 3]> {
+    let mut accounts = [Account::default(); 3];
+    for row in rows {
+        let scope: Scope = convert::parse("model_budgets", "scope", &row.scope)?;
+        let amount = |tokens: i64, nano_usd: i64| -> Result<Amount> {
+            Ok(Amount {
+                tokens: unsigned("model_budgets", "tokens", tokens)?,
+                usd: Usd::from_nano(unsigned("model_budgets", "nano_usd", nano_usd)?),
+            })
+        };
+        let account = Account {
+            spent: amount(row.spent_tokens, row.spent_nano_usd)?,
+            reserved: amount(row.reserved_tokens, row.reserved_nano_usd)?,
+        };
+        for (place, of) in accounts.iter_mut().zip(Scope::ALL) {
+            if *of == scope {
+                *place = account;
+            }
+        }
+    }
+    Ok(accounts)
+}
