@@ -102,6 +102,16 @@ impl Upload {
 
     /// Takes the body in. None: it was whole, but there is more to come.
     pub(super) async fn receive(self, state: &AppState, body: Body) -> Result<Option<Received>, Problem> {
+        let state = state.clone();
+        // A task of its own: a request whose caller hangs up is dropped, and what has come until then is to be kept.
+        let receiving = tokio::spawn(async move { self.take_in(&state, body).await });
+        receiving.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "an upload could not be taken in");
+            Err(Problem::internal())
+        })
+    }
+
+    async fn take_in(self, state: &AppState, body: Body) -> Result<Option<Received>, Problem> {
         let there = self.offset(state).await?;
         if self.offset > there {
             let detail = format!("{there} bytes have come so far; go on there");

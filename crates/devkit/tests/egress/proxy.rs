@@ -42,7 +42,8 @@ impl Proxy {
         fs::write(&config, configuration(root, folder.path(), port)).unwrap();
         let log = fs::File::create(folder.path().join("out.log")).unwrap();
         let squid = Command::new(root.join("usr/sbin/squid"))
-            .args(["-N", "-f"])
+            // Its name is that of its shared memory, too: several run beside each other.
+            .args(["-N", "-n", &format!("egress{port}"), "-f"])
             .arg(&config)
             .env("LD_LIBRARY_PATH", libraries(root))
             .env("GATEWAY_URL", gateway)
