@@ -11,7 +11,9 @@ use domain::{
 use store::{
     PgConnection, Result, StoreError,
     audit::{self, NewFlowEvent},
-    checkpoints, locks, repositories,
+    checkpoints,
+    locks::{self, Turn},
+    repositories,
     runs::{self, RetryError, Run},
 };
 
@@ -120,7 +122,7 @@ pub async fn retry(
 async fn settled(conn: &mut PgConnection, run: RunId) -> Result<Run> {
     let found = runs::get(conn, run).await?;
     let repository = repositories::get(conn, found.repository_id).await?;
-    locks::subject(conn, repository.forge_repo_id, found.subject.number).await?;
+    locks::take(conn, &Turn::subject(repository.forge_repo_id, found.subject.number)).await?;
     runs::get(conn, run).await
 }
 
