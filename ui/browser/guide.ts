@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Page } from '@playwright/test'
-import { signIn, test } from './platform'
+import { labelIssue, openIssue, signIn, test } from './platform'
 
 const folder = process.env.CODEX_K8S_PICTURES ?? 'pictures'
 
@@ -13,6 +13,28 @@ test('signed out', async ({ page }) => {
   await page.goto('/sign-in')
   await page.getByRole('link', { name: 'Sign in with GitHub' }).waitFor()
   await picture(page, 'sign-in')
+})
+
+test('a run', async ({ page }) => {
+  test.setTimeout(120_000)
+  await signIn(page, 'maintainer', '/runs')
+  for (const [title, scenario] of [
+    ['Names with spaces are greeted badly', 'good-fix'],
+    ['Greet in Russian', 'broken-tests'],
+  ] as const) {
+    await labelIssue(await openIssue(title, scenario), 'run:dev')
+    await page.getByRole('row', { name: new RegExp(title) }).getByText(/Pull request open|Checks failed/).first().waitFor({ timeout: 60_000 })
+  }
+  await picture(page, 'runs')
+  await page.getByRole('link', { name: /Greet in Russian/ }).first().click()
+  await page.getByRole('region', { name: 'Why it failed' }).waitFor()
+  await page.getByRole('log').waitFor()
+  await page.setViewportSize({ width: 1200, height: 1400 })
+  await picture(page, 'run')
+  await page.setViewportSize({ width: 1200, height: 700 })
+  await page.goto('/deliveries')
+  await page.getByRole('row').nth(3).waitFor()
+  await picture(page, 'deliveries')
 })
 
 test('as the owner', async ({ page }) => {

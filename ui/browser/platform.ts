@@ -4,6 +4,7 @@ import { expect, test as base, type Page } from '@playwright/test'
 interface State {
   gateway_url: string
   forge_url: string
+  forge_tokens: Record<string, string>
 }
 
 /** Where the platform of `cargo dev up` is. */
@@ -17,6 +18,27 @@ export async function signIn(page: Page, login: Login, to = '/'): Promise<void> 
   await page.getByRole('link', { name: 'Sign in with GitHub' }).click()
   await page.getByRole('button', { name: `Sign in as ${login}`, exact: true }).click()
   await expect(page.getByRole('navigation', { name: 'Main' })).toBeVisible()
+}
+
+async function asMaintainer(path: string, body: unknown): Promise<unknown> {
+  const answer = await fetch(`${state.forge_url}/repos/acme/greeter${path}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${state.forge_tokens.maintainer ?? ''}`, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+  expect(answer.ok, `${path}: ${String(answer.status)}`).toBe(true)
+  return answer.json()
+}
+
+/** Opens an issue whose title chooses what the scripted model does. */
+export async function openIssue(title: string, scenario: string): Promise<number> {
+  const issue = (await asMaintainer('/issues', { title: `${title} [scenario:${scenario}]`, body: 'See the failing test.' })) as { number: number }
+  return issue.number
+}
+
+/** Puts a label on an issue. */
+export async function labelIssue(number: number, label: string): Promise<void> {
+  await asMaintainer(`/issues/${String(number)}/labels`, { labels: [label] })
 }
 
 export const test = base.extend<{ faults: string[] }>({

@@ -7,14 +7,14 @@ interface Page<T> {
 }
 
 /** A list that the gateway gives page by page; more is fetched when it is asked for. */
-export function usePages<T>(key: MaybeRefOrGetter<readonly unknown[]>, fetchPage: (cursor: string | undefined) => Promise<Page<T>>) {
+export function usePages<T>(key: MaybeRefOrGetter<readonly unknown[]>, fetchPage: (cursor: string | undefined) => Promise<Page<T>>, everyMs = 10_000) {
   const query = useInfiniteQuery({
     queryKey: computed(() => toValue(key)),
     queryFn: ({ pageParam }) => fetchPage(pageParam),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (last) => last.next ?? undefined,
-    // Other people change these lists, too.
-    refetchInterval: 10_000,
+    // Others change these lists, too.
+    refetchInterval: everyMs,
     placeholderData: (before) => before,
   })
   const items = computed(() => query.data.value?.pages.flatMap((page) => page.items))

@@ -13,9 +13,12 @@ export const router = createRouter({
   history: createWebHistory(),
   scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
   routes: [
-    { path: '/', redirect: '/projects' },
+    { path: '/', redirect: '/runs' },
     { path: '/sign-in', component: () => import('@/screens/SignIn.vue'), meta: { bare: true } },
     { path: '/trouble', component: () => import('@/screens/Trouble.vue'), meta: { bare: true } },
+    { path: '/runs', component: () => import('@/screens/Runs.vue') },
+    { path: '/runs/:id', component: () => import('@/screens/Run.vue'), props: true },
+    { path: '/deliveries', component: () => import('@/screens/Deliveries.vue') },
     { path: '/projects', component: () => import('@/screens/Projects.vue') },
     { path: '/projects/:project', component: () => import('@/screens/Project.vue'), props: true },
     { path: '/people', component: () => import('@/screens/People.vue') },

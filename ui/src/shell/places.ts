@@ -14,6 +14,8 @@ export interface Place {
 
 /** In the order of the navigation. A place is here when its screen is. */
 export const places: readonly Place[] = [
+  { name: 'runs', path: '/runs', icon: 'runs', key: 'r' },
+  { name: 'deliveries', path: '/deliveries', icon: 'deliveries', key: 'd' },
   { name: 'projects', path: '/projects', icon: 'projects', key: 'p' },
   { name: 'people', path: '/people', icon: 'people', key: 'e', needs: 'admin' },
   { name: 'profile', path: '/profile', icon: 'profile', key: 'm' },
