@@ -46,7 +46,7 @@ impl Prices {
         let listed = |(model, entry): (String, Entry)| {
             let token = |of: &str, per_million: Usd| {
                 let nano = per_million.nano();
-                if nano % 1_000_000 == 0 {
+                if nano.is_multiple_of(1_000_000) {
                     Ok(Usd::from_nano(nano / 1_000_000))
                 } else {
                     Err(format!("the price of {of} of `{model}` has more than three digits after the point"))

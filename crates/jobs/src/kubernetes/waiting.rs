@@ -37,7 +37,7 @@ pub(super) async fn ended(launcher: &KubernetesLauncher, job: &JobRef) -> Result
         let is_suspect = news.is_some_and(|known| {
             heard = known.heard;
             wait.remember(&known);
-            known.job.is_none() || matches!(wait.judge(known.job, &[]), Judged::Ended(_))
+            known.job.is_none() || matches!(wait.judge(known.job.as_deref(), &[]), Judged::Ended(_))
         });
         let next = if is_suspect || Instant::now() >= look_at {
             match wait.look().await {
@@ -86,23 +86,23 @@ impl Wait<'_> {
         self.answered.elapsed() >= self.launcher.settings.patience.cluster
     }
 
-    fn judge(&self, job: Option<Arc<Job>>, events: &[JobEvent]) -> Judged {
+    fn judge(&self, job: Option<&Job>, events: &[JobEvent]) -> Judged {
         let pods: Vec<&Pod> = self.pods.values().map(|pod| &**pod).collect();
         let now: DateTime<Utc> = (self.launcher.settings.clock)();
         let patience = self.launcher.settings.patience;
-        judge(Seen { job: job.as_deref(), pods: &pods, events, now, patience })
+        judge(Seen { job, pods: &pods, events, now, patience })
     }
 
     /// The two streams of the watch are not in step with each other: what they make look like an end is looked at.
     async fn look(&mut self) -> Result<Looked, LaunchError> {
-        let job = find("looking at the Job", self.launcher.jobs(self.job).get(&self.job.name())).await?.map(Arc::new);
+        let job = find("looking at the Job", self.launcher.jobs(self.job).get(&self.job.name())).await?;
         let pods = pods(self.launcher, self.job).await?;
         self.answered = Instant::now();
         self.pods.extend(pods.into_iter().map(|pod| (pod.metadata.uid.clone().unwrap_or_default(), Arc::new(pod))));
-        let mut judged = self.judge(job.clone(), &[]);
+        let mut judged = self.judge(job.as_ref(), &[]);
         if matches!(judged, Judged::Troubled { .. }) {
             let events = events::of_job(self.launcher, self.job).await?;
-            judged = self.judge(job, &events);
+            judged = self.judge(job.as_ref(), &events);
         }
         Ok(match judged {
             Judged::Ended(ending) => Looked::Ended(ending),

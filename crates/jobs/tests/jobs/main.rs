@@ -61,7 +61,7 @@ async fn at_work(server: &Server) -> (JobRef, tokio::task::JoinHandle<Result<Job
     let launcher = launcher(server);
     let order = order(1);
     launcher.launch(&order).await.unwrap();
-    server.pod(&order.job, "1", json!({"phase": "Running"}));
+    server.pod(&order.job, "1", &json!({"phase": "Running"}));
     let job = order.job.clone();
     let waiting = tokio::spawn(async move { launcher.ended(&order.job).await });
     sleep(Duration::from_millis(500)).await;
@@ -132,7 +132,7 @@ async fn an_end_is_told_by_the_watch() {
     let asked = server.reads();
     sleep(Duration::from_secs(1)).await;
     assert_eq!(server.reads(), asked, "it waits without asking");
-    server.pod(&job, "1", failed(3));
+    server.pod(&job, "1", &failed(3));
     let begun = Instant::now();
     assert_eq!(waiting.await.unwrap().unwrap(), JobEnding::Failed { exit_code: 3 });
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
@@ -144,7 +144,7 @@ async fn a_watch_that_is_cut_is_taken_up_again() {
     let (job, waiting) = at_work(&server).await;
     server.cut_watches();
     sleep(Duration::from_secs(2)).await;
-    server.pod(&job, "1", failed(3));
+    server.pod(&job, "1", &failed(3));
     assert_eq!(waiting.await.unwrap().unwrap(), JobEnding::Failed { exit_code: 3 });
 }
 
@@ -154,7 +154,7 @@ async fn what_happened_in_a_gap_is_listed() {
     let (job, waiting) = at_work(&server).await;
     server.next("watch=true", [Answer::Gone, Answer::Gone]);
     server.deaf(true);
-    server.pod(&job, "1", failed(3));
+    server.pod(&job, "1", &failed(3));
     server.deaf(false);
     server.cut_watches();
     let begun = Instant::now();
@@ -167,7 +167,7 @@ async fn a_watch_that_is_deaf_is_not_relied_on() {
     let server = Server::default();
     let (job, waiting) = at_work(&server).await;
     server.deaf(true);
-    server.pod(&job, "1", failed(3));
+    server.pod(&job, "1", &failed(3));
     let begun = Instant::now();
     assert_eq!(waiting.await.unwrap().unwrap(), JobEnding::Failed { exit_code: 3 });
     assert!(begun.elapsed() <= Duration::from_secs(6), "{:?}", begun.elapsed());
@@ -182,7 +182,7 @@ async fn an_api_server_that_is_away_for_a_while_loses_nothing() {
     sleep(Duration::from_secs(3)).await;
     assert!(!waiting.is_finished());
     server.away(false);
-    server.pod(&job, "1", failed(3));
+    server.pod(&job, "1", &failed(3));
     assert_eq!(waiting.await.unwrap().unwrap(), JobEnding::Failed { exit_code: 3 });
 }
 
@@ -208,7 +208,7 @@ async fn a_job_of_which_nothing_runs_is_launched_again() {
     assert_eq!(launcher.presence(&order.job).await.unwrap(), JobPresence::Absent);
     launcher.launch(&order).await.unwrap();
     assert_eq!((server.count("/jobs/"), server.count("/secrets/")), (1, 1));
-    server.pod(&order.job, "1", failed(3));
+    server.pod(&order.job, "1", &failed(3));
     assert_eq!(launcher.presence(&order.job).await.unwrap(), JobPresence::Running);
 }
 
@@ -217,7 +217,7 @@ async fn a_pod_that_does_not_go_is_taken_away() {
     let server = Server::default();
     let (launcher, order) = (launcher(&server), order(1));
     launcher.launch(&order).await.unwrap();
-    server.pod(&order.job, "1", json!({"phase": "Running"}));
+    server.pod(&order.job, "1", &json!({"phase": "Running"}));
     server.stubborn(true);
     let begun = Instant::now();
     launcher.stop(&order.job, Duration::from_secs(6)).await.unwrap();
@@ -233,14 +233,14 @@ async fn a_thousand_jobs_are_waited_for_by_two_streams() {
     let mut waiting = tokio::task::JoinSet::new();
     for order in &orders {
         launcher.launch(order).await.unwrap();
-        server.pod(&order.job, &order.job.name(), json!({"phase": "Running"}));
+        server.pod(&order.job, &order.job.name(), &json!({"phase": "Running"}));
         let (launcher, job) = (Arc::clone(&launcher), order.job.clone());
         waiting.spawn(async move { launcher.ended(&job).await });
     }
     sleep(Duration::from_secs(1)).await;
     assert_eq!(server.open_watches(), 2);
     for order in &orders {
-        server.pod(&order.job, &order.job.name(), failed(3));
+        server.pod(&order.job, &order.job.name(), &failed(3));
     }
     while let Some(ended) = waiting.join_next().await {
         assert_eq!(ended.unwrap().unwrap(), JobEnding::Failed { exit_code: 3 });

@@ -119,7 +119,7 @@ impl Server {
     }
 
     /// Puts a Job's pod there, or changes it.
-    pub fn pod(&self, of: &JobRef, uid: &str, status: Value) {
+    pub fn pod(&self, of: &JobRef, uid: &str, status: &Value) {
         let mut state = self.state();
         let job = state.objects.iter().find(|(path, _)| path.ends_with(&format!("/jobs/{}", of.name())));
         let template = job.unwrap().1["spec"]["template"].clone();
