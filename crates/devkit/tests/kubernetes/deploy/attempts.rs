@@ -26,15 +26,15 @@ impl Attempt {
     }
 
     pub(super) fn change(what: &'static str, path: String, body: Value) -> Self {
-        Self { what, method: Method::PATCH, path: format!("{path}?dryRun=All"), body: Some(body) }
+        Self { what, method: Method::PATCH, path: tried(path), body: Some(body) }
     }
 
     pub(super) fn post(what: &'static str, path: String, body: Value) -> Self {
-        Self { what, method: Method::POST, path: format!("{path}?dryRun=All"), body: Some(body) }
+        Self { what, method: Method::POST, path: tried(path), body: Some(body) }
     }
 
     pub(super) fn delete(what: &'static str, path: String) -> Self {
-        Self { what, method: Method::DELETE, path: format!("{path}?dryRun=All"), body: None }
+        Self { what, method: Method::DELETE, path: tried(path), body: None }
     }
 
     pub(super) fn read(what: &'static str, path: String) -> Self {
@@ -44,6 +44,12 @@ impl Attempt {
     pub(super) async fn answer(&self, caller: &Caller) -> Result<Value, No> {
         caller.ask(self.method.clone(), &self.path, self.body.as_ref()).await
     }
+}
+
+/// Only tried: what is let through after all leaves nothing behind.
+fn tried(mut path: String) -> String {
+    path.push_str("?dryRun=All");
+    path
 }
 
 /// All attempts must be refused; says which were not.
