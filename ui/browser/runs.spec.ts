@@ -9,7 +9,7 @@ test('a label starts a run, which is followed live to its pull request', async (
   const number = await openIssue(title, 'slow')
   await labelIssue(number, 'run:dev')
   // The open list finds out by itself.
-  await page.getByRole('link', { name: new RegExp(title) }).click()
+  await page.getByRole('link', { name: new RegExp(title) }).first().click()
   await expect(page.getByRole('heading', { level: 1, name: new RegExp(title) })).toBeVisible()
   await expect(page.getByRole('log').getByText(/\$ .*echo thinking/)).toBeVisible({ timeout: 60_000 })
   await accessible(page)
@@ -24,8 +24,8 @@ test('a run at work is cancelled with a reason', async ({ page }) => {
   await signIn(page, 'writer', '/runs')
   const number = await openIssue('Cancelled in the browser', 'stall')
   await labelIssue(number, 'run:dev')
-  await page.getByRole('link', { name: /Cancelled in the browser/ }).click()
-  await expect(page.getByText('The agent works').first()).toBeVisible({ timeout: 60_000 })
+  await page.getByRole('link', { name: /Cancelled in the browser/ }).first().click()
+  await expect(page.getByRole('main').getByText('The agent works', { exact: true }).first()).toBeVisible({ timeout: 60_000 })
   await page.getByRole('button', { name: 'Cancel' }).click()
   const dialog = page.getByRole('alertdialog')
   await dialog.getByLabel('Reason').fill('no longer wanted')
@@ -40,7 +40,7 @@ test('a run whose checks fail says why, and is tried again', async ({ page }) =>
   await signIn(page, 'writer', '/runs')
   const number = await openIssue('Retried in the browser', 'broken-tests')
   await labelIssue(number, 'run:dev')
-  await page.getByRole('link', { name: /Retried in the browser/ }).click()
+  await page.getByRole('link', { name: /Retried in the browser/ }).first().click()
   const why = page.getByRole('region', { name: 'Why it failed' })
   await expect(why).toContainText('Checks failed', { timeout: 60_000 })
   await expect(why.getByRole('region', { name: 'The lines that matter' })).toContainText(/FAIL|BROKEN/)
@@ -51,7 +51,7 @@ test('a run whose checks fail says why, and is tried again', async ({ page }) =>
   await page.getByRole('button', { name: 'Retry' }).click()
   const dialog = page.getByRole('dialog', { name: 'Retry this run' })
   await dialog.getByText('From a step').click()
-  await dialog.getByLabel('Step').selectOption('agent')
+  await dialog.getByRole('combobox', { name: 'Step' }).selectOption('agent')
   await dialog.getByText('Again from the start').click()
   await accessible(page)
   await dialog.getByRole('button', { name: 'Begin the attempt' }).click()
@@ -69,7 +69,7 @@ test('a run whose checks fail says why, and is tried again', async ({ page }) =>
 
 test('filters are in the address, keys go through the list', async ({ page }) => {
   await signIn(page, 'reader', '/runs')
-  await expect(page.getByRole('row', { name: /Retried in the browser/ })).toBeVisible()
+  await expect(page.getByRole('row', { name: /Retried in the browser/ }).first()).toBeVisible()
   await accessible(page)
   await page.getByRole('combobox', { name: 'Outcome' }).selectOption('checks_failed')
   await expect(page).toHaveURL(/outcome=checks_failed/)
@@ -77,7 +77,7 @@ test('filters are in the address, keys go through the list', async ({ page }) =>
   await page.keyboard.press('Escape')
   await page.locator('main').focus()
   await page.keyboard.press('j')
-  await expect(page.getByRole('link', { name: /Retried in the browser/ })).toBeFocused()
+  await expect(page.getByRole('link', { name: /Retried in the browser/ }).first()).toBeFocused()
   await page.goto('/runs?q=nothing-is-called-so')
   await expect(page.getByText('No run fits')).toBeVisible()
   await page.getByRole('button', { name: 'More filters' }).click()
@@ -88,7 +88,7 @@ test('filters are in the address, keys go through the list', async ({ page }) =>
 
 test('who may only look is told why the buttons do nothing', async ({ page }) => {
   await signIn(page, 'reader', '/runs')
-  await page.getByRole('link', { name: /Retried in the browser/ }).click()
+  await page.getByRole('link', { name: /Retried in the browser/ }).first().click()
   await expect(page.getByRole('button', { name: /Retry/ })).toHaveAccessibleName(/needs the role Write/)
 })
 

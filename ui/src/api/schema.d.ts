@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/api/v1/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What came in about the projects that you see, the newest first
+         * @description Who runs the platform also sees what came about repositories that are not connected. What is not signed is not kept.
+         */
+        get: operations["list_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me": {
         parameters: {
             query?: never;
@@ -202,10 +222,99 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Runs of the projects that you see, the newest first */
+        get: operations["list_runs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A run with everything that is known about it */
+        get: operations["read_run"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run}/attempts/{attempt}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The output of an attempt, while it runs and after its Job is gone */
+        get: operations["read_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End a run: its agent is asked to stop, and stopped if it does not */
+        post: operations["cancel_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin a new attempt of a run that has ended */
+        post: operations["retry_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description A wish that is on its way to the engine. */
+        Accepted: {
+            run: components["schemas"]["RunId"];
+        };
         /** @description A token for scripts. The token itself is shown once, when it is made. */
         ApiToken: {
             /** Format: date-time */
@@ -229,6 +338,11 @@ export interface components {
          * @description A person's token for scripts.
          */
         ApiTokenId: string;
+        /** @description Why a run is to end. */
+        CancelRun: {
+            /** @description Stands in the audit, and in the run's comment. */
+            reason?: string | null;
+        };
         /** @description What the caller wants to see. What is left away stays as it is. */
         ChangeMe: {
             language?: components["schemas"]["Language"] | null;
@@ -242,6 +356,58 @@ export interface components {
             reason?: string | null;
             role?: components["schemas"]["PlatformRole"] | null;
         };
+        /** @description Result of one check. */
+        CheckResult: {
+            /**
+             * Format: int64
+             * @description How long it took.
+             */
+            duration_ms: number;
+            /**
+             * Format: int32
+             * @description Exit code; none if a signal or the time limit ended it.
+             */
+            exit_code?: number | null;
+            /** @description Name of the check. */
+            name: string;
+            /** @description The last part of its output, at most 4 KiB, without control characters. */
+            output_tail: string;
+            /** @description Whether it exited 0 in time. */
+            passed: boolean;
+        };
+        /** @description Something that came in. */
+        Delivery: {
+            action?: string | null;
+            event: string;
+            /** @description GitHub's id of it; ours where no hook sent it. */
+            guid: string;
+            id: components["schemas"]["DeliveryId"];
+            /**
+             * Format: int64
+             * @description Number of the issue or pull request.
+             */
+            number?: number | null;
+            /** @description Why, as a sentence. */
+            reason: string;
+            /** Format: date-time */
+            received_at: string;
+            repository?: components["schemas"]["RepositoryId"] | null;
+            run?: components["schemas"]["RunId"] | null;
+            /** @description Login of whoever caused it. */
+            sender?: string | null;
+            source: components["schemas"]["DeliverySource"];
+            verdict: components["schemas"]["VerdictKind"];
+        };
+        /**
+         * Format: uuid
+         * @description One row of the delivery ledger.
+         */
+        DeliveryId: string;
+        /**
+         * @description How an event came into the ledger.
+         * @enum {string}
+         */
+        DeliverySource: "webhook" | "read_back" | "schedule" | "manual";
         /**
          * Format: email
          * @description An e-mail address as it is compared: trimmed, in lower case.
@@ -252,6 +418,40 @@ export interface components {
          * @enum {string}
          */
         Language: "en" | "ru";
+        /** @description A part of the output on its way to the platform. */
+        LogChunk: {
+            /**
+             * Format: date-time
+             * @description When it was read.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description Counts up from 0 within the attempt; the key that makes sending twice harmless.
+             */
+            seq: number;
+            /** @description Where it comes from. */
+            stream: components["schemas"]["LogStream"];
+            /** @description The text; invalid UTF-8 was replaced. */
+            text: string;
+        };
+        /** @description A part of a log. */
+        LogPage: {
+            /** @description In order. */
+            chunks: components["schemas"]["LogChunk"][];
+            /** @description Whether the attempt is over: then nothing is still to come. */
+            ended: boolean;
+            /**
+             * Format: int64
+             * @description Ask from here for what follows, or for what is still to come.
+             */
+            next: number;
+        };
+        /**
+         * @description Sources of output.
+         * @enum {string}
+         */
+        LogStream: "codex" | "codex_stderr" | "setup" | "check" | "runner";
         /** @description A token that was just made. */
         MadeToken: {
             /** @description To be kept now: it is never shown again. */
@@ -317,6 +517,11 @@ export interface components {
             /** @description What it is cut to. */
             scopes: components["schemas"]["Scope"][];
         };
+        /**
+         * @description How a run ended. Judged from evidence, never from an exit code alone.
+         * @enum {string}
+         */
+        Outcome: "pull_request_open" | "review_posted" | "answer_posted" | "no_change" | "checks_failed" | "setup_failed" | "refused" | "budget_spent" | "cancelled" | "lost" | "failed";
         /** @description A page of a list. */
         Page_ApiToken: {
             /** @description The entries. */
@@ -336,6 +541,34 @@ export interface components {
                 /** Format: date-time */
                 revoked_at?: string | null;
                 scopes: components["schemas"]["Scope"][];
+            }[];
+            /** @description Send this as `cursor` for the next page; none on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Delivery: {
+            /** @description The entries. */
+            items: {
+                action?: string | null;
+                event: string;
+                /** @description GitHub's id of it; ours where no hook sent it. */
+                guid: string;
+                id: components["schemas"]["DeliveryId"];
+                /**
+                 * Format: int64
+                 * @description Number of the issue or pull request.
+                 */
+                number?: number | null;
+                /** @description Why, as a sentence. */
+                reason: string;
+                /** Format: date-time */
+                received_at: string;
+                repository?: components["schemas"]["RepositoryId"] | null;
+                run?: components["schemas"]["RunId"] | null;
+                /** @description Login of whoever caused it. */
+                sender?: string | null;
+                source: components["schemas"]["DeliverySource"];
+                verdict: components["schemas"]["VerdictKind"];
             }[];
             /** @description Send this as `cursor` for the next page; none on the last one. */
             next?: string | null;
@@ -400,6 +633,52 @@ export interface components {
                 slots: number;
                 /** @description Its short name, as in addresses. */
                 slug: string;
+            }[];
+            /** @description Send this as `cursor` for the next page; none on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Run: {
+            /** @description The entries. */
+            items: {
+                /** @description Name of the agent. */
+                agent: string;
+                /**
+                 * Format: int32
+                 * @description The newest attempt.
+                 */
+                attempt: number;
+                /** @description Why, as a sentence. */
+                cause?: string | null;
+                /** Format: date-time */
+                created_at: string;
+                /** Format: date-time */
+                finished_at?: string | null;
+                id: components["schemas"]["RunId"];
+                outcome?: components["schemas"]["Outcome"] | null;
+                /** @description Short name of the project. */
+                project: string;
+                /**
+                 * Format: int64
+                 * @description Our pull request.
+                 */
+                pull_request?: number | null;
+                /** @description Its address. */
+                pull_request_url?: string | null;
+                repository: components["schemas"]["RunRepository"];
+                /** @description Login of who asked. */
+                requested_by: string;
+                /**
+                 * Format: int32
+                 * @description Place in the queue for a slot, 1 being next.
+                 */
+                slot_place?: number | null;
+                /** Format: date-time */
+                started_at?: string | null;
+                state: components["schemas"]["RunState"];
+                step?: components["schemas"]["Step"] | null;
+                subject: components["schemas"]["RunSubject"];
+                trigger: components["schemas"]["Trigger"];
             }[];
             /** @description Send this as `cursor` for the next page; none on the last one. */
             next?: string | null;
@@ -505,6 +784,182 @@ export interface components {
          */
         ProjectRole: "admin" | "write" | "read";
         /**
+         * Format: uuid
+         * @description A connected repository; survives renames.
+         */
+        RepositoryId: string;
+        /** @description Where a new attempt begins, and why. */
+        RetryRun: {
+            /**
+             * @description `start`; `continue`, which lets the agent go on from its kept work; or the name of a step, with what was done before it.
+             * @example start
+             */
+            from: string;
+            /** @description Stands in the audit. */
+            reason?: string | null;
+        };
+        /** @description A run, as it stands in lists. */
+        Run: {
+            /** @description Name of the agent. */
+            agent: string;
+            /**
+             * Format: int32
+             * @description The newest attempt.
+             */
+            attempt: number;
+            /** @description Why, as a sentence. */
+            cause?: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            finished_at?: string | null;
+            id: components["schemas"]["RunId"];
+            outcome?: components["schemas"]["Outcome"] | null;
+            /** @description Short name of the project. */
+            project: string;
+            /**
+             * Format: int64
+             * @description Our pull request.
+             */
+            pull_request?: number | null;
+            /** @description Its address. */
+            pull_request_url?: string | null;
+            repository: components["schemas"]["RunRepository"];
+            /** @description Login of who asked. */
+            requested_by: string;
+            /**
+             * Format: int32
+             * @description Place in the queue for a slot, 1 being next.
+             */
+            slot_place?: number | null;
+            /** Format: date-time */
+            started_at?: string | null;
+            state: components["schemas"]["RunState"];
+            step?: components["schemas"]["Step"] | null;
+            subject: components["schemas"]["RunSubject"];
+            trigger: components["schemas"]["Trigger"];
+        };
+        /** @description An attempt of a run. */
+        RunAttempt: {
+            /** Format: int32 */
+            attempt: number;
+            /** Format: date-time */
+            cancel_requested_at?: string | null;
+            cause?: string | null;
+            /** @description The project's own checks. */
+            checks: components["schemas"]["CheckResult"][];
+            /**
+             * Format: int32
+             * @description The attempt whose kept work it goes on from.
+             */
+            continues?: number | null;
+            /** Format: date-time */
+            finished_at?: string | null;
+            from_step?: components["schemas"]["Step"] | null;
+            /**
+             * Format: date-time
+             * @description When its Job was last heard of.
+             */
+            job_heartbeat_at?: string | null;
+            /** @description `none`, `launching`, `running` or `ended`. */
+            job_state: string;
+            /** @description The agent's last message. */
+            last_message?: string | null;
+            /**
+             * Format: int32
+             * @description Calls to the model that were begun.
+             */
+            model_calls: number;
+            outcome?: components["schemas"]["Outcome"] | null;
+            /** Format: date-time */
+            started_at: string;
+            /** @description In order. */
+            steps: components["schemas"]["RunStep"][];
+            /** @description Tokens, as far as reported. */
+            usage: components["schemas"]["Usage"];
+            /** @description Nobody was entitled to it: the run kept the end that it had. */
+            withdrawn: boolean;
+        };
+        /** @description Something that came in about a run. */
+        RunDelivery: {
+            action?: string | null;
+            event: string;
+            id: components["schemas"]["DeliveryId"];
+            reason: string;
+            /** Format: date-time */
+            received_at: string;
+            sender?: string | null;
+            verdict: components["schemas"]["VerdictKind"];
+        };
+        /** @description A run with everything that is known about it. */
+        RunDetail: {
+            /** @description The first first. */
+            attempts: components["schemas"]["RunAttempt"][];
+            base_sha?: string | null;
+            branch?: string | null;
+            /** @description The runs that led to this one, oldest first. */
+            cause_chain: components["schemas"]["RunId"][];
+            /** @description What came in and started, told or found it, the first first. */
+            deliveries: components["schemas"]["RunDelivery"][];
+            head_sha?: string | null;
+            /** @description What whoever asked said beyond the command. */
+            instructions: string;
+            /**
+             * Format: date-time
+             * @description Whether an agent's work is kept, which a retry could go on from.
+             */
+            kept_work_at?: string | null;
+            /** @description What the caller may do in its project. */
+            my_role: components["schemas"]["ProjectRole"];
+            run: components["schemas"]["Run"];
+            waiting?: components["schemas"]["Waiting"] | null;
+        };
+        /**
+         * Format: uuid
+         * @description One run of an agent, over all its attempts.
+         */
+        RunId: string;
+        /** @description Where a run works. */
+        RunRepository: {
+            /** @description `owner/name` */
+            full_name: string;
+            id: components["schemas"]["RepositoryId"];
+        };
+        /**
+         * @description Where a run is, coarsely.
+         * @enum {string}
+         */
+        RunState: "queued" | "waiting" | "working" | "finished";
+        /** @description A step of an attempt. */
+        RunStep: {
+            /** @description Why it failed, or failed the last time. */
+            error?: string | null;
+            /** Format: date-time */
+            finished_at?: string | null;
+            /** Format: date-time */
+            started_at: string;
+            /** @description `running`, `done`, `failed` or `skipped`. */
+            state: string;
+            step: components["schemas"]["Step"];
+            /**
+             * Format: int32
+             * @description How often it was begun.
+             */
+            tries: number;
+            /** Format: date-time */
+            wait_until?: string | null;
+        };
+        /** @description What a run is about. */
+        RunSubject: {
+            kind: components["schemas"]["SubjectKind"];
+            /** Format: int64 */
+            number: number;
+            /** @description Its title when the run was asked for. */
+            title: string;
+            /** @description Its address, where the forge's is known. */
+            url?: string | null;
+        };
+        /**
          * @description What a token for scripts is cut to, each including those after it. It never does more than its person may.
          * @enum {string}
          */
@@ -556,10 +1011,136 @@ export interface components {
             until: string;
         };
         /**
+         * @description The steps of a run, in order.
+         * @enum {string}
+         */
+        Step: "authorise" | "slot" | "clone" | "prompt" | "launch" | "agent" | "collect" | "publish" | "settle";
+        /**
+         * @description What a run can be about.
+         * @enum {string}
+         */
+        SubjectKind: "issue" | "pull_request";
+        /**
          * @description How the console looks.
          * @enum {string}
          */
         Theme: "system" | "light" | "dark";
+        /** @description What started a run. Stored with it. */
+        Trigger: {
+            /**
+             * Format: date-time
+             * @description When it was put on.
+             */
+            at: string;
+            /** @enum {string} */
+            kind: "label";
+            /** @description Its name. */
+            label: string;
+        } | {
+            /**
+             * Format: date-time
+             * @description When it was written.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description The comment's id on the forge.
+             */
+            comment_id: number;
+            /** @enum {string} */
+            kind: "command";
+        } | {
+            /**
+             * Format: date-time
+             * @description When it was submitted.
+             */
+            at: string;
+            /** @enum {string} */
+            kind: "review";
+            /**
+             * Format: int64
+             * @description The review's id on the forge.
+             */
+            review_id: number;
+        } | {
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            at: string;
+            /** @description The commit. */
+            head_sha: string;
+            /** @enum {string} */
+            kind: "checks";
+            /** @description Name of the check that was told first. */
+            name: string;
+            /** @description Where people read more about it. */
+            url?: string | null;
+        } | {
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            at: string;
+            /** @enum {string} */
+            kind: "manual";
+        } | {
+            /**
+             * Format: date-time
+             * @description The moment it was for.
+             */
+            at: string;
+            /** @enum {string} */
+            kind: "schedule";
+            /** @description Its name. */
+            name: string;
+        };
+        /** @description Tokens. */
+        Usage: {
+            /**
+             * Format: int64
+             * @description Input tokens that came from the cache.
+             */
+            cached_input_tokens?: number;
+            /**
+             * Format: int64
+             * @description All input tokens, cached ones included.
+             */
+            input_tokens?: number;
+            /**
+             * Format: int64
+             * @description Output tokens, reasoning included.
+             */
+            output_tokens?: number;
+            /**
+             * Format: int64
+             * @description Output tokens spent on reasoning.
+             */
+            reasoning_output_tokens?: number;
+        };
+        /**
+         * @description Kinds of verdicts, as the ledger keeps them.
+         * @enum {string}
+         */
+        VerdictKind: "started" | "signalled" | "duplicate" | "no_rule" | "repository_unknown" | "loop_guard" | "two_agent_labels" | "already_working" | "archived" | "echo" | "cancelled_before_start" | "nothing_to_cancel" | "nothing_to_retry" | "config_refresh" | "repository_updated" | "ignored";
+        /** @description Why a run does not go on now. */
+        Waiting: {
+            /** @enum {string} */
+            kind: "slot";
+            /**
+             * Format: int32
+             * @description Place in the queue, 1 being next.
+             */
+            place: number;
+        } | {
+            /** @enum {string} */
+            kind: "limit";
+            /** @description Who said so, as a sentence. */
+            reason?: string | null;
+            step: components["schemas"]["Step"];
+            /** Format: date-time */
+            until: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -569,6 +1150,47 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    list_deliveries: {
+        parameters: {
+            query?: {
+                /** @description Short name of the project. */
+                project?: string;
+                /** @description Number of the issue or pull request. */
+                number?: number;
+                /** @description GitHub's id of the delivery. */
+                guid?: string;
+                verdict?: components["schemas"]["VerdictKind"];
+                /** @description How many entries, 1 to 200; 50 unless asked otherwise. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Delivery"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     me: {
         parameters: {
             query?: never;
@@ -1084,6 +1706,206 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_runs: {
+        parameters: {
+            query?: {
+                /** @description Short name of the project. */
+                project?: string;
+                repository?: components["schemas"]["RepositoryId"];
+                /** @description Name of the agent. */
+                agent?: string;
+                state?: components["schemas"]["RunState"];
+                outcome?: components["schemas"]["Outcome"];
+                /** @description Login of who asked. */
+                requester?: string;
+                /** @description Accepted at this time or later. */
+                since?: string;
+                /** @description Accepted before this time. */
+                until?: string;
+                /** @description Part of the title of the issue or pull request. */
+                q?: string;
+                /** @description Number of the issue or pull request. */
+                number?: number;
+                /** @description How many entries, 1 to 200; 50 unless asked otherwise. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Run"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which. */
+                run: components["schemas"]["RunId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The run. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_log: {
+        parameters: {
+            query?: {
+                /** @description The first chunk; 0 unless asked otherwise. */
+                from?: number;
+                /** @description How many chunks, 1 to 2000; 500 unless asked otherwise. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Which. */
+                run: components["schemas"]["RunId"];
+                /** @description Its number. */
+                attempt: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the log. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogPage"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_run: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same body is done once. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Which. */
+                run: components["schemas"]["RunId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CancelRun"];
+            };
+        };
+        responses: {
+            /** @description It is asked to end. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_run: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same body is done once. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Which. */
+                run: components["schemas"]["RunId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetryRun"];
+            };
+        };
+        responses: {
+            /** @description It begins again. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
             };
             /** @description What is wrong, and what helps. */
             default: {
