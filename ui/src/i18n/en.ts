@@ -10,7 +10,7 @@ const en = {
   sign_out: 'Sign out',
   you: 'you',
   more: 'Show more',
-  unit: { s: 's', min: 'min', h: 'h' },
+  unit: { ms: 'ms', s: 's', min: 'min', h: 'h' },
   places: { runs: 'Runs', deliveries: 'Deliveries', projects: 'Projects', people: 'People', profile: 'My profile' },
   live: { live: 'Live', stale: 'Out of date' },
   platform_role: { owner: 'Owner', admin: 'Admin', none: 'Member' },

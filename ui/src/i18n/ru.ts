@@ -12,7 +12,7 @@ const ru: Messages = {
   sign_out: 'Выйти',
   you: 'вы',
   more: 'Показать ещё',
-  unit: { s: 'с', min: 'мин', h: 'ч' },
+  unit: { ms: 'мс', s: 'с', min: 'мин', h: 'ч' },
   places: { runs: 'Запуски', deliveries: 'Доставки', projects: 'Проекты', people: 'Люди', profile: 'Мой профиль' },
   live: { live: 'Обновляется', stale: 'Устарело' },
   platform_role: { owner: 'Владелец', admin: 'Администратор', none: 'Участник' },

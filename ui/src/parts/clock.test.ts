@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { duration, relative } from './clock'
 
 const at = Date.UTC(2026, 10, 26, 12)
-const words = { s: 's', min: 'min', h: 'h' }
+const words = { ms: 'ms', s: 's', min: 'min', h: 'h' }
 
 describe('relative', () => {
   it('takes the largest unit that fits, in both languages', () => {
@@ -17,7 +17,7 @@ describe('relative', () => {
 
 describe('duration', () => {
   it('is as exact as a reader needs', () => {
-    const shown = [400, 12_000, 59_600, 185_000, 7_620_000, -5].map((value) => duration(value, words))
-    expect(shown).toEqual(['0.4 s', '12 s', '1 min 00 s', '3 min 05 s', '2 h 07 min', '0.0 s'])
+    const shown = [40, 2440, 12_000, 59_600, 185_000, 7_620_000, -5].map((value) => duration(value, words))
+    expect(shown).toEqual(['40 ms', '2.4 s', '12 s', '1 min 00 s', '3 min 05 s', '2 h 07 min', '0 ms'])
   })
 })

@@ -41,9 +41,10 @@ export function absolute(at: number, language: string): string {
   return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'long' }).format(at)
 }
 
-/** “0.4 s”, “12 s”, “3 min 05 s”, “2 h 07 min”. */
-export function duration(milliseconds: number, words: { s: string; min: string; h: string }): string {
+/** “40 ms”, “2.4 s”, “12 s”, “3 min 05 s”, “2 h 07 min”. */
+export function duration(milliseconds: number, words: { ms: string; s: string; min: string; h: string }): string {
   const seconds = Math.max(0, milliseconds) / 1000
+  if (seconds < 1) return `${String(Math.round(seconds * 1000))} ${words.ms}`
   if (seconds < 10) return `${seconds.toFixed(1)} ${words.s}`
   const whole = Math.round(seconds)
   if (whole < 60) return `${whole} ${words.s}`

@@ -23,13 +23,13 @@ it('tells what the agent does in words', () => {
   expect(
     read(
       chunk('codex', json({ type: 'thread.started', thread_id: 't' })),
-      chunk('codex', json({ type: 'item.started', item: { type: 'command_execution', command: 'make test' } })),
+      chunk('codex', json({ type: 'item.started', item: { type: 'command_execution', command: 'make \\\ntest' } })),
       item({ type: 'command_execution', command: 'make test', aggregated_output: 'one\ntwo\n', exit_code: 2 }),
       item({ type: 'file_change', changes: [{ path: 'a.py', kind: 'update' }, { path: 'b.py', kind: 'add' }] }),
       item({ type: 'agent_message', text: 'Done.\nBye.' }),
       chunk('codex', json({ type: 'turn.failed', error: { message: 'quota' } })),
     ),
-  ).toEqual(['codex: $ make test', 'codex: one', 'codex: two', 'codex: → 2', 'codex: ~ a.py', 'codex: + b.py', 'codex: Done.', 'codex: Bye.', 'codex: quota'])
+  ).toEqual(['codex: $ make \\', 'codex: test', 'codex: one', 'codex: two', 'codex: → 2', 'codex: ~ a.py', 'codex: + b.py', 'codex: Done.', 'codex: Bye.', 'codex: quota'])
 })
 
 it('leaves alone what it does not know', () => {

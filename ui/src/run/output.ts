@@ -7,6 +7,7 @@ const ESC = '\u001b['
 const bold = (text: string) => `${ESC}1m${text}${ESC}0m`
 const dim = (text: string) => `${ESC}2m${text}${ESC}0m`
 const red = (text: string) => `${ESC}31m${text}${ESC}0m`
+const yellow = (text: string) => `${ESC}33m${text}${ESC}0m`
 
 /**
  * Makes lines of the pieces of output that come in. Codex tells what it does as JSON: that becomes words; what is unknown
@@ -54,7 +55,7 @@ function said(text: string): string[] {
     case 'item.updated':
       return []
     case 'item.started':
-      return item?.type === 'command_execution' ? [bold(`$ ${str(item.command)}`)] : []
+      return item?.type === 'command_execution' ? `$ ${str(item.command)}`.split('\n').map(bold) : []
     case 'item.completed':
       return item ? completed(item, text) : [text]
     case 'turn.completed':
@@ -89,7 +90,8 @@ function completed(item: Record<string, unknown>, raw: string): string[] {
       })
     }
     case 'error':
-      return [red(str(item.message) || raw)]
+      // Often a mere warning.
+      return [yellow(str(item.message) || raw)]
     default:
       return [raw]
   }
