@@ -111,7 +111,7 @@ async fn a_limit_beyond_the_agents_time_is_passed_on() {
     model.allow(&policy).await;
     let key = StepKey { run: model.run, attempt: Attempt::FIRST, step: Step::Agent };
     let before = chrono::Utc::now() - chrono::TimeDelta::milliseconds(500);
-    steps::begin(&mut *model.world.store().acquire().await.unwrap(), key, before).await.unwrap();
+    steps::begin(&mut model.world.store().acquire().await.unwrap(), key, before).await.unwrap();
     let refused = model.call("limited once").await;
     assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (429, &"1".parse().unwrap()));
     assert_eq!((model.counted().await, model.asked()), ((vec![Some(429)], Usage::default()), 1));

@@ -21,7 +21,6 @@ mod webhook;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 

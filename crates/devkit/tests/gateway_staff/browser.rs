@@ -73,8 +73,9 @@ impl<'a> Browser<'a> {
 
     /// A request as our own pages send it.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.bare(method.clone(), path);
-        if method.is_safe() { request } else { request.header("origin", self.world.url()) }
+        let is_safe = method.is_safe();
+        let request = self.bare(method, path);
+        if is_safe { request } else { request.header("origin", self.world.url()) }
     }
 
     /// A request that does not say where it comes from.

@@ -37,6 +37,7 @@ async fn start(hosting: Hosting) -> anyhow::Result<Platform> {
         webhooks: WebhookMode::Push,
         identity: Identity::Person,
         otlp_endpoint: None,
+        budget: domain::services_yaml::BudgetConfig::default(),
         cluster: Some(cluster),
         egress_proxy: None,
         sleepers: None,

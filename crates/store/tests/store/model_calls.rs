@@ -249,7 +249,7 @@ async fn an_attempt_keeps_its_policy_and_where_its_words_are() {
     let end = CallEnd { bodies: Some(&key), ..end(Charge::Nothing, at(2)) };
     assert!(model_calls::finish(&mut tx, id, &end).await.unwrap());
     tx.commit().await.unwrap();
-    assert_eq!(model_calls::bodies(&mut conn, run, FIRST, 5).await.unwrap(), [key.clone()]);
+    assert_eq!(model_calls::bodies(&mut conn, run, FIRST, 5).await.unwrap(), *std::slice::from_ref(&key));
     model_calls::bodies_deleted(&mut conn, run, FIRST, std::slice::from_ref(&key)).await.unwrap();
     assert_eq!(model_calls::bodies(&mut conn, run, FIRST, 5).await.unwrap(), []);
 }

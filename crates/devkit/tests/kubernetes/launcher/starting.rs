@@ -79,7 +79,7 @@ async fn a_project_has_a_namespace_in_bounds() {
     let policies = scene.api::<NetworkPolicy>().list(&ListParams::default()).await.unwrap();
     assert_eq!(policies.items.len(), 2);
     assert_eq!(scene.api::<ResourceQuota>().list(&ListParams::default()).await.unwrap().items.len(), 1);
-    assert_eq!(scene.launcher.projects().await.unwrap(), [scene.project.clone()]);
+    assert_eq!(scene.launcher.projects().await.unwrap(), std::slice::from_ref(&scene.project));
     let mut foreign = scene.settings.clone();
     foreign.instance = "somebody-else".parse().unwrap();
     let foreign = KubernetesLauncher::new(scene.client.clone(), foreign);
