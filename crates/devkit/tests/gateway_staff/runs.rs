@@ -317,7 +317,7 @@ async fn deliveries_say_what_became_of_them() {
             received_at: world.now() + TimeDelta::seconds(number),
             source: DeliverySource::Webhook,
         };
-        deliveries::insert(&mut world.store().acquire().await.unwrap(), new).await.unwrap();
+        deliveries::insert(&mut world.store().acquire().await.unwrap(), new, None).await.unwrap();
         guids.push(guid);
     }
     let listed = |page: Value| -> Vec<String> {
