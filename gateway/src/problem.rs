@@ -9,7 +9,7 @@ use axum::{
 };
 use http::{
     HeaderValue, StatusCode,
-    header::{ALLOW, CONTENT_TYPE, RETRY_AFTER},
+    header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
 };
 use serde::Serialize;
 
@@ -146,7 +146,13 @@ pub(crate) struct Foreign;
 /// Gives an answer of axum's own (405, for instance) our form.
 pub(crate) fn adopt(response: Response, request_id: &str) -> Response {
     if let Some(problem) = response.extensions().get::<Problem>() {
-        return problem.render(request_id);
+        let mut rendered = problem.render(request_id);
+        // What else the handler had to say, such as cookies that are to go.
+        let kept = response.headers().iter().filter(|(name, _)| **name != CONTENT_TYPE && **name != CONTENT_LENGTH);
+        for (name, value) in kept.filter(|(name, _)| **name != RETRY_AFTER) {
+            rendered.headers_mut().append(name, value.clone());
+        }
+        return rendered;
     }
     let status = response.status();
     if response.extensions().get::<Foreign>().is_some() {

@@ -1,17 +1,12 @@
 //! Tokens that are none of ours, and keys that change.
 
-use std::{
-    io::Write,
-    sync::{Arc, Mutex},
-};
-
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
 use devkit::github::AppKeys;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
-use crate::{browser::Browser, world::World};
+use crate::{browser::Browser, log, world::World};
 
 /// PKCS #8 of an Ed25519 key, before its 32 bytes.
 const ED25519_PREFIX: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
@@ -53,28 +48,8 @@ async fn keys(browser: &Browser<'_>) -> Vec<Value> {
     browser.get("/.well-known/jwks.json").await.ok()["keys"].as_array().unwrap().clone()
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn a_token_that_is_none_of_ours_is_refused_and_never_logged() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
-    // The whole test, server included, runs on this thread.
-    let _logging = tracing::subscriber::set_default(subscriber.finish());
     let world = World::start().await;
     let browser = world.signed_in("writer").await;
     let good = browser.cookie("access").unwrap();
@@ -118,7 +93,7 @@ async fn a_token_that_is_none_of_ours_is_refused_and_never_logged() {
     }
     browser.set_cookie("access", &good);
     browser.get("/api/v1/me").await.ok();
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log::read();
     assert!(log.contains("an access token was refused"), "the log is read");
     let refresh = browser.cookie("refresh").unwrap();
     for secret in table.iter().map(|(_, token)| token.as_str()).chain([good.as_str(), &refresh]) {

@@ -31,7 +31,7 @@ use store::{
 use telemetry::{Telemetry, TelemetrySettings, catalogue::Role};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use crate::browser::Browser;
+use crate::{browser::Browser, log};
 
 pub const PROJECT: &str = "demo";
 const CLIENT_ID: &str = "test-client";
@@ -51,6 +51,7 @@ pub struct World {
 impl World {
     /// An owner, an admin, and a member of each kind on the list; nobody has signed in yet.
     pub async fn start() -> Self {
+        log::keep();
         let folder = tempfile::tempdir().unwrap();
         let stand_in = stand_in(&folder).await;
         let database = TestDatabase::create().await;
