@@ -11,7 +11,7 @@ use domain::{ids::Instance, run::Outcome};
 use serde_json::json;
 use store::{
     CommandKind, PgConnection, Store, StoreError, audit,
-    commands::{self, About, Command},
+    commands::{self, About, Command, Holder},
     connections, runs,
 };
 use telemetry::{
@@ -138,17 +138,61 @@ impl Dispatcher {
         // A name of its own for each delivery: two tasks of one process are two, too.
         let lease = Lease { workflow_id, owner: Uuid::new_v4() };
         loop {
-            if !self.hold(lease).await? {
+            let more = match self.deliver_lone(lease).await {
+                Ok(Some(more)) => more,
+                Ok(None) => self.deliver_queue(lease).await?,
+                Err(error) => {
+                    // The lease goes back if it can; else it runs out.
+                    self.release(lease).await?;
+                    return Err(error.into());
+                }
+            };
+            if !more {
                 return Ok(());
             }
-            let stop = self.deliver_all(lease).await;
-            // The lease goes back whatever happened; what came meanwhile is ours, since who brought it found us holding it.
-            let more = commands::release(&mut *self.store.acquire().await?, workflow_id, lease.owner).await?;
-            match stop? {
-                Stop::Empty if more => {}
-                Stop::Empty | Stop::NotNow => return Ok(()),
-            }
         }
+    }
+
+    /// The common case with as few words to the database as can be: one command waits, is due, and is taken. None if it is
+    /// another case, else whether more came meanwhile.
+    async fn deliver_lone(&self, lease: Lease<'_>) -> Result<Option<bool>, StoreError> {
+        let holder = Holder { workflow_id: lease.workflow_id, owner: lease.owner };
+        let now = self.now();
+        let taken = commands::take(&mut *self.store.acquire().await?, holder, now, LEASE, BATCH).await?;
+        let [command] = taken.as_slice() else { return Ok(None) };
+        if command.next_try_at > now || self.is_old_start(command, now) {
+            return Ok(None);
+        }
+        let Some(applied) = self.try_once(command, lease.owner).await? else { return Ok(None) };
+        if matches!(applied, Ok(Applied::Done)) {
+            let mut conn = self.store.acquire().await?;
+            return Ok(Some(commands::done_and_release(&mut conn, command, lease.owner).await?));
+        }
+        let goes_on = self.note(command, applied).await?;
+        let more = self.release(lease).await?;
+        Ok(Some(goes_on && more))
+    }
+
+    /// Delivers whatever waits, one after the other; says whether more came meanwhile.
+    async fn deliver_queue(&self, lease: Lease<'_>) -> Result<bool, StoreError> {
+        if !self.hold(lease).await? {
+            return Ok(false);
+        }
+        let stop = self.deliver_all(lease).await;
+        // The lease goes back whatever happened; what came meanwhile is ours, since who brought it found us holding it.
+        let more = self.release(lease).await?;
+        Ok(match stop? {
+            Stop::Empty => more,
+            Stop::NotNow => false,
+        })
+    }
+
+    async fn release(&self, lease: Lease<'_>) -> Result<bool, StoreError> {
+        commands::release(&mut *self.store.acquire().await?, lease.workflow_id, lease.owner).await
+    }
+
+    fn is_old_start(&self, command: &Command, now: DateTime<Utc>) -> bool {
+        command.kind == CommandKind::Start && now - command.created_at > self.start_max_age
     }
 
     /// Takes on what was left behind: by a crash, by an engine that was down.
@@ -218,12 +262,23 @@ impl Dispatcher {
 
     /// True if what is behind it may be delivered now.
     async fn deliver(&self, command: &Command, owner: Uuid) -> Result<bool, StoreError> {
-        let now = self.now();
-        if command.kind == CommandKind::Start && now - command.created_at > self.start_max_age {
+        if self.is_old_start(command, self.now()) {
             return self.deliver_old_start(command).await;
         }
-        if !commands::begin_try(&mut *self.store.acquire().await?, command.id, owner, now).await? {
-            return Ok(false);
+        match self.try_once(command, owner).await? {
+            Some(applied) => self.note(command, applied).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Announces a try and makes it; none if it must not be made.
+    async fn try_once(
+        &self,
+        command: &Command,
+        owner: Uuid,
+    ) -> Result<Option<Result<Applied, EngineError>>, StoreError> {
+        if !commands::begin_try(&mut *self.store.acquire().await?, command.id, owner, self.now()).await? {
+            return Ok(None);
         }
         let mut span = self.span(command).await;
         let applied = self.apply(command).await;
@@ -233,6 +288,11 @@ impl Dispatcher {
         }
         drop(span);
         self.count(command, result_of(&applied));
+        Ok(Some(applied))
+    }
+
+    /// Notes how a try ended; true if what is behind the command may be delivered now.
+    async fn note(&self, command: &Command, applied: Result<Applied, EngineError>) -> Result<bool, StoreError> {
         match applied {
             Ok(Applied::Done) => commands::mark_done(&mut *self.store.acquire().await?, command.id).await?,
             Ok(Applied::NoSuchWorkflow) => {

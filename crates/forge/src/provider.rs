@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use domain::{rights::RightCheck, run::StateLabel};
+use domain::rights::RightCheck;
 
 use crate::{
     Secret,
     error::ForgeError,
     ids::{CommentId, CommitSha, DeliveryNumber, ForgeRepoId, HookNumber, IssueNumber, PullNumber, ReviewId},
-    labels::{self, LabelPlan, LabelStyle},
+    labels::LabelStyle,
     model::{
         Account, Comment, CommentSearch, CommitStatus, Diff, Hook, HookLog, HookSpec, Issue, LogPage, NewPull,
         NewStatus, Permission, Pull, PullUpdate, RepoRef, Repository, Review, ReviewComment,
@@ -91,23 +91,6 @@ pub trait RepositoryProvider: Send + Sync {
 
     /// Takes a label off; fine if it is not there.
     async fn remove_label(&self, repo: &RepoRef, number: IssueNumber, label: &str) -> Result<(), ForgeError>;
-
-    /// Makes `new` the only state label: others off first, so that there are never two. Says what was written.
-    async fn set_state_label(
-        &self,
-        repo: &RepoRef,
-        number: IssueNumber,
-        new: StateLabel,
-    ) -> Result<LabelPlan, ForgeError> {
-        let plan = labels::plan(&self.labels(repo, number).await?, new);
-        for &old in &plan.remove {
-            self.remove_label(repo, number, old.as_str()).await?;
-        }
-        if plan.add {
-            self.add_label(repo, number, new.as_str(), labels::style(new)).await?;
-        }
-        Ok(plan)
-    }
 
     /// The open pull request from this branch of the repository itself.
     async fn pull_by_head(&self, repo: &RepoRef, branch: &str) -> Result<Option<Pull>, ForgeError>;

@@ -3,8 +3,8 @@
 //! A group that is written waits for nobody, so that no two groups, of whatever gateways, ever wait for each other:
 //!
 //! - It judges only those events whose turn is nobody else's at the moment; it does not queue for the others.
-//! - It only adds rows. An event that changes rows which others may hold (of a run that is there, of a repository) gets a
-//!   transaction of its own, which then is what it would be without groups.
+//! - It only adds rows. An event that changes rows which others may hold (of a run that is there, of a repository) is recorded
+//!   alone, which then is what it would be without groups; and so is what comes behind it about the same thing.
 //!
 //! Should one fail all the same, all of it is rolled back, and each of its events can be recorded alone: so a bad one does
 //! not harm its neighbours. There are no savepoints, which would cost each good event two statements for the sake of the rare
@@ -28,10 +28,8 @@ use crate::record::{About, Arrival, Recorded, judge, keep};
 pub enum Grouped {
     /// It is stored and committed.
     Recorded(Recorded),
-    /// Somebody else works on what it is about; it is to be recorded alone, which waits for them.
-    Busy,
-    /// It is still to be recorded; the next group may begin with it.
-    Left,
+    /// It is to be recorded alone: somebody else works on what it is about, or it changes what others may hold.
+    Alone,
 }
 
 /// A group could not be recorded. Nothing of it is.
@@ -46,7 +44,7 @@ pub enum GroupError {
 }
 
 /// Stores and judges events as [`record`](crate::record()) does, as many as can be in one transaction; says of each, in
-/// their order, what became of it. At least one is not [`Grouped::Left`].
+/// their order, what became of it.
 ///
 /// # Errors
 /// See [`GroupError`].
@@ -69,25 +67,24 @@ async fn write(tx: &mut PgConnection, instance: &Instance, arrivals: &[Arrival<'
         abouts.push(About::of(tx, arrival, repository).await?);
     }
     let turns: Vec<_> = abouts.iter().zip(arrivals).map(|(about, arrival)| about.turn(arrival)).collect();
-    let ours = locks::take_free(tx, &turns).await?;
+    let mut ours = locks::take_free(tx, &turns).await?;
     let mut grouped = Vec::with_capacity(arrivals.len());
-    let mut recorded = 0;
-    for ((arrival, about), ours) in arrivals.iter().zip(&abouts).zip(ours) {
-        if !ours {
-            grouped.push(Grouped::Busy);
+    for (place, (arrival, about)) in arrivals.iter().zip(&abouts).enumerate() {
+        if !ours[place] {
+            grouped.push(Grouped::Alone);
             continue;
         }
         let judged = judge(tx, arrival, about).await?;
-        let only_adds = only_adds(&judged.0.effect);
-        if only_adds || recorded == 0 {
+        if only_adds(&judged.0.effect) || arrivals.len() == 1 {
             grouped.push(Grouped::Recorded(keep(tx, (instance, arrival), about, judged).await?));
-            recorded += 1;
+            continue;
         }
-        if !only_adds {
-            break;
+        grouped.push(Grouped::Alone);
+        // What comes behind it about the same thing must not overtake it.
+        for (later, turn) in turns.iter().enumerate().skip(place) {
+            ours[later] &= *turn != turns[place];
         }
     }
-    grouped.resize_with(arrivals.len(), || Grouped::Left);
     Ok(grouped)
 }
 

@@ -183,22 +183,6 @@ pub async fn list(conn: &mut PgConnection, run: RunId) -> Result<Vec<AttemptReco
         .collect()
 }
 
-/// Attempts whose Job was not heard of since then though it should be at work, the longest silent first; at most 500.
-///
-/// # Errors
-/// The database fails.
-pub async fn silent_since(conn: &mut PgConnection, heard_before: DateTime<Utc>) -> Result<Vec<AttemptRecord>> {
-    select_attempts!(
-        "where job_state in ('launching', 'running') and job_heartbeat_at < $1 order by job_heartbeat_at limit 500",
-        heard_before
-    )
-    .fetch_all(conn)
-    .await?
-    .into_iter()
-    .map(AttemptRecord::try_from)
-    .collect()
-}
-
 /// What is new about the Job of an attempt.
 #[derive(Clone, Copy)]
 pub struct JobUpdate<'a> {

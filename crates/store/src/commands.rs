@@ -197,6 +197,11 @@ pub async fn enqueue(conn: &mut PgConnection, new: NewCommand<'_>) -> Result<Com
     Ok(CommandId::from_uuid(id))
 }
 
+fn lease_end(now: DateTime<Utc>, span: Duration) -> DateTime<Utc> {
+    let span = chrono::TimeDelta::from_std(span).ok();
+    span.and_then(|span| now.checked_add_signed(span)).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
 /// Takes or renews the lease on a workflow's queue. False if somebody else has it, or nothing was ever enqueued.
 ///
 /// # Errors
@@ -208,10 +213,6 @@ pub async fn lease(
     now: DateTime<Utc>,
     span: Duration,
 ) -> Result<bool> {
-    let until = chrono::TimeDelta::from_std(span)
-        .ok()
-        .and_then(|span| now.checked_add_signed(span))
-        .unwrap_or(DateTime::<Utc>::MAX_UTC);
     let done = sqlx::query!(
         "update engine_queues set lease_owner = $2, lease_until = $4 \
          where workflow_id = $1 and (lease_owner is null or lease_owner = $2 or lease_until <= $3) \
@@ -219,11 +220,80 @@ pub async fn lease(
         workflow_id,
         owner,
         now,
-        until,
+        lease_end(now, span),
     )
     .execute(conn)
     .await?;
     Ok(done.rows_affected() > 0)
+}
+
+/// Who delivers for a workflow.
+#[derive(Clone, Copy, Debug)]
+pub struct Holder<'a> {
+    /// The workflow whose queue it is.
+    pub workflow_id: &'a str,
+    /// Its own name.
+    pub owner: Uuid,
+}
+
+/// Takes or renews the lease as [`lease`] does, and reads what is to be delivered as [`pending`] does, in one statement. Empty if
+/// there is nothing, or if somebody else has the lease: ask [`lease`] then. What was committed while this waited is not seen
+/// here; who gives the lease back is told of it.
+///
+/// # Errors
+/// The database fails.
+pub async fn take(
+    conn: &mut PgConnection,
+    holder: Holder<'_>,
+    now: DateTime<Utc>,
+    span: Duration,
+    limit: u32,
+) -> Result<Vec<Command>> {
+    sqlx::query_as!(
+        Row,
+        "with held as ( \
+             update engine_queues set lease_owner = $2, lease_until = $4 \
+             where workflow_id = $1 and (lease_owner is null or lease_owner = $2 or lease_until <= $3) \
+                 and (select set_config('synchronous_commit', 'off', true)) = 'off' \
+             returning workflow_id) \
+         select c.id, c.workflow_id, c.seq, c.kind, c.run_id, c.attempt, c.connection_id, c.name, c.payload, c.state, \
+             c.tries, c.next_try_at, c.last_error, c.created_at \
+         from engine_commands c \
+         where c.workflow_id = $1 and c.state = 'pending' and exists (select from held) order by c.seq limit $5",
+        holder.workflow_id,
+        holder.owner,
+        now,
+        lease_end(now, span),
+        i64::from(limit),
+    )
+    .fetch_all(conn)
+    .await?
+    .into_iter()
+    .map(Command::try_from)
+    .collect()
+}
+
+/// Notes that the engine has the command, as [`mark_done`] does, and gives the lease back, in one statement. True if something was
+/// enqueued behind the command; false also if the lease was lost, and somebody else delivers that.
+///
+/// # Errors
+/// The database fails.
+pub async fn done_and_release(conn: &mut PgConnection, command: &Command, owner: Uuid) -> Result<bool> {
+    // Who enqueues counts up under the row's lock, so the count that comes back is the newest.
+    let next_seq = sqlx::query_scalar!(
+        "with done as ( \
+             update engine_commands set state = 'done', under_way = false, last_error = null, ended_at = now() \
+             where id = $1 and state = 'pending') \
+         update engine_queues set lease_owner = null, lease_until = null \
+         where workflow_id = $2 and lease_owner = $3 and (select set_config('synchronous_commit', 'off', true)) = 'off' \
+         returning next_seq",
+        command.id.as_uuid(),
+        command.workflow_id,
+        owner,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(next_seq.is_some_and(|next_seq| next_seq > command.seq + 1))
 }
 
 /// Gives the lease back. True if commands are pending: they came while the lease was held, or wait for their next try.

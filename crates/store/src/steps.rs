@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 
 use crate::{
     Result, StepState, StoreError,
-    convert::{self, attempt_number, clean, clean_json, clean_opt},
+    convert::{self, attempt_number, clean, clean_json},
 };
 
 /// Names a step of an attempt.
@@ -127,7 +127,22 @@ pub async fn done(conn: &mut PgConnection, key: StepKey, output: &Value, now: Da
 /// # Errors
 /// The database fails.
 pub async fn failed(conn: &mut PgConnection, key: StepKey, error: &str, now: DateTime<Utc>) -> Result<()> {
-    end_without_output(conn, key, StepState::Failed, Some(error), now).await
+    sqlx::query!(
+        "insert into steps (run_id, attempt, step, state, error, started_at, finished_at) \
+         values ($1, $2, $3, $4, $5, $6, $6) \
+         on conflict (run_id, attempt, step) do update \
+             set state = excluded.state, error = excluded.error, finished_at = excluded.finished_at, wait_until = null \
+             where steps.state <> 'done'",
+        key.run.as_uuid(),
+        attempt_number(key.attempt),
+        key.step.as_str(),
+        StepState::Failed.as_str(),
+        &clean(error),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Notes that a step waits, for what, and until when; it is begun again then. One that is done stays done.
@@ -180,39 +195,6 @@ pub async fn wait_until(conn: &mut PgConnection, key: StepKey) -> Result<Option<
     .fetch_optional(conn)
     .await?;
     Ok(until.flatten())
-}
-
-/// Notes that a step is not needed. One that is done stays done.
-///
-/// # Errors
-/// The database fails.
-pub async fn skipped(conn: &mut PgConnection, key: StepKey, now: DateTime<Utc>) -> Result<()> {
-    end_without_output(conn, key, StepState::Skipped, None, now).await
-}
-
-async fn end_without_output(
-    conn: &mut PgConnection,
-    key: StepKey,
-    state: StepState,
-    error: Option<&str>,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    sqlx::query!(
-        "insert into steps (run_id, attempt, step, state, error, started_at, finished_at) \
-         values ($1, $2, $3, $4, $5, $6, $6) \
-         on conflict (run_id, attempt, step) do update \
-             set state = excluded.state, error = excluded.error, finished_at = excluded.finished_at, wait_until = null \
-             where steps.state <> 'done'",
-        key.run.as_uuid(),
-        attempt_number(key.attempt),
-        key.step.as_str(),
-        state.as_str(),
-        clean_opt(error),
-        now,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// What a step gave, once it is done.

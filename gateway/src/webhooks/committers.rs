@@ -137,37 +137,35 @@ impl Ledger {
     async fn commit(self, mut group: Vec<Waiting>) {
         // Who waited too long was told so, and will be read back; the database has enough to do as it is.
         group.retain(|waiting| !waiting.answer.is_closed());
-        while !group.is_empty() {
-            let arrivals: Vec<Arrival<'_>> = group.iter().map(|waiting| waiting.arrival.borrowed()).collect();
-            let grouped = ingest::record_group(&self.store, &self.instance, &arrivals).await;
-            drop(arrivals);
-            group = match grouped {
-                Ok(grouped) => self.answer(group, grouped),
-                Err(GroupError::NotBegun(error)) => {
-                    let problem = Problem::from(error);
-                    group.into_iter().for_each(|waiting| waiting.answer(Err(problem.clone())));
-                    return;
-                }
-                Err(GroupError::RolledBack(error)) => {
-                    tracing::warn!(webhooks = group.len(), error = %Chain(&error), "each of a group is recorded alone");
-                    return self.record_aside(group);
-                }
-            };
+        if group.is_empty() {
+            return;
+        }
+        let arrivals: Vec<Arrival<'_>> = group.iter().map(|waiting| waiting.arrival.borrowed()).collect();
+        let grouped = ingest::record_group(&self.store, &self.instance, &arrivals).await;
+        drop(arrivals);
+        match grouped {
+            Ok(grouped) => self.answer(group, grouped),
+            Err(GroupError::NotBegun(error)) => {
+                let problem = Problem::from(error);
+                group.into_iter().for_each(|waiting| waiting.answer(Err(problem.clone())));
+            }
+            Err(GroupError::RolledBack(error)) => {
+                tracing::warn!(webhooks = group.len(), error = %Chain(&error), "each of a group is recorded alone");
+                self.record_aside(group);
+            }
         }
     }
 
-    /// Answers what is stored, has what is busy recorded aside, and gives back what is left.
-    fn answer(&self, group: Vec<Waiting>, grouped: Vec<Grouped>) -> Vec<Waiting> {
-        let (mut busy, mut left) = (Vec::new(), Vec::new());
+    /// Answers what is stored, and has the rest recorded aside.
+    fn answer(&self, group: Vec<Waiting>, grouped: Vec<Grouped>) {
+        let mut alone = Vec::new();
         for (waiting, grouped) in group.into_iter().zip(grouped) {
             match grouped {
                 Grouped::Recorded(recorded) => waiting.answer(Ok(recorded)),
-                Grouped::Busy => busy.push(waiting),
-                Grouped::Left => left.push(waiting),
+                Grouped::Alone => alone.push(waiting),
             }
         }
-        self.record_aside(busy);
-        left
+        self.record_aside(alone);
     }
 
     fn record_aside(&self, all: Vec<Waiting>) {

@@ -59,13 +59,12 @@ fn arrivals(told: &[Told]) -> Vec<Arrival<'_>> {
         .collect()
 }
 
-/// In words: a verdict, `busy` or `left`.
+/// In words: a verdict, or `alone`.
 async fn together(store: &Store, told: &[Told]) -> Vec<&'static str> {
     let grouped = record_group(store, &instance(), &arrivals(told)).await.unwrap();
     let word = |grouped: &Grouped| match grouped {
         Grouped::Recorded(recorded) => recorded.verdict.as_str(),
-        Grouped::Busy => "busy",
-        Grouped::Left => "left",
+        Grouped::Alone => "alone",
     };
     grouped.iter().map(word).collect()
 }
@@ -137,7 +136,7 @@ async fn what_somebody_works_on_is_not_waited_for() {
     let world = World::new().await;
     let mut other = world.store().begin().await.unwrap();
     locks::take(&mut other, &Turn::subject(FORGE_REPOSITORY, 2)).await.unwrap();
-    assert_eq!(together(world.store(), &wishes(&[1, 2, 3])).await, ["started", "busy", "started"]);
+    assert_eq!(together(world.store(), &wishes(&[1, 2, 3])).await, ["started", "alone", "started"]);
     other.rollback().await.unwrap();
     assert_eq!(together(world.store(), &wishes(&[2])).await, ["started"]);
 }
@@ -151,19 +150,14 @@ async fn what_changes_rows_that_others_may_hold_has_a_transaction_of_its_own() {
     });
     let mut group = wishes(&[2]);
     group.push(told("off-1", "issues", &unlabeled(1, "run:dev", 1)));
+    group.push(told("again-1", "issues", &labeled(1, "run:dev", 2)));
     group.extend(wishes(&[3]));
     group.push(told("renamed", "repository", &renamed));
     group.extend(wishes(&[4]));
-    let left = |taken: usize, verdict: &str| {
-        let mut words = vec![verdict.to_owned(); taken];
-        words.resize(5, "left".to_owned());
-        words
-    };
-    assert_eq!(together(world.store(), &group).await, left(1, "started"));
-    assert_eq!(together(world.store(), &group[1..]).await, left(1, "signalled")[..4]);
-    assert_eq!(together(world.store(), &group[2..]).await, left(1, "started")[..3]);
-    assert_eq!(together(world.store(), &group[3..]).await, left(1, "repository_updated")[..2]);
-    assert_eq!(together(world.store(), &group[4..]).await, ["started"]);
+    let became = together(world.store(), &group).await;
+    assert_eq!(became, ["started", "alone", "alone", "started", "alone", "started"], "nothing overtakes what is left");
+    assert_eq!(together(world.store(), &group[1..2]).await, ["signalled"], "one alone is a group, too");
+    assert_eq!(together(world.store(), &group[4..5]).await, ["repository_updated"]);
 }
 
 #[tokio::test]

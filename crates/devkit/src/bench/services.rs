@@ -3,7 +3,6 @@
 use std::{
     ffi::OsString,
     fs::{self, File},
-    net::TcpListener,
     path::Path,
     time::Duration,
 };
@@ -14,11 +13,10 @@ use crate::{
     console::Step,
     layout::Layout,
     processes::Running,
-    services::{Durability, Postgres, Temporal, await_ready},
+    services::{Durability, Postgres, Temporal, fleeting},
     tools::{TestMaterials, Tools},
 };
 
-const READY_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
 /// Running services.
@@ -36,28 +34,13 @@ impl Services {
         fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
         let lock = File::create(folder.join("lock"))?;
         lock.try_lock().context("another benchmark runs")?;
-        let marker = folder.to_string_lossy().into_owned();
         let step = Step::start("postgres");
-        let postgres =
-            Postgres::prepare(&tools.postgres_bin, &folder.join("postgres"), free_port()?, Durability::Kept).await?;
-        let program = postgres.program(folder.join("postgres.log"), &marker);
-        let mut process = program.spawn()?;
-        await_ready(&program, &mut process, &postgres.readiness(), READY_LIMIT).await?;
+        let postgres = fleeting::start_postgres(&tools.postgres_bin, &folder, Durability::Kept).await?;
         step.done("ready, as durable as in production");
         let step = Step::start("temporal");
-        let temporal = Temporal {
-            command: tools.temporal.clone(),
-            database: None,
-            folder: folder.clone(),
-            port: free_port()?,
-            http_port: free_port()?,
-            ui_port: None,
-        };
-        let program = temporal.program(folder.join("temporal.log"), &marker);
-        let mut engine = program.spawn()?;
-        await_ready(&program, &mut engine, &temporal.readiness(), READY_LIMIT).await?;
+        let temporal = fleeting::start_temporal(&tools.temporal, &folder).await?;
         step.done("ready, in memory");
-        Ok(Self { postgres: (postgres, process), temporal: (temporal, engine), _lock: lock })
+        Ok(Self { postgres, temporal, _lock: lock })
     }
 
     /// What the measuring program finds in its environment.
@@ -76,9 +59,4 @@ impl Services {
         self.temporal.1.stop(STOP_LIMIT).await;
         self.postgres.1.stop(STOP_LIMIT).await;
     }
-}
-
-/// A port nobody listens on now.
-fn free_port() -> std::io::Result<u16> {
-    TcpListener::bind(("127.0.0.1", 0))?.local_addr().map(|address| address.port())
 }

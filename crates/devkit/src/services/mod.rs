@@ -1,5 +1,6 @@
 //! The real Postgres and Temporal, on loopback.
 
+pub(crate) mod fleeting;
 mod postgres;
 mod ready;
 mod temporal;
@@ -28,6 +29,9 @@ pub enum ServiceError {
         /// What the system said.
         source: io::Error,
     },
+    /// No port is free.
+    #[error("no free port on loopback")]
+    Port(#[source] io::Error),
     /// A program of it failed.
     #[error("{program} failed: {output}")]
     Program {

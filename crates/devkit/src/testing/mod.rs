@@ -38,9 +38,6 @@ pub enum TestingError {
         /// What the system said.
         source: io::Error,
     },
-    /// No port is free.
-    #[error("no free port on loopback")]
-    Port(#[source] io::Error),
     /// cargo could not be run.
     #[error("cargo could not be run")]
     Cargo(#[source] io::Error),

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,11 +11,10 @@ use crate::{
     console::Step,
     layout::Layout,
     processes::{Running, is_alive},
-    services::{Durability, Postgres, ServiceError, Temporal, await_ready},
+    services::{Durability, Postgres, Temporal, fleeting},
     tools::{TestMaterials, Tools},
 };
 
-const READY_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// A running Postgres, in a folder that is deleted when it is stopped.
@@ -38,11 +36,7 @@ impl TestPostgres {
         remove_abandoned(&all);
         let folder = all.join(std::process::id().to_string());
         fs::create_dir_all(&folder).map_err(TestingError::files("create", &folder))?;
-        let home = folder.join("postgres");
-        let postgres = Postgres::prepare(&tools.postgres_bin, &home, free_port()?, Durability::ThrowAway).await?;
-        let program = postgres.program(folder.join("postgres.log"), &marker(&folder));
-        let mut process = program.spawn().map_err(ServiceError::from)?;
-        await_ready(&program, &mut process, &postgres.readiness(), READY_LIMIT).await?;
+        let (postgres, process) = fleeting::start_postgres(&tools.postgres_bin, &folder, Durability::ThrowAway).await?;
         step.done("ready, empty, for tests");
         Ok(Self { folder, postgres, process })
     }
@@ -79,18 +73,7 @@ impl TestServices {
     pub async fn start(layout: &Layout, tools: &Tools) -> Result<Self, TestingError> {
         let database = TestPostgres::start(layout, tools).await?;
         let step = Step::start("temporal");
-        let folder = database.folder.clone();
-        let temporal = Temporal {
-            command: tools.temporal.clone(),
-            database: None,
-            folder: folder.clone(),
-            port: free_port()?,
-            http_port: free_port()?,
-            ui_port: None,
-        };
-        let program = temporal.program(folder.join("temporal.log"), &marker(&folder));
-        let mut engine = program.spawn().map_err(ServiceError::from)?;
-        await_ready(&program, &mut engine, &temporal.readiness(), READY_LIMIT).await?;
+        let (temporal, engine) = fleeting::start_temporal(&tools.temporal, &database.folder).await?;
         step.done("ready, in memory, for tests");
         Ok(Self { database, temporal, engine })
     }
@@ -120,10 +103,6 @@ impl TestServices {
     }
 }
 
-fn marker(folder: &Path) -> String {
-    folder.to_string_lossy().into_owned()
-}
-
 /// Deletes the folders of earlier runs that were killed.
 fn remove_abandoned(all: &Path) {
     let Ok(entries) = fs::read_dir(all) else { return };
@@ -135,12 +114,4 @@ fn remove_abandoned(all: &Path) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
-}
-
-/// A port nobody listens on now. The system hands out another one the next time it is asked.
-fn free_port() -> Result<u16, TestingError> {
-    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(TestingError::Port)
 }

@@ -13,7 +13,7 @@ use forge::{
     PullUpdate, RepositoryProvider, Secret, StatusState, system_clock,
 };
 
-use crate::world::{BOT, REPOSITORY, World, app_client};
+use crate::world::{BOT, REPOSITORY, World, app_client, set_state_label};
 
 const ISSUE: IssueNumber = IssueNumber(1);
 
@@ -112,8 +112,8 @@ async fn issues(world: &World) {
     github.issue_comments(repo, ISSUE, since, 10).await.unwrap();
     let search = CommentSearch { marker: "two", since, author_is_me: true };
     assert!(github.find_comment(repo, ISSUE, search).await.unwrap().is_some());
-    github.set_state_label(repo, ISSUE, StateLabel::Queued).await.unwrap();
-    github.set_state_label(repo, ISSUE, StateLabel::Working).await.unwrap();
+    set_state_label(world, ISSUE, StateLabel::Queued).await;
+    set_state_label(world, ISSUE, StateLabel::Working).await;
     assert!(github.file(repo, "services.yaml", "main").await.unwrap().is_some());
     assert_eq!(github.file(repo, "no such/file", "main").await.unwrap(), None);
 }

@@ -6,7 +6,7 @@ use forge::{
     AccountId, CommentSearch, ForgeError, IssueNumber, ItemState, Permission, RepositoryProvider, labels::LabelPlan,
 };
 
-use crate::world::{BOT, REPOSITORY, World};
+use crate::world::{BOT, REPOSITORY, World, set_state_label};
 
 const ISSUE: IssueNumber = IssueNumber(1);
 const MARKER: &str = "<!-- codex-k8s:run:7 -->";
@@ -102,7 +102,7 @@ async fn comments_since_a_time() {
 async fn one_state_label_at_a_time() {
     let world = World::start().await;
     world.stand_in.label_issue("writer", REPOSITORY, 1, "bug").unwrap();
-    let set = async |label| world.github.set_state_label(&world.repo, ISSUE, label).await.unwrap();
+    let set = async |label| set_state_label(&world, ISSUE, label).await;
     let labels = || {
         let mut labels = world.stand_in.labels(REPOSITORY, 1).unwrap();
         labels.sort();

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use devkit::github::{Options, Seed, StandIn};
+use domain::run::StateLabel;
 use forge::{
-    Account, AccountId, CommitSha, Credential, ForgeRepoId, RepoRef, Secret,
+    Account, AccountId, CommitSha, Credential, ForgeRepoId, IssueNumber, RepoRef, RepositoryProvider, Secret,
     git::GitAuth,
     github::{GitHub, Scope, Timeouts},
+    labels::{self, LabelPlan},
 };
 use tempfile::TempDir;
 
@@ -87,4 +89,17 @@ pub fn app_client(world: &World, credential: Credential, clock: forge::Clock) ->
 
 pub fn client(url: &str, token: &str) -> GitHub {
     GitHub::new(url, Secret::new(token), Arc::new(now), Timeouts::default()).unwrap()
+}
+
+/// Makes this the only state label, as the worker does.
+pub async fn set_state_label(world: &World, number: IssueNumber, new: StateLabel) -> LabelPlan {
+    let (github, repo) = (&world.github, &world.repo);
+    let plan = labels::plan(&github.labels(repo, number).await.unwrap(), new);
+    for old in &plan.remove {
+        github.remove_label(repo, number, old.as_str()).await.unwrap();
+    }
+    if plan.add {
+        github.add_label(repo, number, new.as_str(), labels::style(new)).await.unwrap();
+    }
+    plan
 }

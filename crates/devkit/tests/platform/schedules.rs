@@ -100,6 +100,8 @@ async fn a_schedule_starts_a_run_on_its_own_issue_once_a_moment() -> anyhow::Res
     let page = Page { before: None, limit: 100 };
     let all = runs::list(&mut *platform.store().acquire().await?, filter, page).await?;
     assert_eq!(all.len(), 2);
+    let counted = [("source", "schedule"), ("verdict", "started")];
+    assert_eq!(platform.scrape().await?["worker"].sum("codexk8s_deliveries_total", &counted), 2.0);
     platform.finish().await
 }
 

@@ -1,5 +1,6 @@
 //! Reads on a real streaming replica: lag that is tolerated, own writes that are seen, a replica that goes and comes back.
 
+mod outbox;
 mod servers;
 
 use std::time::Duration;

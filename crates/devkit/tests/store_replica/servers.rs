@@ -63,6 +63,7 @@ impl Server {
 
     /// At once, without a word to anybody: what is connected is cut off.
     pub(super) async fn stop(&mut self) -> anyhow::Result<()> {
+        // What Postgres had not written yet is lost, as in a crash.
         let Some(mut child) = self.child.take() else { return Ok(()) };
         if let Some(pid) = child.id() {
             kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGQUIT)?;
@@ -79,22 +80,31 @@ pub(super) struct Servers {
     folder: tempfile::TempDir,
 }
 
+/// One server that is as durable as in production, in a folder that goes with the other value.
+pub(super) async fn durable() -> anyhow::Result<(Server, tempfile::TempDir)> {
+    primary(Durability::Kept).await
+}
+
+async fn primary(durability: Durability) -> anyhow::Result<(Server, tempfile::TempDir)> {
+    let bin = std::env::var("CODEX_K8S_POSTGRES_BIN")
+        .context("CODEX_K8S_POSTGRES_BIN is not set: run it through \"cargo dev test\"")?;
+    let folder = tempfile::Builder::new().prefix("codex-k8s-replica-").tempdir()?;
+    // Postgres runs as a user of its own and has to come through here.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
+    let (home, log) = (folder.path().join("primary"), folder.path().join("primary.log"));
+    let postgres = Postgres::prepare(Path::new(&bin), &home, free_port()?, durability).await?;
+    let mut primary = Server { postgres, log, child: None };
+    primary.start().await?;
+    primary.postgres.ensure_database(DATABASE).await?;
+    Ok((primary, folder))
+}
+
 impl Servers {
     pub(super) async fn start() -> anyhow::Result<Self> {
-        let bin = std::env::var("CODEX_K8S_POSTGRES_BIN")
-            .context("CODEX_K8S_POSTGRES_BIN is not set: run it through \"cargo dev test\"")?;
-        let folder = tempfile::Builder::new().prefix("codex-k8s-replica-").tempdir()?;
-        // Postgres runs as a user of its own and has to come through here.
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
-        let home = |name: &str| folder.path().join(name);
-        let log = |name: &str| folder.path().join(format!("{name}.log"));
-        let port = free_port()?;
-        let postgres = Postgres::prepare(Path::new(&bin), &home("primary"), port, Durability::ThrowAway).await?;
-        let mut primary = Server { postgres, log: log("primary"), child: None };
-        primary.start().await?;
-        primary.postgres.ensure_database(DATABASE).await?;
-        let postgres = primary.postgres.replicate(&home("replica"), free_port()?).await?;
-        let mut replica = Server { postgres, log: log("replica"), child: None };
+        let (primary, folder) = primary(Durability::ThrowAway).await?;
+        let (home, log) = (folder.path().join("replica"), folder.path().join("replica.log"));
+        let postgres = primary.postgres.replicate(&home, free_port()?).await?;
+        let mut replica = Server { postgres, log, child: None };
         replica.start().await?;
         Ok(Self { primary, replica, folder })
     }

@@ -61,19 +61,6 @@ async fn a_heartbeat_learns_of_the_cancel() {
 }
 
 #[tokio::test]
-async fn a_silent_job_is_found() {
-    let world = World::new().await;
-    let (silent, loud, ended) = (world.run(1).await, world.run(2).await, world.run(3).await);
-    let mut conn = world.conn().await;
-    for (run, seconds) in [(silent, 10), (loud, 50), (ended, 5)] {
-        attempts::heartbeat(&mut conn, run, FIRST, at(seconds)).await.unwrap();
-    }
-    assert!(attempts::store_report(&mut conn, ended, FIRST, &json!({})).await.unwrap());
-    let found = attempts::silent_since(&mut conn, at(40)).await.unwrap();
-    assert_eq!(found.iter().map(|row| row.run).collect::<Vec<_>>(), [silent]);
-}
-
-#[tokio::test]
 async fn the_first_report_stays() {
     let world = World::new().await;
     let run = world.run(1).await;

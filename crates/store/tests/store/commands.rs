@@ -6,7 +6,7 @@ use domain::ids::{Attempt, CommandId, RunId};
 use serde_json::json;
 use store::{
     CommandKind, CommandState, PgConnection,
-    commands::{self, About, Command, NewCommand},
+    commands::{self, About, Command, Holder, NewCommand},
 };
 use uuid::Uuid;
 
@@ -78,6 +78,39 @@ async fn a_lease_is_for_one_owner_until_it_runs_out() {
     commands::mark_done(&mut conn, command).await.unwrap();
     assert!(!commands::release(&mut conn, WORKFLOW, b).await.unwrap(), "nothing is left");
     assert!(commands::lease(&mut conn, WORKFLOW, a, at(61), SPAN).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_lone_command_is_taken_and_ended_with_its_lease() {
+    let world = World::new().await;
+    let run = world.run(1).await;
+    let (owner, other) = (Uuid::new_v4(), Uuid::new_v4());
+    let mut conn = world.conn().await;
+    let take = async |owner: Uuid, seconds: i64| {
+        let holder = Holder { workflow_id: WORKFLOW, owner };
+        commands::take(&mut *world.conn().await, holder, at(seconds), SPAN, 2).await.unwrap()
+    };
+    assert!(take(owner, 0).await.is_empty(), "there is no such queue");
+    let start = enqueue(&mut conn, run, CommandKind::Start).await;
+    let taken = take(owner, 0).await;
+    assert_eq!(taken, pending(&mut conn).await);
+    assert!(take(other, 29).await.is_empty(), "somebody has it");
+    assert!(commands::begin_try(&mut conn, start, owner, at(1)).await.unwrap());
+    let signal = enqueue(&mut conn, run, CommandKind::Signal).await;
+    assert!(commands::done_and_release(&mut conn, &taken[0], owner).await.unwrap(), "something came meanwhile");
+    assert_eq!(state(&mut conn, start).await, CommandState::Done);
+
+    let taken = take(other, 2).await;
+    assert_eq!(taken.iter().map(|command| command.id).collect::<Vec<_>>(), [signal], "the lease was given back");
+    enqueue(&mut conn, run, CommandKind::Signal).await;
+    enqueue(&mut conn, run, CommandKind::Signal).await;
+    assert_eq!(take(other, 3).await.len(), 2, "as many as were asked for, the first first");
+    assert!(!commands::done_and_release(&mut conn, &taken[0], owner).await.unwrap(), "it is another's now");
+    assert_eq!(state(&mut conn, signal).await, CommandState::Done, "the engine has it all the same");
+    let last = take(other, 4).await;
+    commands::mark_done(&mut conn, last[0].id).await.unwrap();
+    assert!(!commands::done_and_release(&mut conn, &last[1], other).await.unwrap(), "nothing is left");
+    assert!(commands::lease(&mut conn, WORKFLOW, owner, at(5), SPAN).await.unwrap());
 }
 
 #[tokio::test]

@@ -26,7 +26,6 @@ async fn a_step_may_be_begun_again_until_it_is_done() {
     // Everything after the end changes the count alone.
     steps::done(&mut conn, key, &json!({ "base_sha": "b" }), at(5)).await.unwrap();
     steps::failed(&mut conn, key, "late", at(6)).await.unwrap();
-    steps::skipped(&mut conn, key, at(7)).await.unwrap();
     let row = steps::begin(&mut conn, key, at(8)).await.unwrap();
     assert_eq!((row.tries, row.state, row.finished_at, row.error), (3, StepState::Done, Some(at(4)), None));
     assert_eq!(steps::output(&mut conn, key).await.unwrap(), Some(json!({ "base_sha": "a" })));
@@ -42,7 +41,7 @@ async fn steps_are_listed_in_their_order() {
         steps::begin(&mut conn, key, at(seconds)).await.unwrap();
     }
     let key = StepKey { run, attempt: Attempt::FIRST, step: Step::Publish };
-    steps::skipped(&mut conn, key, at(11)).await.unwrap();
+    steps::failed(&mut conn, key, "not now", at(11)).await.unwrap();
     let rows = steps::list(&mut conn, run).await.unwrap();
     let seen: Vec<_> = rows.iter().map(|row| (row.step, row.state)).collect();
     let running = StepState::Running;
@@ -51,7 +50,7 @@ async fn steps_are_listed_in_their_order() {
         [
             (Step::Authorise, running),
             (Step::Slot, running),
-            (Step::Publish, StepState::Skipped),
+            (Step::Publish, StepState::Failed),
             (Step::Settle, running)
         ]
     );

@@ -1,0 +1,55 @@
+//! Services on whatever ports are free, for as long as tests or benchmarks run.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
+    time::Duration,
+};
+
+use super::{Durability, Postgres, ServiceError, Temporal, await_ready};
+use crate::processes::Running;
+
+const READY_LIMIT: Duration = Duration::from_secs(60);
+
+/// Starts a Postgres whose files are in `folder`, made anew or kept from before, and waits until it is ready.
+///
+/// # Errors
+/// When it does not come up.
+pub(crate) async fn start_postgres(
+    bin: &Path,
+    folder: &Path,
+    durability: Durability,
+) -> Result<(Postgres, Running), ServiceError> {
+    let postgres = Postgres::prepare(bin, &folder.join("postgres"), free_port()?, durability).await?;
+    let program = postgres.program(folder.join("postgres.log"), &folder.to_string_lossy());
+    let mut process = program.spawn()?;
+    await_ready(&program, &mut process, &postgres.readiness(), READY_LIMIT).await?;
+    Ok((postgres, process))
+}
+
+/// Starts a Temporal that keeps its state in memory and its log in `folder`, and waits until it is ready.
+///
+/// # Errors
+/// When it does not come up.
+pub(crate) async fn start_temporal(command: &Path, folder: &Path) -> Result<(Temporal, Running), ServiceError> {
+    let temporal = Temporal {
+        command: command.to_owned(),
+        database: None,
+        folder: folder.to_owned(),
+        port: free_port()?,
+        http_port: free_port()?,
+        ui_port: None,
+    };
+    let program = temporal.program(folder.join("temporal.log"), &folder.to_string_lossy());
+    let mut process = program.spawn()?;
+    await_ready(&program, &mut process, &temporal.readiness(), READY_LIMIT).await?;
+    Ok((temporal, process))
+}
+
+/// A port nobody listens on now. The system hands out another one the next time it is asked.
+fn free_port() -> Result<u16, ServiceError> {
+    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(ServiceError::Port)
+}
