@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
@@ -24,6 +24,7 @@ function packed(): Plugin {
   }
 }
 
+const here = fileURLToPath(new URL('.', import.meta.url))
 const gateway = process.env.GATEWAY_URL ?? 'http://127.0.0.1:7400'
 
 export default defineConfig({
@@ -33,6 +34,8 @@ export default defineConfig({
   build: { target: 'es2022', manifest: 'manifest.json', assetsInlineLimit: 0, modulePreload: { polyfill: false } },
   define: { __VUE_OPTIONS_API__: false, __VUE_PROD_DEVTOOLS__: false, __INTLIFY_PROD_DEVTOOLS__: false },
   server: {
+    // The devkit links the packages from its cache.
+    fs: { allow: [here, realpathSync(join(here, 'node_modules'))] },
     proxy: Object.fromEntries(
       ['/api', '/auth', '/.well-known'].map((path) => [path, { target: gateway, headers: { origin: gateway } }]),
     ),
