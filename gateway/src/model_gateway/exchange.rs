@@ -123,7 +123,8 @@ impl Exchange<'_> {
                 match told {
                     Meaning::Passes => target.succeeded(),
                     Meaning::Limited(until) => target.limited(now, until),
-                    Meaning::KeyRefused if alone => target.failed(now),
+                    // To leave the only key alone for a while would hide the provider's words behind ours.
+                    Meaning::KeyRefused if alone => {}
                     Meaning::KeyRefused => target.refused(now),
                     Meaning::Failed => target.failed(now),
                 }

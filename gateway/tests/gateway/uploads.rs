@@ -55,7 +55,7 @@ async fn one_that_is_cut_again_and_again_goes_on_and_comes_whole() {
     let (world, run) = launched().await;
     let whole = whole(30 * MIB);
     let (mut at, mut cuts) = (0, 0);
-    for end in [MIB / 3, 9 * MIB, 9 * MIB + 5, 22 * MIB] {
+    for end in [MIB / 3, 9 * MIB, 9 * MIB + MIB / 3, 22 * MIB] {
         cut(&world, &whole, at, end).await;
         // What came last may still be on its way into its part.
         eventually("what came is kept", async || offset(&world, &whole).await > at).await;

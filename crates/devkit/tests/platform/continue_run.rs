@@ -77,7 +77,7 @@ async fn a_lost_run_goes_on_to_a_pull_request_with_both_halves() -> anyhow::Resu
 #[tokio::test(flavor = "multi_thread")]
 async fn going_on_without_kept_work_lets_the_agent_begin_anew() -> anyhow::Result<()> {
     let platform = super::platform_with(1).await?;
-    let number = platform.open_issue("server-error")?;
+    let number = platform.open_issue("unauthorised")?;
     platform.label(number, "run:dev")?;
     let first = platform.await_end(number).await?;
     platform.forge.comment("maintainer", REPOSITORY, number, "/retry continue")?;

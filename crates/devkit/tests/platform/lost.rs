@@ -2,7 +2,7 @@
 
 use devkit::harness::REPOSITORY;
 use domain::{
-    run::{Outcome, Step, comment_marker},
+    run::{Outcome, RunState, Step, comment_marker},
     workflow_id,
 };
 use store::runs::{self, Facts};
@@ -62,11 +62,15 @@ async fn a_run_terminated_in_the_engine_is_lost_and_frees_its_slot_and_job() -> 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_unheard_of_until_its_deadline_is_lost_though_its_workflow_is_open() -> anyhow::Result<()> {
     let platform = super::platform_with(1).await?;
-    let number = platform.open_issue("endless-loop")?;
-    platform.label(number, "run:dev")?;
-    let run = platform.await_run(number, "at work", |run| run.step == Some(Step::Agent)).await?;
+    let busy = platform.open_issue("endless-loop")?;
+    platform.label(busy, "run:dev")?;
+    let run = platform.await_run(busy, "at work", |run| run.step == Some(Step::Agent)).await?;
     let hours = run.deadline_at.map(|deadline| (deadline - chrono::Utc::now()).num_hours());
     assert!(hours >= Some(24), "a run that moves has a deadline ahead: {run:?}");
+    // Of an agent at work the token would end with the deadline, and so would its Job. A run in the queue has neither.
+    let number = platform.open_issue("no-change")?;
+    platform.label(number, "run:dev")?;
+    let run = platform.await_run(number, "in the queue", |run| run.state == RunState::Waiting).await?;
     let past = Facts { deadline_at: Some(run.created_at), ..Facts::default() };
     runs::set_facts(&mut *platform.store().acquire().await?, run.id, past).await?;
     let run = platform.await_end(number).await?;
@@ -75,5 +79,7 @@ async fn a_run_that_is_unheard_of_until_its_deadline_is_lost_though_its_workflow
     let id = workflow_id::agent_run(&platform.instance, run.id, run.attempt);
     let state = platform.engine().state(&id).await?;
     assert_eq!(state, dispatch::engine::WorkflowState::Closed { status: "terminated" });
+    platform.forge.comment("maintainer", REPOSITORY, busy, "/cancel")?;
+    platform.await_end(busy).await?;
     platform.finish().await
 }

@@ -25,6 +25,7 @@ const MIB: usize = 1 << 20;
 /// A run without a workflow, whose attempt the test itself has claimed.
 async fn claimed(platform: &Platform, number: u64, session: &str) -> anyhow::Result<RunId> {
     let now = Utc::now();
+    let asked_by = i64::try_from(platform.forge.user("maintainer")?.id)?;
     let mut tx = platform.store().begin().await?;
     let new = NewRun {
         repository_id: platform.repository.id,
@@ -34,7 +35,7 @@ async fn claimed(platform: &Platform, number: u64, session: &str) -> anyhow::Res
         agent: &"dev".parse()?,
         trigger: &Trigger::Manual { at: now },
         business_key: &BusinessKey::by_hand("uploads"),
-        requested_by: &Sender { id: 1, login: "maintainer".to_owned(), is_bot: false },
+        requested_by: &Sender { id: asked_by, login: "maintainer".to_owned(), is_bot: false },
         instructions: "",
         cause_chain: &[],
         machine_depth: 0,

@@ -50,7 +50,8 @@ pub fn in_this_process(text: &str) -> io::Result<bool> {
     memory_holds(Path::new("/proc/self"), text)
 }
 
-/// Searches every file below a folder.
+/// Searches every file below a folder, but for programs: in the devkit's own, copied for Jobs, the scripted
+/// model's key is a constant.
 pub fn files_with(folder: &Path, text: &str) -> io::Result<Files> {
     let mut found = Files { looked_at: 0, holding: Vec::new() };
     let mut folders = vec![folder.to_owned()];
@@ -62,7 +63,8 @@ pub fn files_with(folder: &Path, text: &str) -> io::Result<Files> {
                 folders.push(entry.path());
             } else if kind.is_file() {
                 found.looked_at += 1;
-                if fs::read(entry.path()).is_ok_and(|bytes| contains(&bytes, text)) {
+                let is_program = |bytes: &[u8]| bytes.starts_with(b"\x7fELF");
+                if fs::read(entry.path()).is_ok_and(|bytes| !is_program(&bytes) && contains(&bytes, text)) {
                     found.holding.push(entry.path());
                 }
             }
