@@ -34,6 +34,16 @@ macro_rules! words {
 }
 
 words! {
+    /// What an upload will be. Of each kind an attempt has one at a time.
+    UploadKind {
+        /// The commits that the agent made.
+        Result = "result",
+        /// The agent's work so far.
+        Checkpoint = "checkpoint",
+        /// What set-up left behind.
+        SetupCache = "setup_cache",
+    }
+
     /// What is asked of the model API.
     ModelCallKind {
         /// An answer.

@@ -17,7 +17,7 @@ use sqlx::{
 
 pub use domain::{event::SubjectKind, intent::IntentKind};
 pub use error::{Result, StoreError};
-pub use kinds::{CommandKind, CommandState, JobState, ModelCallKind, StepState};
+pub use kinds::{CommandKind, CommandState, JobState, ModelCallKind, StepState, UploadKind};
 pub use migrations::{Schema, migrate, schema};
 pub use sqlx::PgConnection;
 

@@ -146,36 +146,21 @@ struct Row {
     reserved_nano_usd: i64,
 }
 
-/// Locks the rows of a call, and makes them where it is the first of its run, day or month.
+/// Locks the rows of a call, and makes them where it is the first of its run, day or month. One statement takes them in one
+/// order for everybody, whether they are there or not: two calls never wait for each other.
 async fn lock(conn: &mut PgConnection, keys: &Keys) -> Result<[Account; 3]> {
-    let rows = select_for_update(conn, keys).await?;
-    if rows.len() == Scope::ALL.len() {
-        return in_order(rows);
-    }
-    sqlx::query!(
-        "insert into model_budgets (scope, key) values ('day', $1), ('month', $2), ('run', $3) on conflict do nothing",
-        keys.day,
-        keys.month,
-        keys.run,
-    )
-    .execute(&mut *conn)
-    .await?;
-    in_order(select_for_update(conn, keys).await?)
-}
-
-/// In one order for everybody, so that two calls never wait for each other.
-async fn select_for_update(conn: &mut PgConnection, keys: &Keys) -> Result<Vec<Row>> {
-    Ok(sqlx::query_as!(
+    let rows = sqlx::query_as!(
         Row,
-        "select scope, spent_tokens, spent_nano_usd, reserved_tokens, reserved_nano_usd from model_budgets \
-         where (scope = 'day' and key = $1) or (scope = 'month' and key = $2) or (scope = 'run' and key = $3) \
-         order by scope for update",
+        "insert into model_budgets (scope, key) values ('day', $1), ('month', $2), ('run', $3) \
+         on conflict (scope, key) do update set spent_tokens = model_budgets.spent_tokens \
+         returning scope, spent_tokens, spent_nano_usd, reserved_tokens, reserved_nano_usd",
         keys.day,
         keys.month,
         keys.run,
     )
     .fetch_all(conn)
-    .await?)
+    .await?;
+    in_order(rows)
 }
 
 fn in_order(rows: Vec<Row>) -> Result<[Account; 3]> {

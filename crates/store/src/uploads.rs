@@ -9,31 +9,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    Result,
+    Result, UploadKind,
     blobs::BlobKey,
     convert::{self, attempt_number, stored},
 };
-
-/// What an upload will be. Of each kind an attempt has one at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UploadKind {
-    /// The commits that the agent made.
-    Result,
-    /// The agent's work so far.
-    Checkpoint,
-    /// What set-up left behind.
-    SetupCache,
-}
-
-impl UploadKind {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Result => "result",
-            Self::Checkpoint => "checkpoint",
-            Self::SetupCache => "setup_cache",
-        }
-    }
-}
 
 /// Names an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,11 +16,10 @@ use futures::{Stream, StreamExt, stream};
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use serde::Deserialize;
 use store::{
-    StoreError, attempts,
+    StoreError, UploadKind, attempts,
     blobs::{BlobKey, PutError},
     checkpoints::{self, Checkpoint, Recorded, Thread},
     runs,
-    uploads::UploadKind,
 };
 use uuid::Uuid;
 

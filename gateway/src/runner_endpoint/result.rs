@@ -3,7 +3,7 @@
 
 use axum::{body::Body, extract::State, response::IntoResponse};
 use http::{HeaderMap, StatusCode};
-use store::{attempts, blobs::BlobKey, uploads::UploadKind};
+use store::{UploadKind, attempts, blobs::BlobKey};
 
 use super::{
     RunnerAuth,

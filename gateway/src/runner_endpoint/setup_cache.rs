@@ -11,7 +11,7 @@ use axum::{
 };
 use domain::job::{JobSpec, SetupCache};
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
-use store::{StoreError, blobs::BlobKey, model_calls, runs, uploads::UploadKind};
+use store::{StoreError, UploadKind, blobs::BlobKey, model_calls, runs};
 
 use super::{
     RunnerAuth,

@@ -12,9 +12,9 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, HeaderName, StatusCode};
 use sha2::{Digest, Sha256};
 use store::{
-    StoreError,
+    StoreError, UploadKind,
     blobs::{BlobKey, Blobs, PutError},
-    uploads::{self, Part, UploadKey, UploadKind, Whole},
+    uploads::{self, Part, UploadKey, Whole},
 };
 
 use super::RunnerAuth;

@@ -4,8 +4,9 @@ use domain::ids::{Attempt, RunId};
 use futures::{StreamExt, stream};
 use reqwest::{Body, Method, RequestBuilder};
 use store::{
+    UploadKind,
     blobs::BlobKey,
-    uploads::{self, UploadKey, UploadKind, Whole},
+    uploads::{self, UploadKey, Whole},
 };
 
 use crate::{

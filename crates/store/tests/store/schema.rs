@@ -9,7 +9,9 @@ use domain::{
     run::{Outcome, RunState, Step},
     triggers::{DeliverySource, TriggerKind, VerdictKind},
 };
-use store::{CommandKind, CommandState, JobState, StepState, SubjectKind, testing::TestDatabase};
+use store::{
+    CommandKind, CommandState, JobState, ModelCallKind, StepState, SubjectKind, UploadKind, testing::TestDatabase,
+};
 
 async fn texts(database: &TestDatabase, sql: &'static str) -> Vec<String> {
     sqlx::query_scalar(sql).fetch_all(database.store().pool()).await.unwrap()
@@ -116,6 +118,9 @@ async fn every_column_of_words_takes_exactly_the_words_there_are() {
         ("connections", "purpose", words!(ConnectionPurpose)),
         ("connections", "state", words!(ConnectionState)),
         ("connections", "step", words!(ConnectionStep)),
+        ("model_calls", "kind", words!(ModelCallKind)),
+        ("uploads", "kind", words!(UploadKind)),
+        ("upload_parts", "kind", words!(UploadKind)),
     ];
     for (table, column, words) in &expected {
         assert_eq!(allowed(&database, table, column).await, *words, "{table}.{column}");
