@@ -85,6 +85,6 @@ async fn a_network_policy_holds_a_pod_back() {
         world.node_address
     );
     let (_, log) = namespace.run(restricted(&world.shell_image, &script)).await;
-    assert!(log.ends_with("held back\n"), "the pod reached this machine ten times: {log}");
+    assert!(log.lines().any(|line| line == "held back"), "the pod reached this machine ten times: {log}");
     accepting.abort();
 }
