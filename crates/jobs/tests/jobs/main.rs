@@ -226,7 +226,6 @@ async fn a_pod_that_does_not_go_is_taken_away() {
 }
 
 #[tokio::test]
-#[ignore = "two hundred waiters at once take minutes of a processor; the cause is not known"]
 async fn two_hundred_jobs_are_waited_for_by_two_streams() {
     let server = Server::default();
     let launcher = Arc::new(launcher(&server));

@@ -149,7 +149,7 @@ impl Server {
         let mut state = self.state();
         Ok(match parts.method {
             Method::GET if query.contains("watch=true") => state.watch(&path, &query),
-            Method::GET => state.read(&path),
+            Method::GET => state.read(&path, &query),
             Method::PATCH => state.apply(&path, &body),
             Method::DELETE => state.delete(&path, &body),
             _ => status(405),
@@ -195,7 +195,7 @@ impl State {
         whole(201, &made)
     }
 
-    fn read(&mut self, path: &str) -> Response<Stream> {
+    fn read(&mut self, path: &str, query: &str) -> Response<Stream> {
         self.reads += 1;
         if let Some(there) = self.objects.get(path) {
             return whole(200, there);
@@ -205,8 +205,12 @@ impl State {
             return status(404);
         }
         let below = format!("{path}/");
-        let items: Vec<&Value> =
-            self.objects.iter().filter(|(place, _)| place.starts_with(&below)).map(|(_, object)| object).collect();
+        let selector = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "labelSelector");
+        let wanted: Vec<(&str, &str)> =
+            selector.iter().flat_map(|(_, text)| text.split(',')).filter_map(|pair| pair.split_once('=')).collect();
+        let selected = |object: &Value| wanted.iter().all(|(key, value)| object["metadata"]["labels"][*key] == *value);
+        let listed = self.objects.iter().filter(|(place, object)| place.starts_with(&below) && selected(object));
+        let items: Vec<&Value> = listed.map(|(_, object)| object).collect();
         let version = self.version.max(1).to_string();
         whole(200, &json!({"metadata": {"resourceVersion": version}, "items": items}))
     }
