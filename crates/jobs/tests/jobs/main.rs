@@ -226,10 +226,10 @@ async fn a_pod_that_does_not_go_is_taken_away() {
 }
 
 #[tokio::test]
-async fn two_hundred_jobs_are_waited_for_by_two_streams() {
+async fn a_thousand_jobs_are_waited_for_by_two_streams() {
     let server = Server::default();
     let launcher = Arc::new(launcher(&server));
-    let orders: Vec<JobOrder> = (1..=200).map(order).collect();
+    let orders: Vec<JobOrder> = (1..=1_000).map(order).collect();
     let mut waiting = tokio::task::JoinSet::new();
     for order in &orders {
         launcher.launch(order).await.unwrap();
@@ -245,5 +245,5 @@ async fn two_hundred_jobs_are_waited_for_by_two_streams() {
     while let Some(ended) = waiting.join_next().await {
         assert_eq!(ended.unwrap().unwrap(), JobEnding::Failed { exit_code: 3 });
     }
-    assert_eq!(server.count("/jobs/"), 200);
+    assert_eq!(server.count("/jobs/"), 1_000);
 }
