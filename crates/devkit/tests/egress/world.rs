@@ -4,7 +4,10 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::Path,
     process::Command,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 use chrono::{TimeDelta, Utc};
@@ -32,11 +35,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
     runtime::Runtime,
-    task::JoinHandle,
 };
-
-/// An address of the documentation network, put on the loopback device: it is in none of the networks that are private.
-pub(crate) const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 77);
 
 /// What the host outside answers.
 pub(crate) const ANSWER: &str = "hello from outside";
@@ -170,17 +169,23 @@ async fn at_work(database: &TestDatabase, session: &str) -> RunId {
     run
 }
 
-/// A host that is not on this machine, as far as squid can tell; it answers on the ports of HTTP and, without TLS, of HTTPS. None
-/// where the loopback device can't be given an address.
-pub(crate) async fn host_outside() -> Option<Vec<JoinHandle<()>>> {
-    let put = Command::new("ip").args(["address", "replace", &format!("{OUTSIDE}/32"), "dev", "lo"]).status();
-    if !put.is_ok_and(|status| status.success()) {
-        return None;
+/// A host that is not on this machine, as far as squid can tell; it answers on the ports of HTTP and, without TLS, of HTTPS. Its
+/// address is of the documentation network, which is none of the private ones, and each test has one of its own.
+///
+/// # Errors
+/// Why it can't be had here.
+pub(crate) async fn host_outside() -> Result<Ipv4Addr, String> {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let address = Ipv4Addr::new(203, 0, 113, NEXT.fetch_add(1, Ordering::Relaxed));
+    let put = Command::new("ip").args(["address", "replace", &format!("{address}/32"), "dev", "lo"]).output();
+    match put {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => return Err(format!("ip: {}", String::from_utf8_lossy(&output.stderr).trim())),
+        Err(error) => return Err(format!("ip: {error}")),
     }
-    let mut servers = Vec::new();
     for port in [80, 443] {
-        let listener = TcpListener::bind((OUTSIDE, port)).await.ok()?;
-        servers.push(tokio::spawn(async move {
+        let listener = TcpListener::bind((address, port)).await.map_err(|error| format!("port {port}: {error}"))?;
+        tokio::spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 tokio::spawn(async move {
@@ -192,7 +197,7 @@ pub(crate) async fn host_outside() -> Option<Vec<JoinHandle<()>>> {
                     let _ = stream.write_all(answer.as_bytes()).await;
                 });
             }
-        }));
+        });
     }
-    Some(servers)
+    Ok(address)
 }
