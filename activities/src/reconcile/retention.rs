@@ -121,6 +121,7 @@ async fn delete_logs(platform: &Platform, of: OfAttempt) -> Result<(), StepError
     while retention::delete_log_chunks(&mut conn, of, BATCH).await? == u64::from(BATCH) {}
     log_archives::delete(&platform.store, &platform.blobs, of.run, of.attempt).await?;
     delete_model_bodies(platform, &mut conn, of).await?;
+    retention::delete_job_words(&mut conn, of).await?;
     retention::logs_deleted(&mut conn, of, platform.now()).await?;
     Ok(())
 }

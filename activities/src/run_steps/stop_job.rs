@@ -16,7 +16,7 @@ const GRACE: Duration = Duration::from_secs(15);
 /// See [`StepError`].
 pub async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
     let mut tx = platform.store.begin().await?;
-    attempts::request_cancel(&mut tx, at.run, at.attempt, platform.now()).await?;
+    attempts::request_stop(&mut tx, at.run, at.attempt, platform.now()).await?;
     tx.commit().await.map_err(StoreError::from)?;
     platform.launcher.stop(&RunContext::load(platform, at).await?.job(), GRACE).await?;
     // Until here the runner could still report; what comes now comes from somebody else.

@@ -6,7 +6,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::job_ending::{FailureClass, JobEnding};
+use domain::{
+    job::JobReport,
+    job_ending::{FailureClass, JobEnding},
+};
 use jobs::JobRef;
 use store::{
     JobState, attempts,
@@ -28,6 +31,19 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// Until the runner is heard of, what the cluster says is all there is to tell; it is kept so often.
 const STORY: Duration = Duration::from_secs(10);
 
+/// A Job that was asked to end is over this long after its report at the latest: its grace and what the node needs.
+const LEAVING: Duration = Duration::from_secs(30);
+
+/// What is known of a Job's report.
+enum Heard {
+    /// It is there.
+    Report,
+    /// It says that the Job was asked to end, and nobody of ours had asked.
+    Interrupted,
+    /// There is none; when the runner was last heard of, if ever.
+    Nothing(Option<DateTime<Utc>>),
+}
+
 /// Waits for the Job's report, or its end without one.
 ///
 /// # Errors
@@ -38,23 +54,32 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<JobEnd, StepError> {
     let mut ended = std::pin::pin!(platform.launcher.ended(&job));
     let mut story_at = tokio::time::Instant::now() + STORY;
     loop {
-        let Some(last_heard) = unreported(platform, at).await? else { return Ok(JobEnd::Reported) };
-        if let Some(heard) = last_heard {
-            let silent = platform.now() - heard.max(begun);
-            if silent > SILENCE {
-                return give_up(platform, at, &job, silent).await;
+        match heard(platform, at).await? {
+            Heard::Report => return Ok(JobEnd::Reported),
+            Heard::Interrupted => {
+                let ending = tokio::time::timeout(LEAVING, &mut ended).await.unwrap_or(Ok(JobEnding::Interrupted))?;
+                return lost(platform, at, &job, ending.of_interrupted()).await;
             }
-        } else if tokio::time::Instant::now() >= story_at {
-            job_story::keep(platform, at, &job).await;
-            story_at = tokio::time::Instant::now() + STORY;
+            Heard::Nothing(Some(heard)) => {
+                let silent = platform.now() - heard.max(begun);
+                if silent > SILENCE {
+                    return give_up(platform, at, &job, silent).await;
+                }
+            }
+            Heard::Nothing(None) if tokio::time::Instant::now() >= story_at => {
+                job_story::keep(platform, at, &job).await;
+                story_at = tokio::time::Instant::now() + STORY;
+            }
+            Heard::Nothing(None) => {}
         }
         tokio::select! {
             ending = &mut ended => {
                 tokio::time::sleep(LAST_WORDS).await;
-                if unreported(platform, at).await?.is_none() {
-                    return Ok(JobEnd::Reported);
-                }
-                return lost(platform, at, &job, ending?).await;
+                return match heard(platform, at).await? {
+                    Heard::Report => Ok(JobEnd::Reported),
+                    Heard::Interrupted => lost(platform, at, &job, ending?.of_interrupted()).await,
+                    Heard::Nothing(_) => lost(platform, at, &job, ending?).await,
+                };
             }
             () = tokio::time::sleep(PERIOD) => {}
         }
@@ -69,9 +94,16 @@ async fn lost(platform: &Platform, at: RunRef, job: &JobRef, ending: JobEnding) 
 }
 
 async fn give_up(platform: &Platform, at: RunRef, job: &JobRef, silent: TimeDelta) -> Result<JobEnd, StepError> {
-    let class = FailureClass::Silent;
-    let cause = format!("The Job was not heard of for {} seconds. {}", silent.num_seconds(), class.next_step());
-    keep(platform, at, job, class, None).await?;
+    let node = platform.launcher.lost_node(job).await.unwrap_or_else(|error| {
+        tracing::warn!(job = job.name(), %error, "whether the node of a silent Job is there is not known");
+        None
+    });
+    let ending = node.map(|node| JobEnding::NodeLost { node });
+    let class = ending.as_ref().map_or(FailureClass::Silent, JobEnding::class);
+    let silence = format!("The Job was not heard of for {} seconds.", silent.num_seconds());
+    let sentence = ending.as_ref().map_or(silence, JobEnding::sentence);
+    let cause = format!("{sentence} {}", class.next_step());
+    keep(platform, at, job, class, ending).await?;
     platform.launcher.stop(job, Duration::from_secs(5)).await?;
     Ok(JobEnd::Lost { cause })
 }
@@ -94,13 +126,16 @@ async fn keep(
     Ok(())
 }
 
-/// None once there is a report; else when the runner was last heard of, if ever.
-async fn unreported(platform: &Platform, at: RunRef) -> Result<Option<Option<DateTime<Utc>>>, StepError> {
+async fn heard(platform: &Platform, at: RunRef) -> Result<Heard, StepError> {
     let mut conn = platform.store.acquire().await?;
-    if attempts::report(&mut conn, at.run, at.attempt).await?.is_some() {
-        return Ok(None);
-    }
+    let report = attempts::report(&mut conn, at.run, at.attempt).await?;
     let attempt = attempts::get(&mut conn, at.run, at.attempt).await?;
+    if let Some(report) = report {
+        // What can't be read is found out by who judges it.
+        let report = serde_json::from_value::<JobReport>(report).ok();
+        let interrupted = report.is_some_and(|report| report.is_of_interrupted(attempt.was_asked_to_end()));
+        return Ok(if interrupted { Heard::Interrupted } else { Heard::Report });
+    }
     let is_heard_of = matches!(attempt.job_state, JobState::Running | JobState::Ended);
-    Ok(Some(attempt.job_heartbeat_at.filter(|_| is_heard_of)))
+    Ok(Heard::Nothing(attempt.job_heartbeat_at.filter(|_| is_heard_of)))
 }

@@ -252,6 +252,15 @@ pub enum Resumed {
     Nothing,
 }
 
+impl JobReport {
+    /// Whether the Job says that it was asked to end while nobody of ours had asked: it was put out by its surroundings, and this
+    /// tells nothing about its work.
+    #[must_use]
+    pub fn is_of_interrupted(&self, was_asked: bool) -> bool {
+        self.end == AgentEnd::Cancelled && !was_asked
+    }
+}
+
 /// How the agent's turn ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -267,7 +276,7 @@ pub enum AgentEnd {
     },
     /// The outer deadline ended it.
     DeadlineExceeded,
-    /// A person ended it.
+    /// It was asked to end: by a person through the platform, or by what stops programs on its machine.
     Cancelled,
     /// A set-up command of the project failed, so the agent was not started.
     SetupFailed {

@@ -18,6 +18,8 @@ text_enum! {
         PossiblyOutOfMemory = "possibly_out_of_memory",
         /// Its node put it out: short of disk, memory, or drained.
         Evicted = "evicted",
+        /// It was asked to end, and neither by us nor by anybody that is known.
+        Interrupted = "interrupted",
         /// Its node is not heard of any more.
         NodeLost = "node_lost",
         /// Its image can't be had.
@@ -80,6 +82,8 @@ pub enum JobEnding {
         /// The node's words.
         why: String,
     },
+    /// It was asked to end, did so, and nothing tells by whom.
+    Interrupted,
     /// Its node is gone.
     NodeLost {
         /// The node's name.
@@ -143,6 +147,15 @@ pub enum JobEnding {
 }
 
 impl JobEnding {
+    /// The same of a Job that had been asked to end, and not by us: where nothing else explains its end, that does.
+    #[must_use]
+    pub fn of_interrupted(self) -> Self {
+        match self {
+            Self::Completed | Self::Failed { .. } | Self::Vanished | Self::ClusterAway { .. } => Self::Interrupted,
+            explained => explained,
+        }
+    }
+
     /// The class of a Job that ended so without a report.
     #[must_use]
     pub const fn class(&self) -> FailureClass {
@@ -151,6 +164,7 @@ impl JobEnding {
             Self::OutOfMemory { certain: true, .. } => FailureClass::OutOfMemory,
             Self::OutOfMemory { certain: false, .. } => FailureClass::PossiblyOutOfMemory,
             Self::Evicted { .. } => FailureClass::Evicted,
+            Self::Interrupted => FailureClass::Interrupted,
             Self::NodeLost { .. } => FailureClass::NodeLost,
             Self::ImagePull { .. } | Self::ImageUnfit { .. } => FailureClass::Image,
             Self::NotStarted { .. } => FailureClass::NotStarted,
@@ -181,6 +195,9 @@ impl JobEnding {
                 "The Job was killed (exit code 137), probably for want of memory.".to_owned()
             }
             Self::Evicted { why } => format!("The Job's pod was evicted: {}", words(why)),
+            Self::Interrupted => {
+                "The Job was asked to end by its surroundings, while nobody had cancelled the run.".to_owned()
+            }
             Self::NodeLost { node } => format!("The node `{node}`, on which the Job was, is not heard of any more."),
             Self::ImagePull { image, words: why } => format!("The image `{image}` can't be pulled: {}", words(why)),
             Self::ImageUnfit { image, words: why } => {
@@ -217,6 +234,7 @@ impl FailureClass {
             Self::Evicted => {
                 "If it happens again, give the agent more room (`runtime.ephemeral_storage` or `runtime.memory`)."
             }
+            Self::Interrupted => "Look at what stops pods on the cluster's nodes if it happens again.",
             Self::NodeLost => "Look at the cluster's nodes if it happens again.",
             Self::Image => "Correct `runtime.image` in services.yaml, or make the image available to the cluster.",
             Self::NotStarted => {
@@ -272,6 +290,7 @@ mod tests {
             (init(InitStep::Tools), FailureClass::Tools, "into the pod (exit code 1): a b."),
             (init(InitStep::Other("mesh".into())), FailureClass::Tools, "`mesh`"),
             (JobEnding::Deadline { seconds: 90 }, FailureClass::Deadline, "1 min 30 s"),
+            (JobEnding::Interrupted, FailureClass::Interrupted, "nobody had cancelled"),
             (JobEnding::Evicted { why: String::new() }, FailureClass::Evicted, "it says no more."),
         ];
         for (ending, class, said) in table {
@@ -279,6 +298,15 @@ mod tests {
             assert!(ending.sentence().contains(said), "{}", ending.sentence());
             let text = serde_json::to_string(&ending).unwrap();
             assert_eq!(serde_json::from_str::<JobEnding>(&text).unwrap(), ending, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_explains_the_end_of_an_interrupted_job_stays() {
+        let deadline = JobEnding::Deadline { seconds: 60 };
+        assert_eq!(deadline.clone().of_interrupted(), deadline);
+        for unexplained in [JobEnding::Completed, JobEnding::Failed { exit_code: 1 }, JobEnding::Vanished] {
+            assert_eq!(unexplained.of_interrupted(), JobEnding::Interrupted);
         }
     }
 

@@ -109,6 +109,11 @@ pub trait JobLauncher: Send + Sync {
     /// done, nothing of it lives.
     async fn stop(&self, job: &JobRef, grace: Duration) -> Result<(), LaunchError>;
 
+    /// The node that it was on, if that is known not to be heard of any more.
+    async fn lost_node(&self, _job: &JobRef) -> Result<Option<String>, LaunchError> {
+        Ok(None)
+    }
+
     /// What is said about it and its pods, oldest first.
     async fn events(&self, job: &JobRef) -> Result<Vec<JobEvent>, LaunchError>;
 

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     ids::{Attempt, RunId},
     run::{Outcome, Step},
+    triggers::BusinessKey,
 };
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -33,8 +34,10 @@ pub struct AttemptRecord {
     pub job_name: Option<String>,
     /// When the Job was last heard of.
     pub job_heartbeat_at: Option<DateTime<Utc>>,
-    /// When somebody asked for its end.
+    /// When somebody who may do so asked for its end.
     pub cancel_requested_at: Option<DateTime<Utc>>,
+    /// When we first asked its Job to end, for whatever reason.
+    pub stop_requested_at: Option<DateTime<Utc>>,
     /// Blob of the packed workspace.
     pub workspace_blob: Option<String>,
     /// Blob of the result bundle.
@@ -53,6 +56,14 @@ pub struct AttemptRecord {
     pub withdrawn: bool,
 }
 
+impl AttemptRecord {
+    /// Whether its Job was asked to end by somebody of ours, or by a person through us.
+    #[must_use]
+    pub const fn was_asked_to_end(&self) -> bool {
+        self.cancel_requested_at.is_some() || self.stop_requested_at.is_some() || self.finished_at.is_some()
+    }
+}
+
 struct Row {
     run_id: Uuid,
     attempt: i32,
@@ -63,6 +74,7 @@ struct Row {
     job_name: Option<String>,
     job_heartbeat_at: Option<DateTime<Utc>>,
     cancel_requested_at: Option<DateTime<Utc>>,
+    stop_requested_at: Option<DateTime<Utc>>,
     workspace_blob: Option<String>,
     result_blob: Option<String>,
     prompt: Option<String>,
@@ -87,6 +99,7 @@ impl TryFrom<Row> for AttemptRecord {
             job_name: row.job_name,
             job_heartbeat_at: row.job_heartbeat_at,
             cancel_requested_at: row.cancel_requested_at,
+            stop_requested_at: row.stop_requested_at,
             workspace_blob: row.workspace_blob,
             result_blob: row.result_blob,
             prompt: row.prompt,
@@ -105,8 +118,8 @@ macro_rules! select_attempts {
         sqlx::query_as!(
             Row,
             "select run_id, attempt, from_step, asked_to_continue, continues_attempt, job_state, job_name, \
-             job_heartbeat_at, cancel_requested_at, workspace_blob, result_blob, prompt, outcome, cause, started_at, \
-             finished_at, withdrawn from attempts " + $tail
+             job_heartbeat_at, cancel_requested_at, stop_requested_at, workspace_blob, result_blob, prompt, outcome, \
+             cause, started_at, finished_at, withdrawn from attempts " + $tail
             $(, $argument)*
         )
     };
@@ -229,7 +242,7 @@ pub async fn heartbeat(conn: &mut PgConnection, run: RunId, attempt: Attempt, no
         "update attempts set job_heartbeat_at = greatest(job_heartbeat_at, $3), \
              job_state = case when job_state in ('none', 'launching') then 'running' else job_state end \
          where run_id = $1 and attempt = $2 \
-         returning (cancel_requested_at is not null or finished_at is not null) as \"stop!\"",
+         returning (cancel_requested_at is not null or stop_requested_at is not null or finished_at is not null) as \"stop!\"",
         run.as_uuid(),
         attempt_number(attempt),
         now,
@@ -237,6 +250,23 @@ pub async fn heartbeat(conn: &mut PgConnection, run: RunId, attempt: Attempt, no
     .fetch_optional(conn)
     .await?;
     stop.ok_or_else(|| StoreError::missing("attempt", &format!("{run}/{attempt}")))
+}
+
+/// Notes that we ask the Job of an attempt to end, for whatever reason; it learns it at its next heartbeat, too.
+///
+/// # Errors
+/// The database fails.
+pub async fn request_stop(conn: &mut PgConnection, run: RunId, attempt: Attempt, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "update attempts set stop_requested_at = $3 \
+         where run_id = $1 and attempt = $2 and stop_requested_at is null",
+        run.as_uuid(),
+        attempt_number(attempt),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Asks for the end of an attempt; its Job learns it at its next heartbeat. False if it was asked for before.
@@ -285,6 +315,26 @@ pub async fn report(conn: &mut PgConnection, run: RunId, attempt: Attempt) -> Re
     .fetch_optional(conn)
     .await?;
     Ok(report.flatten())
+}
+
+/// Why the attempt before was lost, if this one was begun because of that, and nobody asked for it.
+///
+/// # Errors
+/// The database fails.
+pub async fn lost_before(conn: &mut PgConnection, run: RunId, attempt: Attempt) -> Result<Option<String>> {
+    let Some(before) = attempt.0.checked_sub(1).map(Attempt) else { return Ok(None) };
+    let key = BusinessKey::after_lost(run, before);
+    let cause = sqlx::query_scalar!(
+        "select lost.cause from attempts lost join attempts next using (run_id) \
+         where run_id = $1 and lost.attempt = $2 and next.attempt = $3 and next.business_key = $4",
+        run.as_uuid(),
+        attempt_number(before),
+        attempt_number(attempt),
+        key.as_str(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(cause.flatten())
 }
 
 /// Writes down where the packed workspace is.

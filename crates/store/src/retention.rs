@@ -1,5 +1,5 @@
-//! What is kept for a time only: raw payloads of deliveries, logs, and kept states of agents' work. The ledger, runs and audit
-//! stay.
+//! What is kept for a time only: raw payloads of deliveries, logs, what the cluster said about Jobs, and kept states of agents'
+//! work. The ledger, runs and audit stay.
 
 use chrono::{DateTime, Utc};
 use domain::ids::{Attempt, RunId};
@@ -82,6 +82,25 @@ pub async fn delete_log_chunks(conn: &mut PgConnection, of: OfAttempt, most: u32
     .execute(conn)
     .await?;
     Ok(done.rows_affected())
+}
+
+/// Deletes what else was kept of the words of an attempt's Job: what the cluster said about it, and the end of its output. How it
+/// ended stays.
+///
+/// # Errors
+/// The database fails.
+pub async fn delete_job_words(conn: &mut PgConnection, of: OfAttempt) -> Result<()> {
+    let (run, attempt) = (of.run.as_uuid(), attempt_number(of.attempt));
+    sqlx::query!("delete from job_events where run_id = $1 and attempt = $2", run, attempt).execute(&mut *conn).await?;
+    sqlx::query!(
+        "update attempts set failure_evidence = jsonb_set(failure_evidence, '{last_output}', 'null') \
+         where run_id = $1 and attempt = $2 and failure_evidence is not null",
+        run,
+        attempt,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Nothing is left of an attempt's log.

@@ -1,4 +1,5 @@
-//! `POST /runner/v1/report`: the evidence. The first one counts, and wakes the run's workflow.
+//! `POST /runner/v1/report`: the evidence. The first one counts, and wakes the run's workflow; unless the Job was put out by its
+//! surroundings: then who watches it tells what became of it.
 
 use axum::{Json, extract::State};
 use domain::{job::JobReport, workflow_id};
@@ -23,6 +24,10 @@ pub(super) async fn post(
     let _span = state.telemetry().span_of_attempt(state.store(), at, name, SpanKind::Server).await;
     let mut tx = state.store().begin().await?;
     if !attempts::store_report(&mut tx, run, attempt, &json!(report)).await? {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    if report.is_of_interrupted(attempts::get(&mut tx, run, attempt).await?.was_asked_to_end()) {
+        tx.commit().await.map_err(StoreError::from)?;
         return Ok(StatusCode::NO_CONTENT);
     }
     let workflow_id = workflow_id::agent_run(state.instance(), run, attempt);

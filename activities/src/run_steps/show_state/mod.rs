@@ -224,6 +224,7 @@ impl Show<'_> {
         let steps = steps::list(&mut conn, run.id).await?;
         let kept = checkpoints::newest(&mut conn, run.id).await?;
         let continues = self.continues(&mut conn).await?;
+        let after_lost = attempts::lost_before(&mut conn, run.id, run.attempt).await?;
         let refused = egress::list(&mut conn, run.id, run.attempt).await?;
         let calls = model_calls::sum_for_attempt(&mut conn, run.id, run.attempt).await?;
         let lines = steps.iter().filter(|row| row.attempt == run.attempt).map(|row| forge_text::StepLine {
@@ -250,6 +251,7 @@ impl Show<'_> {
             cause: run.cause.as_deref(),
             slot_place: run.slot_place,
             pull_request: run.pr_number,
+            after_lost: after_lost.as_deref(),
             continues,
             kept_at: kept.map(|kept| kept.at),
             steps: &lines.collect::<Vec<_>>(),

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::bail;
 use devkit::harness::{Hosting, Identity, InCluster, Options, Platform, REPOSITORY, Victim};
 use domain::{
     hook_log::WebhookMode,
@@ -58,13 +59,14 @@ async fn settings(platform: &Platform, text: &str) -> anyhow::Result<()> {
 }
 
 /// A run that ends as lost, and what is kept about it and told about it.
-async fn lost(platform: &Platform, scenario: &str, class: FailureClass) -> anyhow::Result<Run> {
+async fn lost(platform: &Platform, scenario: &str, classes: &[FailureClass]) -> anyhow::Result<Run> {
     let number = platform.open_issue(scenario)?;
     platform.label(number, "run:dev")?;
     let run = platform.await_end(number).await?;
     let mut conn = platform.store().acquire().await?;
     let failure = job_failures::get(&mut conn, run.id, run.attempt).await?;
-    assert_eq!((run.outcome, failure.map(|failure| failure.class)), (Some(Outcome::Lost), Some(class)), "{run:?}");
+    let class = failure.map(|failure| failure.class).filter(|class| classes.contains(class));
+    let Some(class) = class.filter(|_| run.outcome == Some(Outcome::Lost)) else { bail!("{run:?}") };
     let marker = comment_marker(run.id);
     let next_step = class.next_step().split('`').next().unwrap_or_default().to_owned();
     platform
@@ -96,7 +98,6 @@ async fn a_label_becomes_a_pull_request_and_its_job_goes() -> anyhow::Result<()>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "at its end a command about the ended workflow is still undelivered; the cause is not known"]
 async fn checks_that_fail_are_told() -> anyhow::Result<()> {
     let platform = start(Hosting::InProcess).await?;
     let number = platform.open_issue("broken-tests")?;
@@ -135,24 +136,22 @@ async fn after_a_cancel_nothing_lives_for_15_seconds_more() -> anyhow::Result<()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "one of its runs did not end in time beside a build; the cause is not known"]
 async fn what_a_cluster_does_to_a_job_has_a_class_and_a_next_step() -> anyhow::Result<()> {
     let platform = start(Hosting::InProcess).await?;
-    settings(&platform, "version: 1\nruntime: {memory: 32Mi}\n").await?;
-    let run = lost(&platform, "good-fix", FailureClass::OutOfMemory).await;
+    // Shared memory can't be taken back, and belongs to no process: the biggest one goes, and that is the runner. With programs that
+    // do not fit, the kernel would read them again and again for as long as the Job may take.
+    let too_much = "{name: fill, run: 'head -c 60m /dev/zero > /dev/shm/fill'}";
+    settings(&platform, &format!("version: 1\nruntime: {{memory: 64Mi}}\nsetup: [{too_much}]\n")).await?;
     // The node misses a reason now and then.
-    if run.is_err() {
-        lost(&platform, "good-fix", FailureClass::PossiblyOutOfMemory).await?;
-    }
+    lost(&platform, "good-fix", &[FailureClass::OutOfMemory, FailureClass::PossiblyOutOfMemory]).await?;
     settings(&platform, "version: 1\nruntime: {image: '127.0.0.1:9/nothing:1'}\n").await?;
-    let run = lost(&platform, "good-fix", FailureClass::Image).await?;
+    let run = lost(&platform, "good-fix", &[FailureClass::Image]).await?;
     assert!(run.cause.as_deref().is_some_and(|cause| cause.contains("127.0.0.1:9/nothing:1")), "{:?}", run.cause);
     platform.finish().await
 }
 
 /// Somebody drains the node: the agent goes on in a new attempt, from its last kept work, without being asked.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a pod that is asked to go reports a cancel, and its run ends as cancelled instead of going on"]
 async fn a_pod_that_is_put_out_is_followed_by_another_attempt() -> anyhow::Result<()> {
     let platform = start(Hosting::InProcess).await?;
     settings(&platform, "version: 1\n").await?;
@@ -177,6 +176,17 @@ async fn a_pod_that_is_put_out_is_followed_by_another_attempt() -> anyhow::Resul
     let failure = job_failures::get(&mut conn, run.id, Attempt::FIRST).await?;
     assert_eq!(failure.map(|failure| failure.class), Some(FailureClass::Evicted));
     drop(conn);
+    platform
+        .await_that("the comment says that it went on, and why", async || {
+            let comments = platform.forge.comments(REPOSITORY, number)?;
+            let of_run = comments.iter().find(|comment| comment.body.contains(&comment_marker(run.id)));
+            let words = [
+                "Attempt 1 was lost, and the run went on by itself. The Job's pod was evicted: ",
+                "goes on from the work",
+            ];
+            Ok(of_run.filter(|comment| words.iter().all(|words| comment.body.contains(words))).map(drop))
+        })
+        .await?;
     platform.finish().await
 }
 

@@ -1,11 +1,22 @@
 //! A run that is no longer heard of becomes lost, everywhere and with a cause.
 
-use devkit::harness::REPOSITORY;
+use devkit::harness::{Platform, REPOSITORY};
 use domain::{
+    ids::Attempt,
+    job_ending::FailureClass,
     run::{Outcome, RunState, Step, comment_marker},
-    workflow_id,
+    workflow_id::{self, job_name},
 };
-use store::runs::{self, Facts};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use store::{
+    CommandKind, CommandState, attempts, checkpoints,
+    commands::{self, About, NewCommand},
+    job_failures,
+    runs::{self, Facts, Run},
+};
 use temporalio_client::tonic::IntoRequest;
 use temporalio_common::protos::temporal::api::{
     common::v1::WorkflowExecution, workflowservice::v1::TerminateWorkflowExecutionRequest,
@@ -81,5 +92,84 @@ async fn a_run_that_is_unheard_of_until_its_deadline_is_lost_though_its_workflow
     assert_eq!(state, dispatch::engine::WorkflowState::Closed { status: "terminated" });
     platform.forge.comment("maintainer", REPOSITORY, busy, "/cancel")?;
     platform.await_end(busy).await?;
+    platform.finish().await
+}
+
+/// Something of the Job's machine asks it to end, as a drain of a node does.
+async fn interrupt(platform: &Platform, run: &Run) -> anyhow::Result<()> {
+    let claim = platform.folder().join("jobs").join(job_name(run.id, run.attempt)).join("claim");
+    let pid: i32 = std::fs::read_to_string(claim)?.trim().parse()?;
+    Ok(kill(Pid::from_raw(pid), Signal::SIGTERM)?)
+}
+
+/// Nobody cancelled it, so it is no cancelled run, however its Job words it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_its_machine_asks_to_end_is_followed_by_another() -> anyhow::Result<()> {
+    let platform = super::platform_with(1).await?;
+    platform.forge.commit("writer", REPOSITORY, "main", &[("services.yaml", Some("version: 1\n"))]).await?;
+    let number = platform.open_issue("two-halves")?;
+    platform.label(number, "run:dev")?;
+    let run = platform.await_run(number, "at work", |run| run.step == Some(Step::Agent)).await?;
+    platform
+        .await_that("the first half is kept", async || {
+            Ok(checkpoints::newest(&mut *platform.store().acquire().await?, run.id).await?)
+        })
+        .await?;
+    interrupt(&platform, &run).await?;
+    let again = |run: &Run| run.attempt == Attempt(2) && run.outcome.is_some();
+    let run = platform.await_run(number, "gone on", again).await?;
+    assert_eq!(run.outcome, Some(Outcome::PullRequestOpen), "{run:?}");
+    let mut conn = platform.store().acquire().await?;
+    let failure = job_failures::get(&mut conn, run.id, Attempt::FIRST).await?;
+    assert_eq!(failure.map(|failure| failure.class), Some(FailureClass::Interrupted));
+    assert_eq!(attempts::get(&mut conn, run.id, Attempt(2)).await?.continues, Some(Attempt::FIRST));
+    drop(conn);
+    platform
+        .await_that("the comment says that it went on, and why", async || {
+            let comments = platform.forge.comments(REPOSITORY, number)?;
+            let words =
+                "Attempt 1 was lost, and the run went on by itself. The Job was asked to end by its surroundings";
+            Ok(comments.iter().any(|comment| comment.body.contains(words)).then_some(()))
+        })
+        .await?;
+    platform.finish().await
+}
+
+/// What comes too late for a workflow is refused with a reason; it does not stay and is not forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_for_an_ended_workflow_does_not_stay() -> anyhow::Result<()> {
+    let platform = super::platform_with(1).await?;
+    let number = platform.open_issue("no-change")?;
+    platform.label(number, "run:dev")?;
+    let run = platform.await_end(number).await?;
+    platform.await_agreement(number).await?;
+    let id = workflow_id::agent_run(&platform.instance, run.id, run.attempt);
+    platform
+        .await_that("the workflow has ended", async || {
+            let state = platform.engine().state(&id).await?;
+            Ok(matches!(state, dispatch::engine::WorkflowState::Closed { .. }).then_some(()))
+        })
+        .await?;
+    let late = NewCommand {
+        workflow_id: &id,
+        kind: CommandKind::Signal,
+        about: About::Run(run.id, run.attempt),
+        name: Some("job_reported"),
+        payload: serde_json::Value::Null,
+        now: chrono::Utc::now(),
+    };
+    let mut conn = platform.store().acquire().await?;
+    let command = commands::enqueue(&mut conn, late).await?;
+    drop(conn);
+    let ended = platform
+        .await_that("it is not pending any more", async || {
+            let command = commands::get(&mut *platform.store().acquire().await?, command).await?;
+            Ok(Some(command).filter(|command| command.state != CommandState::Pending))
+        })
+        .await?;
+    assert_eq!(
+        (ended.state, ended.last_error.as_deref()),
+        (CommandState::Failed, Some("the workflow has ended or never was"))
+    );
     platform.finish().await
 }

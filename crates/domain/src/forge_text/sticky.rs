@@ -42,6 +42,8 @@ pub struct StickyComment<'a> {
     pub slot_place: Option<u32>,
     /// Number of its pull request.
     pub pull_request: Option<i64>,
+    /// Why the attempt before was lost, if this one was begun because of that and nobody asked for it.
+    pub after_lost: Option<&'a str>,
     /// What this attempt goes on from.
     pub continues: Continues,
     /// When the run's work was last kept.
@@ -119,6 +121,11 @@ pub fn sticky_comment(of: &StickyComment<'_>) -> String {
     }
     if let Some(cause) = of.cause.map(str::trim).filter(|cause| !cause.is_empty()) {
         let _ = writeln!(text, "{}\n", sentence(&cut(&neutral(cause), MAX_CAUSE_CHARS)));
+    }
+    if let Some(cause) = of.after_lost.map(str::trim).filter(|cause| !cause.is_empty()) {
+        let before = of.attempt.0.saturating_sub(1);
+        let cause = sentence(&cut(&neutral(cause), MAX_CAUSE_CHARS));
+        let _ = writeln!(text, "Attempt {before} was lost, and the run went on by itself. {cause}\n");
     }
     if let Some(words) = continues(of.continues) {
         let _ = writeln!(text, "{words}\n");
@@ -272,6 +279,7 @@ mod tests {
             cause: None,
             slot_place: None,
             pull_request: None,
+            after_lost: None,
             continues: Continues::NotAsked,
             kept_at: None,
             steps: &[],
@@ -372,6 +380,16 @@ mod tests {
             let text = sticky_comment(&StickyComment { continues, ..comment(&agent, RunState::Working, None) });
             assert!(text.contains(words), "{text}");
         }
+    }
+
+    #[test]
+    fn a_run_that_went_on_by_itself_says_why() {
+        let agent = "dev".parse().unwrap();
+        let after_lost = Some("the Job's pod was evicted: no `disk`. Give it more room.");
+        let of = StickyComment { attempt: Attempt(2), after_lost, ..comment(&agent, RunState::Working, None) };
+        let words = "Attempt 1 was lost, and the run went on by itself. The Job's pod was evicted: no";
+        let text = sticky_comment(&of);
+        assert!(text.contains(words) && text.contains("Give it more room.\n\n"), "{text}");
     }
 
     #[test]

@@ -9,8 +9,9 @@ use crate::job_ending::FailureClass;
 #[must_use]
 pub const fn goes_on_by_itself(class: FailureClass, lost_in_a_row: u32) -> bool {
     let most = match class {
-        FailureClass::Evicted | FailureClass::NodeLost | FailureClass::ClusterAway => 2,
-        FailureClass::Network | FailureClass::NotStarted => 1,
+        FailureClass::Evicted | FailureClass::Interrupted | FailureClass::NodeLost | FailureClass::ClusterAway => 2,
+        // Once may be the machine's fault, twice is more likely the Job's own.
+        FailureClass::Network | FailureClass::NotStarted | FailureClass::Silent => 1,
         FailureClass::OutOfMemory
         | FailureClass::PossiblyOutOfMemory
         | FailureClass::Image
@@ -19,8 +20,7 @@ pub const fn goes_on_by_itself(class: FailureClass, lost_in_a_row: u32) -> bool 
         | FailureClass::Deadline
         | FailureClass::Deleted
         | FailureClass::Tools
-        | FailureClass::NoReport
-        | FailureClass::Silent => 0,
+        | FailureClass::NoReport => 0,
     };
     lost_in_a_row <= most
 }
@@ -33,7 +33,10 @@ mod tests {
     fn victims_go_on_and_only_so_often() {
         assert!(goes_on_by_itself(FailureClass::Evicted, 1) && goes_on_by_itself(FailureClass::Evicted, 2));
         assert!(!goes_on_by_itself(FailureClass::Evicted, 3));
-        assert!(goes_on_by_itself(FailureClass::NotStarted, 1) && !goes_on_by_itself(FailureClass::NotStarted, 2));
+        assert!(goes_on_by_itself(FailureClass::Interrupted, 2) && !goes_on_by_itself(FailureClass::Interrupted, 3));
+        for class in [FailureClass::NotStarted, FailureClass::Silent] {
+            assert!(goes_on_by_itself(class, 1) && !goes_on_by_itself(class, 2), "{class}");
+        }
         for class in [FailureClass::OutOfMemory, FailureClass::Deleted, FailureClass::Image, FailureClass::NoReport] {
             assert!(!goes_on_by_itself(class, 1), "{class}");
         }

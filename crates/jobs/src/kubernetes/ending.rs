@@ -302,6 +302,18 @@ fn image(pod: &Pod, container: &str) -> String {
     init.iter().chain(main).find(|of| of.name == container).and_then(|of| of.image.clone()).unwrap_or_default()
 }
 
+/// The node of a pod, if the cluster has not heard of that node for a while: it takes the pod for unready then, while the containers
+/// are as the node had told at last.
+#[must_use]
+pub fn lost_node(pod: &Pod) -> Option<String> {
+    let at_work = |container: &ContainerStatus| container.state.as_ref().is_some_and(|state| state.running.is_some());
+    let containers = pod.status.as_ref()?.container_statuses.as_deref().unwrap_or_default();
+    let ready = pod_condition(pod, "Ready")?;
+    let unheard_of =
+        ready.status != "True" && !containers.is_empty() && containers.iter().all(|of| of.ready && at_work(of));
+    unheard_of.then(|| node(pod))
+}
+
 /// A time of the cluster's.
 #[must_use]
 pub fn time(of: Option<&Time>) -> Option<DateTime<Utc>> {

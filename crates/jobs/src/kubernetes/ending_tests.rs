@@ -167,6 +167,24 @@ fn what_may_pass_is_waited_for_and_not_for_ever() {
 }
 
 #[test]
+fn a_node_that_is_not_heard_of_is_known_by_what_became_of_its_pods() {
+    let state = |ready: &str, containers: Value| {
+        pod(&json!({
+            "phase": "Running", "conditions": [{"type": "Ready", "status": ready}], "containerStatuses": [containers],
+        }))
+    };
+    let running = json!({"running": {"startedAt": MADE}});
+    let mut at_work = container("agent", &running);
+    at_work["ready"] = true.into();
+    assert_eq!(lost_node(&state("True", at_work.clone())), None);
+    assert_eq!(lost_node(&state("False", at_work.clone())), Some("node-1".to_owned()));
+    assert_eq!(lost_node(&state("Unknown", at_work)), Some("node-1".to_owned()));
+    // The node itself says that it is not ready yet, or no more.
+    assert_eq!(lost_node(&state("False", container("agent", &running))), None);
+    assert_eq!(lost_node(&over(1, "Error")), None);
+}
+
+#[test]
 fn one_at_work_goes_on() {
     let going = job(&json!([]));
     let running = pod(&json!({"phase": "Running"}));

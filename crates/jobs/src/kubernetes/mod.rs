@@ -245,6 +245,10 @@ impl JobLauncher for KubernetesLauncher {
         stop::stop(self, job, grace).await
     }
 
+    async fn lost_node(&self, job: &JobRef) -> Result<Option<String>, LaunchError> {
+        Ok(waiting::pods(self, job).await?.iter().find_map(ending::lost_node))
+    }
+
     async fn events(&self, job: &JobRef) -> Result<Vec<JobEvent>, LaunchError> {
         events::of_job(self, job).await
     }

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     ids::Attempt,
     job::{LogChunk, LogStream},
+    job_ending::{FailureClass, JobEnding},
     run::Outcome,
     triggers::{DeliverySource, VerdictKind},
 };
@@ -11,6 +12,8 @@ use store::{
     PgConnection, audit,
     checkpoints::{self, Checkpoint},
     deliveries::{self, Inserted, NewDelivery},
+    job_events::{self, JobEvent},
+    job_failures::{self, Evidence, JobFailure},
     logs,
     retention::{self, OfAttempt},
 };
@@ -129,6 +132,30 @@ async fn logs_of_runs_that_ended_long_ago_are_deleted_and_their_runs_stay() {
         batches.push(retention::delete_log_chunks(&mut conn, of, 3).await.unwrap());
     }
     assert_eq!(batches, [3, 2, 0]);
+    let event = JobEvent {
+        uid: "a".to_owned(),
+        count: 1,
+        at: at(1),
+        warning: true,
+        reason: "Evicted".to_owned(),
+        message: "short of disk".to_owned(),
+    };
+    let failure = |run| {
+        let ending = Some(JobEnding::Evicted { why: "short of disk".to_owned() });
+        let evidence = Evidence { ending, last_output: Some("bye".to_owned()) };
+        (run, JobFailure { class: FailureClass::Evicted, evidence })
+    };
+    for (run, failure) in [failure(old), failure(open)] {
+        job_events::keep(&mut conn, run, Attempt::FIRST, &event).await.unwrap();
+        job_failures::set(&mut conn, run, Attempt::FIRST, &failure).await.unwrap();
+    }
+    retention::delete_job_words(&mut conn, of).await.unwrap();
+    for (run, events, last_output) in [(old, 0, None), (open, 1, Some("bye"))] {
+        assert_eq!(job_events::list(&mut conn, run, Attempt::FIRST).await.unwrap().len(), events);
+        let kept = job_failures::get(&mut conn, run, Attempt::FIRST).await.unwrap().unwrap();
+        assert!(kept.class == FailureClass::Evicted && kept.evidence.ending.is_some(), "{kept:?}");
+        assert_eq!(kept.evidence.last_output.as_deref(), last_output);
+    }
     retention::logs_deleted(&mut conn, of, at(200)).await.unwrap();
     assert_eq!(retention::old_logs(&mut conn, at(101), 10).await.unwrap(), []);
     assert_eq!(logs::read(&mut conn, open, Attempt::FIRST, 0, 10).await.unwrap().len(), 5);
