@@ -21,6 +21,7 @@ pub async fn enter(platform: &Platform, at: RunRef, step: Step) -> Result<(), St
     let mut tx = platform.store.begin().await?;
     move_to(platform, &mut tx, at, RunState::Working, step).await?;
     tx.commit().await.map_err(store::StoreError::from)?;
+    platform.store.ring(at.run);
     Ok(())
 }
 
@@ -59,6 +60,7 @@ where
 {
     let key = key(at, step);
     steps::begin(&mut *platform.store.acquire().await?, key, platform.now()).await?;
+    platform.store.ring(at.run);
     let done = work.await;
     let mut conn = platform.store.acquire().await?;
     match &done {
@@ -74,5 +76,6 @@ where
         }
         Err(error) => steps::failed(&mut conn, key, &error.to_string(), platform.now()).await?,
     }
+    platform.store.ring(at.run);
     done
 }

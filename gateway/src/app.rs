@@ -22,6 +22,7 @@ use crate::{
     gaps::Gaps,
     health,
     hook_secrets::GatewayKey,
+    live::Live,
     requests, runner_endpoint,
     webhooks::{self, BodyBudget, Committers, DEFAULT_BUFFER_BYTES, PlatformSecrets},
 };
@@ -60,6 +61,7 @@ struct Inner {
     gaps: Gaps,
     committers: Committers,
     known_keys: KnownKeys,
+    live: Live,
     readiness: Arc<Readiness>,
 }
 
@@ -74,7 +76,8 @@ impl AppState {
         let readiness = health::readiness(&parts);
         let committers = Committers::start(parts.store.clone(), parts.dispatcher.instance().clone());
         let known_keys = KnownKeys::default();
-        Self(Arc::new(Inner { parts, budget, gaps: Gaps::default(), committers, known_keys, readiness }))
+        let (gaps, live) = (Gaps::default(), Live::default());
+        Self(Arc::new(Inner { parts, budget, gaps, committers, known_keys, live, readiness }))
     }
 
     /// The database.
@@ -149,6 +152,15 @@ impl AppState {
 
     pub(crate) fn known_keys(&self) -> &KnownKeys {
         &self.0.known_keys
+    }
+
+    pub(crate) fn live(&self) -> &Live {
+        &self.0.live
+    }
+
+    /// Ends the streams of pages that are open: they go on at another gateway, or once this one is back.
+    pub fn close_live(&self) {
+        self.live().close();
     }
 
     pub(crate) fn egress_hosts(&self) -> &[HostPattern] {

@@ -19,6 +19,7 @@ pub mod runner_endpoint;
 pub mod settings;
 pub mod webhooks;
 
+mod live;
 mod serve;
 
 pub use self::{

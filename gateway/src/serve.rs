@@ -71,6 +71,11 @@ pub async fn serve(
     }));
     let gaps = tokio::spawn(state.clone().keep_gaps());
     let upkeep = tokio::spawn(state.clone().keep_sign_in());
+    let live = state.clone();
+    let shutdown = async move {
+        shutdown.await;
+        live.close_live();
+    };
     serve_until(listener, router_with_console(state, console), shutdown).await?;
     gaps.abort();
     upkeep.abort();

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use store::{
-    PgConnection, StoreError, log_archives, model_calls,
+    PgConnection, StoreError, live, log_archives, model_calls,
     retention::{self, OfAttempt},
     uploads,
 };
@@ -51,6 +51,7 @@ pub(super) async fn run(platform: &Platform) -> Result<String, StepError> {
     checkpoints(platform, before(platform.retention.checkpoint_days), began, &mut sum).await?;
     sum.setup_caches = platform.blobs.delete_setup_caches(before(platform.retention.setup_cache_days)).await?;
     half_uploads(platform, &mut sum).await?;
+    live_changes(platform, began).await?;
     Ok(format!(
         "dropped {} days of payloads and {} stray payloads, deleted {} logs, {} kept states, {} set-up caches and the half uploads \
          of {} attempts",
@@ -76,6 +77,13 @@ async fn payloads(platform: &Platform, cutoff: DateTime<Utc>, sum: &mut Sum) -> 
             return Ok(());
         }
     }
+}
+
+/// What open pages resume from; they load everything again after less than this.
+async fn live_changes(platform: &Platform, began: DateTime<Utc>) -> Result<(), StepError> {
+    let cutoff = began - TimeDelta::hours(1);
+    while live::forget(&mut *platform.store.acquire().await?, cutoff, BATCH).await? == u64::from(BATCH) {}
+    Ok(())
 }
 
 /// As many as are found at once: the rest has an hour.

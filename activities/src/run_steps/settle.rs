@@ -47,6 +47,7 @@ pub async fn run(platform: &Platform, settlement: &Settlement) -> Result<(), Ste
         }
     }
     tx.commit().await.map_err(store::StoreError::from)?;
+    platform.store.ring(at.run);
     if first {
         platform.telemetry.metrics.run_ended(end.outcome);
     }

@@ -13,14 +13,16 @@ use crate::{
 
 /// The platform hears of us at least this often.
 const HEARTBEAT: Duration = Duration::from_secs(4);
-/// After the first output of a batch, wait so long for more.
-const GATHER: Duration = Duration::from_millis(250);
+/// Batches follow each other no faster than this. What is printed after a silence goes at once: somebody may be watching.
+const GATHER: Duration = Duration::from_millis(200);
 
 /// Sends output until the last of it is accepted or the platform knows the run no more. Cancels the job when the platform
 /// says so.
 pub(crate) async fn ship(gateway: Gateway, output: Output, cancel: CancellationToken) {
+    let mut not_before = Instant::now();
     while !output.is_finished() {
-        gather(&output).await;
+        gather(&output, not_before).await;
+        not_before = Instant::now() + GATHER;
         let batch = output.take();
         match send(&gateway, &batch, &output).await {
             Ok(true) => cancel.cancel(),
@@ -39,15 +41,15 @@ pub(crate) async fn ship(gateway: Gateway, output: Output, cancel: CancellationT
     }
 }
 
-/// Waits for output, but no longer than a heartbeat.
-async fn gather(output: &Output) {
+/// Waits for output, but no longer than a heartbeat, and with it until the next batch may go.
+async fn gather(output: &Output, not_before: Instant) {
     let next_beat = Instant::now() + HEARTBEAT;
     if output.is_closed() {
         return;
     }
     let changed = tokio::time::timeout_at(next_beat, output.changed()).await.is_ok();
     if changed && !output.is_closed() {
-        tokio::time::sleep(GATHER).await;
+        tokio::time::sleep_until(not_before).await;
     }
 }
 

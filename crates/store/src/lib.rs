@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use domain::ids::{Attempt, RunId};
 use sqlx::{
     Connection, PgPool, Postgres, Transaction,
     pool::PoolConnection,
@@ -34,6 +35,7 @@ pub mod connected;
 pub mod connections;
 pub mod credentials;
 pub mod deliveries;
+pub mod doorbell;
 pub mod egress;
 pub mod ends;
 pub mod gauges;
@@ -44,6 +46,7 @@ pub mod idempotency;
 pub mod intents;
 pub mod job_events;
 pub mod job_failures;
+pub mod live;
 pub mod locks;
 pub mod log_archives;
 pub mod logs;
@@ -83,6 +86,7 @@ pub struct Store {
     pool: PgPool,
     reads: reads::Reads,
     waits: Option<WaitObserver>,
+    doorbell: doorbell::Doorbell,
 }
 
 /// Is told how long somebody waited for a connection.
@@ -126,7 +130,8 @@ impl Store {
     #[must_use]
     pub fn from_pool(pool: PgPool) -> Self {
         let reads = reads::Reads::of_primary(&pool.connect_options());
-        Self { pool, reads, waits: None }
+        let doorbell = doorbell::Doorbell::new(pool.clone());
+        Self { pool, reads, waits: None, doorbell }
     }
 
     /// Begins a transaction; it is rolled back unless committed.
@@ -160,6 +165,28 @@ impl Store {
             idle: count(self.pool.num_idle()),
             max: self.pool.options().get_max_connections(),
         }
+    }
+
+    /// Tells every gateway, soon, that a run has changed. To be called after the commit.
+    pub fn ring(&self, run: RunId) {
+        self.doorbell.ring(|ring| {
+            ring.runs.insert(run);
+        });
+    }
+
+    /// Tells every gateway, soon, where the log of an attempt goes on after what was just stored.
+    pub fn ring_log(&self, run: RunId, attempt: Attempt, next: u64) {
+        self.doorbell.ring(|ring| {
+            ring.logs.insert((run, attempt), next);
+        });
+    }
+
+    /// Hears what is rung.
+    ///
+    /// # Errors
+    /// There is no connection to be had.
+    pub async fn ear(&self) -> Result<doorbell::Ear> {
+        doorbell::Ear::listen(self.pool.connect_options().as_ref().clone()).await
     }
 
     async fn waited_for<T>(&self, connection: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {

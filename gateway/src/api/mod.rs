@@ -6,6 +6,7 @@ mod body;
 mod deliveries;
 mod etag;
 mod idempotency;
+mod live;
 mod me;
 mod members;
 mod paging;
@@ -84,6 +85,7 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(runs::cancel::cancel_run))
         .routes(routes!(runs::retry::retry_run))
         .routes(routes!(deliveries::list::list_deliveries))
+        .routes(routes!(live::follow::follow_live))
 }
 
 /// The description of the staff API.

@@ -16,5 +16,8 @@ pub(super) async fn post(
     logs::append(&mut tx, run, attempt, &batch.chunks).await?;
     let cancel = attempts::heartbeat(&mut tx, run, attempt, state.now()).await?;
     tx.commit().await.map_err(StoreError::from)?;
+    if let Some(last) = batch.chunks.iter().map(|chunk| chunk.seq).max() {
+        state.store().ring_log(run, attempt, last + 1);
+    }
     Ok(Json(LogAck { cancel }))
 }

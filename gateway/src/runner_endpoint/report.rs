@@ -41,6 +41,7 @@ pub(super) async fn post(
     };
     commands::enqueue(&mut tx, command).await?;
     tx.commit().await.map_err(StoreError::from)?;
+    state.store().ring(run);
     state.dispatcher().spawn(workflow_id);
     Ok(StatusCode::NO_CONTENT)
 }

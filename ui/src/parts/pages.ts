@@ -1,5 +1,7 @@
 import { useInfiniteQuery } from '@tanstack/vue-query'
 import { computed, type MaybeRefOrGetter, toValue } from 'vue'
+import type { Shows } from '@/live/follow'
+import { unlessLive } from '@/live/state'
 
 interface Page<T> {
   items: T[]
@@ -7,14 +9,15 @@ interface Page<T> {
 }
 
 /** A list that the gateway gives page by page; more is fetched when it is asked for. */
-export function usePages<T>(key: MaybeRefOrGetter<readonly unknown[]>, fetchPage: (cursor: string | undefined) => Promise<Page<T>>, everyMs = 10_000) {
+export function usePages<T>(key: MaybeRefOrGetter<readonly unknown[]>, fetchPage: (cursor: string | undefined) => Promise<Page<T>>, everyMs = 10_000, shows?: Shows) {
   const query = useInfiniteQuery({
     queryKey: computed(() => toValue(key)),
     queryFn: ({ pageParam }) => fetchPage(pageParam),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (last) => last.next ?? undefined,
     // Others change these lists, too.
-    refetchInterval: everyMs,
+    refetchInterval: shows === undefined ? everyMs : unlessLive(everyMs),
+    ...(shows !== undefined && { meta: { live: shows } }),
     placeholderData: (before) => before,
   })
   const items = computed(() => query.data.value?.pages.flatMap((page) => page.items))

@@ -6,6 +6,8 @@ declare module 'vue-router' {
   interface RouteMeta {
     /** Without navigation around it, and for everybody. */
     bare?: boolean
+    /** Its `id` names a run: the page's stream is about it. */
+    run?: boolean
   }
 }
 
@@ -17,7 +19,7 @@ export const router = createRouter({
     { path: '/sign-in', component: () => import('@/screens/SignIn.vue'), meta: { bare: true } },
     { path: '/trouble', component: () => import('@/screens/Trouble.vue'), meta: { bare: true } },
     { path: '/runs', component: () => import('@/screens/Runs.vue') },
-    { path: '/runs/:id', component: () => import('@/screens/Run.vue'), props: true },
+    { path: '/runs/:id', component: () => import('@/screens/Run.vue'), props: true, meta: { run: true } },
     { path: '/deliveries', component: () => import('@/screens/Deliveries.vue') },
     { path: '/projects', component: () => import('@/screens/Projects.vue') },
     { path: '/projects/:project', component: () => import('@/screens/Project.vue'), props: true },

@@ -1,10 +1,13 @@
 import { onScopeDispose, ref, shallowRef, watch, type Ref } from 'vue'
 import { answer, api } from '@/api/client'
+import { live, logGoesOn } from '@/live/state'
 import type { LogLine } from '@/log/lines'
 import { LogReader } from './output'
 
-/** While lines may come, this long after the last answer. */
+/** While lines may come and nobody tells of them, this long after the last answer. */
 const PAUSE_MS = 700
+/** Where the stream tells of them, should it have lost a word. */
+const TOLD_MS = 5000
 const AFTER_TROUBLE_MS = 3000
 
 /** The log of an attempt: what is there, then what comes, until the attempt is over. */
@@ -32,7 +35,7 @@ export function useLog(run: Ref<string>, attempt: Ref<number>) {
         ended.value = page.ended
         if (page.ended) return
         // A full page has another one behind it.
-        if (page.chunks.length === 0) await pause(PAUSE_MS)
+        if (page.chunks.length === 0) await logGoesOn(run.value, attempt.value, from, live.flows ? TOLD_MS : PAUSE_MS)
       } catch (problem) {
         error.value = problem
         await pause(AFTER_TROUBLE_MS)

@@ -32,6 +32,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("slow", include_str!("../../assets/scenarios/slow.toml")),
     ("stall", include_str!("../../assets/scenarios/stall.toml")),
     ("streamed", include_str!("../../assets/scenarios/streamed.toml")),
+    ("ticking", include_str!("../../assets/scenarios/ticking.toml")),
     ("two-halves", include_str!("../../assets/scenarios/two-halves.toml")),
     ("unauthorised", include_str!("../../assets/scenarios/unauthorised.toml")),
     ("way-out", include_str!("../../assets/scenarios/way-out.toml")),

@@ -10,6 +10,8 @@ use crate::world::World;
 
 pub struct Browser<'a> {
     world: &'a World,
+    /// Where the gateway is that it speaks to.
+    url: String,
     http: Client,
     cookies: RefCell<BTreeMap<String, String>>,
 }
@@ -52,12 +54,17 @@ impl Answer {
 impl<'a> Browser<'a> {
     pub fn new(world: &'a World) -> Self {
         let http = Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
-        Self { world, http, cookies: RefCell::default() }
+        Self { world, url: world.url(), http, cookies: RefCell::default() }
     }
 
     /// Another browser with the same cookies: a copy, as a thief has one.
     pub fn copied(&self) -> Self {
-        Self { world: self.world, http: self.http.clone(), cookies: self.cookies.clone() }
+        Self { world: self.world, url: self.url.clone(), http: self.http.clone(), cookies: self.cookies.clone() }
+    }
+
+    /// The same browser, led to another gateway of the same platform.
+    pub fn at(&self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self.copied() }
     }
 
     pub fn cookie(&self, word: &str) -> Option<String> {
@@ -82,7 +89,7 @@ impl<'a> Browser<'a> {
     pub fn bare(&self, method: Method, path: &str) -> RequestBuilder {
         let cookies = self.cookies.borrow();
         let line: Vec<String> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let request = self.http.request(method, format!("{}{path}", self.world.url()));
+        let request = self.http.request(method, format!("{}{path}", self.url));
         if line.is_empty() { request } else { request.header("cookie", line.join("; ")) }
     }
 
@@ -99,7 +106,9 @@ impl<'a> Browser<'a> {
                 self.cookies.borrow_mut().insert(name.to_owned(), value.to_owned());
             }
         }
-        let text = response.text().await.unwrap();
+        // A stream has no end.
+        let streams = headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
+        let text = if streams { String::new() } else { response.text().await.unwrap() };
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
         Answer { status, headers, body }
     }

@@ -5,6 +5,7 @@ mod api_tokens;
 mod browser;
 mod description;
 mod forged;
+mod live;
 mod log;
 mod people;
 mod rights;

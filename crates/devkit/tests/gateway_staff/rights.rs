@@ -82,6 +82,7 @@ fn table() -> Vec<Row> {
             Some(json!({"from": "nowhere"})),
             members(403, 400, 400),
         ),
+        row("GET /api/v1/live", "/api/v1/live?run={run}", None, members(200, 200, 200)),
         row("GET /api/v1/deliveries", "/api/v1/deliveries", None, known),
     ]
 }

@@ -21,7 +21,7 @@ use store::{
 use crate::world::{PROJECT, World};
 
 /// A repository in the demo's project, and one in a project that only those who run the platform see.
-async fn repositories(world: &World) -> (RepositoryId, RepositoryId) {
+pub async fn repositories(world: &World) -> (RepositoryId, RepositoryId) {
     let anybody = world.person("reader").await.id;
     let mut tx = world.store().begin().await.unwrap();
     let demo = members::project(&mut tx, PROJECT, anybody).await.unwrap().unwrap().id;
@@ -47,7 +47,7 @@ async fn repositories(world: &World) -> (RepositoryId, RepositoryId) {
 }
 
 /// A run on an issue, accepted at this time.
-async fn run(world: &World, repository: RepositoryId, number: i64, at: DateTime<Utc>) -> RunId {
+pub async fn run(world: &World, repository: RepositoryId, number: i64, at: DateTime<Utc>) -> RunId {
     let mut tx = world.store().begin().await.unwrap();
     let project_id = repositories::get(&mut tx, repository).await.unwrap().project;
     let new = NewRun {
@@ -70,7 +70,7 @@ async fn run(world: &World, repository: RepositoryId, number: i64, at: DateTime<
     run
 }
 
-async fn finish(world: &World, run: RunId, outcome: Outcome) {
+pub async fn finish(world: &World, run: RunId, outcome: Outcome) {
     let mut conn = world.store().acquire().await.unwrap();
     let attempt = runs::get(&mut conn, run).await.unwrap().attempt;
     let end = End { attempt, outcome, cause: "The test said so.", now: world.now() };

@@ -61,15 +61,7 @@ impl World {
         let (key, clock) = (GatewayKey::generate(), Arc::new(Mutex::new(Utc::now())));
         let callback = format!("http://{address}/auth/callback");
         stand_in.register_oauth_app(CLIENT_ID, CLIENT_SECRET, &callback).unwrap();
-        let settings = SignInSettings {
-            client_id: CLIENT_ID.into(),
-            client_secret: SecretText::new(CLIENT_SECRET),
-            oauth_url: stand_in.url().parse().unwrap(),
-            api_url: stand_in.url().parse().unwrap(),
-            public_url: format!("http://{address}").parse().unwrap(),
-            owner_email: Some("owner@people.example".parse().unwrap()),
-        };
-        let sign_in = SignIn::new(&"test".parse().unwrap(), settings).unwrap();
+        let sign_in = sign_in(&stand_in, address);
         let blobs = Blobs::local(&folder.path().join("blobs")).unwrap();
         let told = Arc::clone(&clock);
         let parts =
@@ -78,6 +70,19 @@ impl World {
         let router = gateway::router(state);
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { stand_in, key, blobs, database, address, clock, server, _folder: folder }
+    }
+
+    /// Another gateway of the same platform; its address.
+    pub async fn second_gateway(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let told = Arc::clone(&self.clock);
+        let clock: dispatch::Clock = Arc::new(move || *told.lock().unwrap());
+        let parts = parts(self.store().clone(), self.blobs.clone(), self.key.clone(), clock);
+        let sign_in = sign_in(&self.stand_in, self.address);
+        let router = gateway::router(AppState::new(AppParts { sign_in: Some(sign_in), ..parts }));
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        url
     }
 
     pub fn url(&self) -> String {
@@ -125,6 +130,18 @@ impl Drop for World {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+fn sign_in(stand_in: &StandIn, address: SocketAddr) -> SignIn {
+    let settings = SignInSettings {
+        client_id: CLIENT_ID.into(),
+        client_secret: SecretText::new(CLIENT_SECRET),
+        oauth_url: stand_in.url().parse().unwrap(),
+        api_url: stand_in.url().parse().unwrap(),
+        public_url: format!("http://{address}").parse().unwrap(),
+        owner_email: Some("owner@people.example".parse().unwrap()),
+    };
+    SignIn::new(&"test".parse().unwrap(), settings).unwrap()
 }
 
 pub fn email(login: &str) -> Email {

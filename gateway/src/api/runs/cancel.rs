@@ -59,6 +59,7 @@ pub(in crate::api) async fn cancel_run(
     let followed = by_hand::cancel(&mut tx, id, asker).await.map_err(refused)?;
     let answer = wish.answer(&caller, &mut tx, StatusCode::ACCEPTED, &Accepted { run: id }).await?;
     tx.commit().await.map_err(StoreError::from)?;
+    caller.store().ring(id);
     if let Some(workflow) = followed.workflow_id {
         caller.app().dispatcher().spawn(workflow);
     }

@@ -27,7 +27,7 @@ fn no_run() -> Problem {
 ///
 /// # Errors
 /// 404; 403 if they may see it, but not do this; 503 if the database does not answer.
-async fn found(caller: &Caller, id: RunId, needed: ProjectRole) -> Result<(Run, ProjectRole), Problem> {
+pub(super) async fn found(caller: &Caller, id: RunId, needed: ProjectRole) -> Result<(Run, ProjectRole), Problem> {
     let run = runs::find(&mut *caller.store().acquire().await?, id).await?.ok_or_else(no_run)?;
     let role = caller.in_project(run.project_id, needed, no_run).await?;
     Ok((run, role))

@@ -1,0 +1,3 @@
+//! What has changed, while it changes.
+
+pub(super) mod follow;

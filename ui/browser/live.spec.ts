@@ -1,0 +1,64 @@
+import { expect, labelIssue, openIssue, signIn, test } from './platform'
+
+test.describe.configure({ timeout: 150_000 })
+
+/** Middle of the numbers. */
+function median(numbers: number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+}
+
+test('a line that the agent prints is on screen at once', async ({ page }) => {
+  await signIn(page, 'maintainer', '/runs')
+  const number = await openIssue('Ticks in the browser', 'ticking')
+  await labelIssue(number, 'run:dev')
+  await page.getByRole('link', { name: /Ticks in the browser/ }).first().click()
+  await expect(page.getByRole('heading', { level: 1, name: /Ticks in the browser/ })).toBeVisible()
+  // Each line holds the time at which it was printed; the page's own clock says when it is there.
+  await page.evaluate(() => {
+    const seen = new Map<string, number>()
+    Object.assign(window, { seen })
+    new MutationObserver(() => {
+      for (const element of document.querySelectorAll('[role=log] span')) {
+        const printed = /^tick (\d{13})$/.exec(element.textContent.trim())?.[1]
+        if (printed && !seen.has(printed)) seen.set(printed, Date.now() - Number(printed))
+      }
+    }).observe(document.body, { subtree: true, childList: true, characterData: true })
+  })
+  const delays = async () => page.evaluate(() => [...(window as unknown as { seen: Map<string, number> }).seen.values()])
+  await expect.poll(async () => (await delays()).length, { timeout: 100_000 }).toBeGreaterThanOrEqual(12)
+  const took = await delays()
+  console.log(`a line is on screen after ${String(median(took))} ms at the median, ${String(Math.max(...took))} ms at most, of ${String(took.length)}`)
+  expect(median(took)).toBeLessThan(300)
+})
+
+test('a page does without its stream, and has it back by itself', async ({ page, context }) => {
+  await signIn(page, 'maintainer', '/runs')
+  const badge = page.getByRole('banner').getByRole('status')
+  await expect(badge).toHaveText('Live')
+  // Nothing gets through, as while the gateway is started again.
+  await context.setOffline(true)
+  await page.route('**/api/**', (route) => route.abort())
+  await expect(badge).toContainText('Out of date', { timeout: 30_000 })
+  const number = await openIssue('Missed by the browser', 'stall')
+  await labelIssue(number, 'run:dev')
+  await page.unroute('**/api/**')
+  await context.setOffline(false)
+  await expect(page.getByRole('link', { name: /Missed by the browser/ }).first()).toBeVisible({ timeout: 15_000 })
+  await expect(badge).toHaveText('Live')
+})
+
+test('an open list is told, and does not ask in between', async ({ page }) => {
+  await signIn(page, 'maintainer', '/runs')
+  await expect(page.getByRole('banner').getByRole('status')).toHaveText('Live')
+  let asked = 0
+  page.on('request', (request) => {
+    if (/\/api\/v1\/runs(\?|$)/.test(request.url())) asked += 1
+  })
+  const before = Date.now()
+  const number = await openIssue('Told to the browser', 'stall')
+  await labelIssue(number, 'run:dev')
+  await expect(page.getByRole('link', { name: /Told to the browser/ }).first()).toBeVisible({ timeout: 5000 })
+  console.log(`a new run is in an open list after ${String(Date.now() - before)} ms, with ${String(asked)} requests`)
+  expect(asked).toBeLessThan(12)
+})
