@@ -5,6 +5,8 @@ interface State {
   gateway_url: string
   forge_url: string
   forge_tokens: Record<string, string>
+  /** Processes by role. */
+  pids: Record<'gateway', number>
 }
 
 /** Where the platform of `cargo dev up` is. */

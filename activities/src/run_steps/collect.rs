@@ -10,6 +10,7 @@ use serde_json::json;
 use store::{PgConnection, attempts, audit, model_calls, steps};
 use workflows::messages::{RunEnd, RunRef, Verdict};
 
+use super::keep_diff;
 use crate::{
     failure::StepError,
     platform::Platform,
@@ -40,6 +41,9 @@ async fn weigh(platform: &Platform, context: &RunContext) -> Result<Verdict, Ste
     let agent = context.agent(&cloned.config)?;
     let report = report(platform, context.at).await?;
     let at = context.at;
+    if let Err(error) = keep_diff::run(platform, context, &cloned.base_sha, &report).await {
+        tracing::warn!(run = %at.run, attempt = %at.attempt, %error, "the change is not kept for reading");
+    }
     let stopped = model_calls::stopped(&mut *platform.store.acquire().await?, at.run, at.attempt).await?;
     let judgement = stopped.and_then(|stopped| judge_stopped(&report, &stopped));
     let judgement = judgement.unwrap_or_else(|| judge(&report, agent.role()));

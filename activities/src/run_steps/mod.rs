@@ -8,6 +8,7 @@ pub mod authorise_cancel;
 pub mod claim_slot;
 pub mod collect;
 pub mod find_job;
+mod keep_diff;
 pub mod launch_job;
 mod model_policy;
 mod model_waits;

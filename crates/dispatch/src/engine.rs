@@ -278,7 +278,7 @@ pub(crate) fn payloads(input: &serde_json::Value) -> Result<Payloads, EngineErro
 }
 
 /// Without the client's own repeats: the outbox repeats, and of a single call it is known whether it was ever sent.
-fn single<T>(request: T) -> Request<T> {
+pub(crate) fn single<T>(request: T) -> Request<T> {
     let mut request = Request::new(request);
     request.extensions_mut().insert(RetryConfigForCall(RetryOptions::no_retries()));
     request

@@ -5,6 +5,7 @@
 
 pub mod dispatcher;
 pub mod engine;
+mod histories;
 pub mod schedules;
 
 pub use dispatcher::{Clock, DispatchError, Dispatcher};

@@ -14,7 +14,7 @@ use crate::{
 /// The platform hears of us at least this often.
 const HEARTBEAT: Duration = Duration::from_secs(4);
 /// Batches follow each other no faster than this. What is printed after a silence goes at once: somebody may be watching.
-const GATHER: Duration = Duration::from_millis(200);
+const GATHER: Duration = Duration::from_millis(120);
 
 /// Sends output until the last of it is accepted or the platform knows the run no more. Cancels the job when the platform
 /// says so.

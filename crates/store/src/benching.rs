@@ -10,7 +10,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::{Result, Store, migrate, testing};
+use crate::{Result, Store, benching_api, migrate, testing};
 
 /// From so many runs on a database is kept: making it takes minutes.
 const KEPT: u32 = 100_000;
@@ -54,20 +54,31 @@ impl BenchServer {
     /// # Errors
     /// The server fails.
     pub async fn with_runs(&self, runs: u32) -> Result<String> {
-        let name = format!("{}{runs}", prefix());
+        self.filled(&format!("{}{runs}", prefix()), FILL, runs).await
+    }
+
+    /// A database as [`benching_api`] describes it, made once and used again; gives its URL.
+    ///
+    /// # Errors
+    /// The server fails.
+    pub async fn for_api(&self) -> Result<String> {
+        self.filled(&format!("{}api", prefix()), benching_api::FILL, benching_api::RUNS).await
+    }
+
+    async fn filled(&self, name: &str, fill: &str, runs: u32) -> Result<String> {
         let mut admin = PgConnection::connect_with(&self.options).await?;
         drop_outdated(&mut admin).await?;
-        let whole = runs >= KEPT && testing::comment_on(&mut admin, &name).await?.is_some();
+        let whole = runs >= KEPT && testing::comment_on(&mut admin, name).await?.is_some();
         if !whole {
             testing::execute(&mut admin, format!("drop database if exists {name} with (force)")).await?;
             testing::execute(&mut admin, format!("create database {name}")).await?;
         }
-        let pool = PgPool::connect_with(self.options.clone().database(&name)).await?;
+        let pool = PgPool::connect_with(self.options.clone().database(name)).await?;
         if whole {
             sqlx::raw_sql(AT_REST).execute(&pool).await?;
         } else {
             migrate(&pool).await?;
-            sqlx::raw_sql(AssertSqlSafe(FILL.replace("{runs}", &runs.to_string()))).execute(&pool).await?;
+            sqlx::raw_sql(AssertSqlSafe(fill.replace("{runs}", &runs.to_string()))).execute(&pool).await?;
             testing::execute(&mut admin, format!("comment on database {name} is 'whole'")).await?;
         }
         sqlx::raw_sql("vacuum analyze").execute(&pool).await?;
@@ -76,7 +87,7 @@ impl BenchServer {
         testing::execute(&mut admin, "checkpoint".to_owned()).await?;
         admin.close().await?;
         let mut url: url::Url = self.url.parse().map_err(|error| sqlx::Error::Configuration(Box::new(error)))?;
-        url.set_path(&name);
+        url.set_path(name);
         Ok(url.into())
     }
 }
@@ -84,7 +95,7 @@ impl BenchServer {
 /// Begins the name of each database with the schema of this program.
 /// Names the schema and what is filled in.
 fn prefix() -> String {
-    let made_of = Sha256::digest(format!("{}{FILL}", testing::schema_digest()));
+    let made_of = Sha256::digest(format!("{}{FILL}{}", testing::schema_digest(), benching_api::FILL));
     let short: String = made_of.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     format!("bench_{short}_")
 }
@@ -107,6 +118,14 @@ pub async fn plain_connections(url: &str, count: u32) -> Result<Store> {
     let options: PgConnectOptions = url.parse()?;
     let pool = PgPoolOptions::new().min_connections(count).max_connections(count).test_before_acquire(false);
     Ok(Store::from_pool(pool.connect_with(options).await?))
+}
+
+/// Has a connection make a plan for each statement, as those for reads do.
+///
+/// # Errors
+/// The database fails.
+pub async fn plan_each_time(conn: &mut PgConnection) -> Result<()> {
+    testing::execute(conn, "set plan_cache_mode = force_custom_plan".to_owned()).await
 }
 
 /// Stores runs whose starts wait in the outbox; gives their workflow ids.

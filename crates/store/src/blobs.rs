@@ -47,6 +47,12 @@ impl BlobKey {
         Self::of_attempt(run, attempt, "history.json")
     }
 
+    /// What an attempt changed: a diff.
+    #[must_use]
+    pub fn diff(run: RunId, attempt: Attempt) -> Self {
+        Self::of_attempt(run, attempt, "change.diff")
+    }
+
     /// The output of an attempt: one chunk of JSON a line.
     #[must_use]
     pub fn log(run: RunId, attempt: Attempt) -> Self {

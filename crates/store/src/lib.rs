@@ -27,6 +27,8 @@ pub mod attempts;
 pub mod audit;
 #[cfg(feature = "testing")]
 pub mod benching;
+#[cfg(feature = "testing")]
+pub mod benching_api;
 pub mod blobs;
 pub mod cancel_marks;
 pub mod checkpoints;

@@ -112,7 +112,10 @@ fn pool(options: PgConnectOptions) -> PgPool {
     PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(Duration::from_secs(3))
-        .connect_lazy_with(options.options([("default_transaction_read_only", "on")]))
+        // A list has many filters, most of them unused: only a plan that knows which is a good one.
+        .connect_lazy_with(
+            options.options([("default_transaction_read_only", "on"), ("plan_cache_mode", "force_custom_plan")]),
+        )
 }
 
 impl Store {

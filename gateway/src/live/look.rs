@@ -24,6 +24,9 @@ use crate::{app::AppState, auth::Via};
 /// It is looked this often, whatever was rung.
 const PERIOD: Duration = Duration::from_secs(1);
 
+/// However often it rings, between two looks there is this much time.
+const GAP: Duration = Duration::from_millis(40);
+
 /// A connection that can't be had is tried again after this.
 const REST: Duration = Duration::from_secs(3);
 
@@ -46,25 +49,31 @@ pub(super) async fn keep_looking(app: AppState) {
     let mut memory = Memory::default();
     let mut ear = None;
     let mut listen_after = Instant::now();
-    let mut next = Instant::now();
-    loop {
-        if nobody_is_there(&app) {
-            return;
-        }
+    // When it is looked in any case, and when it may be looked again because somebody rang.
+    let (mut next, mut again) = (Instant::now(), Instant::now());
+    let mut wanted = false;
+    while !nobody_is_there(&app) {
         if ear.is_none() && Instant::now() >= listen_after {
             ear = app.store().ear().await.ok();
             listen_after = Instant::now() + REST;
         }
-        let ring = tokio::select! {
-            ring = heard(&mut ear) => ring,
-            () = app.live().joined.notified() => Ring::default(),
-            () = sleep_until(next) => Ring::default(),
-        };
-        tell_logs(&app, &ring);
-        let due = Instant::now() >= next;
-        if due {
-            next = Instant::now() + PERIOD;
+        tokio::select! {
+            ring = heard(&mut ear) => {
+                wanted |= ring.as_ref().is_none_or(|ring| !ring.runs.is_empty());
+                tell_logs(&app, &ring.unwrap_or_default());
+            }
+            () = app.live().joined.notified() => wanted = true,
+            () = sleep_until(if wanted { again.min(next) } else { next }) => {}
         }
+        let now = Instant::now();
+        let due = now >= next;
+        if !due && !(wanted && now >= again) {
+            continue;
+        }
+        if due {
+            next = now + PERIOD;
+        }
+        (wanted, again) = (false, now + GAP);
         if let Err(error) = look(&app, &mut memory, due).await {
             // The pages hear nothing, and say that they may be old.
             tracing::warn!(%error, "pages that are open can't be told what has changed");
@@ -85,16 +94,15 @@ fn nobody_is_there(app: &AppState) -> bool {
     true
 }
 
-async fn heard(ear: &mut Option<Ear>) -> Ring {
+/// The next ring; none: what was rung is not known, and is to be found by looking.
+async fn heard(ear: &mut Option<Ear>) -> Option<Ring> {
     let Some(listening) = ear else { return std::future::pending().await };
     match listening.next().await {
-        Ok(Some(ring)) => ring,
-        // What was rung meanwhile is found by looking.
-        Ok(None) => Ring::default(),
+        Ok(ring) => ring,
         Err(error) => {
             tracing::info!(%error, "the doorbell is not heard for a while");
             *ear = None;
-            Ring::default()
+            None
         }
     }
 }
@@ -191,8 +199,7 @@ async fn deliveries(app: &AppState, memory: &mut Memory, watchers: &[Arc<Watcher
     if let Some(known) = &memory.deliveries {
         let projects: BTreeSet<_> = found.iter().filter(|(id, _)| !known.contains(id)).map(|(_, of)| *of).collect();
         for watcher in watchers.iter().filter(|watcher| watcher.run().is_none()) {
-            let sees = watcher.sees();
-            if projects.iter().any(|project| sees.covers(*project)) {
+            if projects.iter().any(|project| watcher.covers(*project)) {
                 watcher.tell(|told| told.deliveries = true);
             }
         }

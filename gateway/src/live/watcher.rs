@@ -136,8 +136,9 @@ impl Watcher {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn sees(&self) -> Sees {
-        self.sees.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Whether somebody sees what belongs to a project, or to none.
+    pub(crate) fn covers(&self, project: Option<ProjectId>) -> bool {
+        self.sees.lock().unwrap_or_else(PoisonError::into_inner).covers(project)
     }
 
     pub(super) fn set_sees(&self, sees: Sees) {
@@ -146,7 +147,7 @@ impl Watcher {
 
     /// Whether it wants to know of a run.
     pub(crate) fn wants(&self, run: RunId, project: ProjectId) -> bool {
-        self.run().is_none_or(|mine| mine == run) && self.sees().covers(Some(project))
+        self.run().is_none_or(|mine| mine == run) && self.covers(Some(project))
     }
 
     /// Puts something to what it is told next.
@@ -227,7 +228,7 @@ mod tests {
         let (mine, other) = (ProjectId::from_uuid(Uuid::from_u128(1)), ProjectId::from_uuid(Uuid::from_u128(2)));
         let member = watcher(Topic::Everything, Sees::Projects([mine].into()));
         assert!(member.wants(run(1), mine) && !member.wants(run(1), other));
-        assert!(!member.sees().covers(None) && Sees::All.covers(None));
+        assert!(!member.covers(None) && Sees::All.covers(None));
         let page = watcher(Topic::Run(run(1), mine), Sees::All);
         assert!(page.wants(run(1), other) && !page.wants(run(2), other));
     }

@@ -24,6 +24,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Learn at once what has changed
+         * @description Server-sent events. `ready` begins: load what you show. `runs` names runs that have changed (`{"runs": […]}`), `log` how far
+         *     the log of the run's newest attempt is (`{"attempt": 1, "next": 42}`), `deliveries` that something came in; ask for it.
+         *     `reload`: more has changed than is named, load again what you show. `tick`: all is well. `over` is the last one, with a `why`:
+         *     `token` (open it again with a new one), `signed_out`, `unseen` or `restart`. Send the last `id` as `Last-Event-ID` to
+         *     miss nothing; then `ready` does not come unless you were away for too long.
+         */
+        get: operations["follow_live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me": {
         parameters: {
             query?: never;
@@ -256,6 +280,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run}/attempts/{attempt}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the agent changed, published or not */
+        get: operations["read_diff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run}/attempts/{attempt}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the engine has written down about an attempt, event by event */
+        get: operations["read_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run}/attempts/{attempt}/log": {
         parameters: {
             query?: never;
@@ -265,6 +323,57 @@ export interface paths {
         };
         /** The output of an attempt, while it runs and after its Job is gone */
         get: operations["read_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run}/attempts/{attempt}/log/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The whole log as a file, without what only colours a screen */
+        get: operations["download_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run}/attempts/{attempt}/log/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Search the whole log */
+        get: operations["search_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run}/attempts/{attempt}/prompt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the agent saw: the exact prompt, with who wrote each piece */
+        get: operations["read_prompt"];
         put?: never;
         post?: never;
         delete?: never;
@@ -284,6 +393,26 @@ export interface paths {
         put?: never;
         /** End a run: its agent is asked to stop, and stopped if it does not */
         post: operations["cancel_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run}/force": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End a run by force that was cancelled a minute ago and has not ended
+         * @description Its workflow is terminated; the run is settled as lost, and its slot and Job are freed.
+         */
+        post: operations["force_run"];
         delete?: never;
         options?: never;
         head?: never;
@@ -338,6 +467,24 @@ export interface components {
          * @description A person's token for scripts.
          */
         ApiTokenId: string;
+        /** @description What the calls of an attempt cost. */
+        AttemptCost: {
+            /**
+             * Format: int32
+             * @description Calls that broke off, and were booked with the most that they could have used.
+             */
+            estimated_calls: number;
+            /**
+             * Format: int64
+             * @description In billionths of a US dollar, of the calls whose model has a price.
+             */
+            nano_usd: number;
+            /**
+             * Format: int32
+             * @description Calls whose model has none.
+             */
+            unpriced_calls: number;
+        };
         /** @description Why a run is to end. */
         CancelRun: {
             /** @description Stands in the audit, and in the run's comment. */
@@ -408,11 +555,72 @@ export interface components {
          * @enum {string}
          */
         DeliverySource: "webhook" | "read_back" | "schedule" | "manual";
+        /** @description What an attempt changed. */
+        Diff: {
+            /** @description Against the commit that it began with, as git writes it. What looks like a secret is taken out, and a long one is cut. */
+            diff: string;
+        };
         /**
          * Format: email
          * @description An e-mail address as it is compared: trimmed, in lower case.
          */
         Email: string;
+        /** @description Why a run is not to be waited for any longer. */
+        ForceRun: {
+            /** @description Stands in the audit, and as the cause. */
+            reason?: string | null;
+        };
+        /** @description Where a text stands in a log. */
+        Found: {
+            /**
+             * Format: int64
+             * @description How often, in the whole log.
+             */
+            count: number;
+            /** @description On which lines, in order; the first 5000. */
+            lines: components["schemas"]["FoundLine"][];
+            /**
+             * Format: int64
+             * @description How many lines the log has.
+             */
+            searched: number;
+        };
+        /** @description A line that has the text. */
+        FoundLine: {
+            /**
+             * Format: int32
+             * @description How often it stands there.
+             */
+            hits: number;
+            /**
+             * Format: int64
+             * @description Its number, from 1.
+             */
+            line: number;
+        };
+        /** @description A part of a history. */
+        History: {
+            /** @description In order, each as the engine keeps it: Temporal's `HistoryEvent` as JSON. */
+            events: Record<string, never>[];
+            /**
+             * Format: int64
+             * @description Ask from here for what follows.
+             */
+            next: number;
+            source: components["schemas"]["HistorySource"];
+            /**
+             * Format: int64
+             * @description How many there are in all.
+             */
+            total: number;
+            /** @description The engine's name of the workflow. */
+            workflow_id: string;
+        };
+        /**
+         * @description Where a history was read.
+         * @enum {string}
+         */
+        HistorySource: "engine" | "archive";
         /**
          * @description A language of the console.
          * @enum {string}
@@ -783,6 +991,22 @@ export interface components {
          * @enum {string}
          */
         ProjectRole: "admin" | "write" | "read";
+        /** @description What an agent was told. */
+        Prompt: {
+            /** @description One after the other they are the prompt, letter by letter. */
+            pieces: components["schemas"]["PromptPiece"][];
+        };
+        /** @description A piece of a prompt. All pieces, one after the other, are the prompt. */
+        PromptPiece: {
+            /** @description Login of its author, where it has one. */
+            author?: string | null;
+            /** @description Exactly as the agent saw it. */
+            text: string;
+            /** @description How far it is trusted. */
+            trust: components["schemas"]["Trust"];
+            /** @description What it is, where the prompt says so. */
+            what?: string | null;
+        };
         /**
          * Format: uuid
          * @description A connected repository; survives renames.
@@ -853,6 +1077,8 @@ export interface components {
              * @description The attempt whose kept work it goes on from.
              */
             continues?: number | null;
+            /** @description What its calls cost. */
+            cost: components["schemas"]["AttemptCost"];
             /** Format: date-time */
             finished_at?: string | null;
             from_step?: components["schemas"]["Step"] | null;
@@ -912,6 +1138,7 @@ export interface components {
             /** @description What the caller may do in its project. */
             my_role: components["schemas"]["ProjectRole"];
             run: components["schemas"]["Run"];
+            same_failure?: components["schemas"]["SameFailure"] | null;
             waiting?: components["schemas"]["Waiting"] | null;
         };
         /**
@@ -958,6 +1185,21 @@ export interface components {
             title: string;
             /** @description Its address, where the forge's is known. */
             url?: string | null;
+        };
+        /** @description Others that ended by the same failure. */
+        SameFailure: {
+            /**
+             * Format: int32
+             * @description So many days back.
+             */
+            days: number;
+            /** @description Its name: lists of runs can be asked for it. */
+            name: string;
+            /**
+             * Format: int64
+             * @description How many other runs of the project.
+             */
+            others: number;
         };
         /**
          * @description What a token for scripts is cut to, each including those after it. It never does more than its person may.
@@ -1095,6 +1337,11 @@ export interface components {
             /** @description Its name. */
             name: string;
         };
+        /**
+         * @description Who wrote a piece.
+         * @enum {string}
+         */
+        Trust: "platform" | "project" | "requester" | "outsider";
         /** @description Tokens. */
         Usage: {
             /**
@@ -1132,6 +1379,11 @@ export interface components {
              * @description Place in the queue, 1 being next.
              */
             place: number;
+        } | {
+            /** @enum {string} */
+            kind: "node";
+            /** @description What the cluster says. */
+            reason: string;
         } | {
             /** @enum {string} */
             kind: "limit";
@@ -1178,6 +1430,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Delivery"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    follow_live: {
+        parameters: {
+            query?: {
+                /** @description One run and its log; everything that you see unless it is named. */
+                run?: components["schemas"]["RunId"];
+                /** @description The last id of an earlier stream, for who can't send it as `Last-Event-ID`. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What changes, as it does. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
                 };
             };
             /** @description What is wrong, and what helps. */
@@ -1738,6 +2024,8 @@ export interface operations {
                 q?: string;
                 /** @description Number of the issue or pull request. */
                 number?: number;
+                /** @description Ended by the failure of this name, as a run tells it. */
+                failure?: string;
                 /** @description How many entries, 1 to 200; 50 unless asked otherwise. */
                 limit?: number;
                 /** @description `next` of the page before. */
@@ -1801,6 +2089,79 @@ export interface operations {
             };
         };
     };
+    read_diff: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which. */
+                run: components["schemas"]["RunId"];
+                /** @description Its number. */
+                attempt: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The change. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Diff"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_history: {
+        parameters: {
+            query?: {
+                /** @description The number of the first event; 1 unless asked otherwise. */
+                from?: number;
+                /** @description How many events, 1 to 5000; 1000 unless asked otherwise. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Which. */
+                run: components["schemas"]["RunId"];
+                /** @description Its number. */
+                attempt: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the history. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["History"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     read_log: {
         parameters: {
             query?: {
@@ -1840,6 +2201,111 @@ export interface operations {
             };
         };
     };
+    download_log: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which. */
+                run: components["schemas"]["RunId"];
+                /** @description Its number. */
+                attempt: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A line: time, stream, text. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    search_log: {
+        parameters: {
+            query: {
+                /** @description The text. Case does not matter unless a capital is asked for. */
+                q: string;
+            };
+            header?: never;
+            path: {
+                /** @description Which. */
+                run: components["schemas"]["RunId"];
+                /** @description Its number. */
+                attempt: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every place. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Found"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_prompt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which. */
+                run: components["schemas"]["RunId"];
+                /** @description Its number. */
+                attempt: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The prompt. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Prompt"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     cancel_run: {
         parameters: {
             query?: never;
@@ -1860,6 +2326,45 @@ export interface operations {
         };
         responses: {
             /** @description It is asked to end. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    force_run: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same body is done once. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Which. */
+                run: components["schemas"]["RunId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ForceRun"];
+            };
+        };
+        responses: {
+            /** @description It is ended. */
             202: {
                 headers: {
                     [name: string]: unknown;

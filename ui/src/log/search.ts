@@ -8,6 +8,21 @@ export interface Hit {
   nth: number
 }
 
+/** What a search of the whole log gave. */
+export interface Found {
+  /** How often the text stands there. */
+  count: number
+  /** On which lines; the first few thousand. */
+  lines: readonly { line: number; hits: number }[]
+  /** How many lines were searched. */
+  searched: number
+}
+
+/** The hits of lines, one by one. */
+export function spread(lines: Found['lines']): Hit[] {
+  return lines.flatMap(({ line, hits }) => Array.from({ length: hits }, (_, nth) => ({ line, nth })))
+}
+
 /** Every hit in the whole log, in order. Case does not matter unless a capital is asked for. */
 export function search(lines: readonly LogLine[], wanted: string): Hit[] {
   const hits: Hit[] = []

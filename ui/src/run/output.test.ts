@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { plain } from '@/log/lines'
+import example from './log-example.json'
 import { LogReader } from './output'
 
 type Chunk = Parameters<LogReader['push']>[0][number]
@@ -45,4 +46,11 @@ it('counts lines on as more comes, and shows the end of a progress bar', () => {
     [1, '100%'],
     [2, 'done'],
   ])
+})
+
+it('counts lines as the gateway does', () => {
+  const reader = new LogReader()
+  reader.push(example.chunks as Chunk[])
+  reader.finish()
+  expect(reader.lines.map(({ number, step, text }) => `${String(number)} ${step}: ${plain(text)}`)).toEqual(example.lines)
 })

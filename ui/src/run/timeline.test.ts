@@ -19,6 +19,7 @@ it('draws what was done, was tried again, waits, and was not needed', () => {
     checks: [],
     model_calls: 0,
     usage: {},
+    cost: { nano_usd: 0, unpriced_calls: 0, estimated_calls: 0 },
     steps: [
       step('authorise', 'done', { finished_at: at(2) }),
       step('clone', 'done', { finished_at: at(3), tries: 3 }),

@@ -10,6 +10,7 @@ const attempt = (more: Partial<RunAttempt>): RunAttempt => ({
   checks: [],
   model_calls: 0,
   usage: {},
+  cost: { nano_usd: 0, unpriced_calls: 0, estimated_calls: 0 },
   ...more,
 })
 const step = (name: 'clone' | 'agent', state: string, error?: string) => ({

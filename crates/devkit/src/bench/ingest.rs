@@ -84,14 +84,14 @@ async fn measure(gateway: &GatewayProcess, url: &str, connections: u32) -> anyho
 }
 
 /// The gateway as a process of its own.
-struct GatewayProcess {
-    address: SocketAddr,
+pub(super) struct GatewayProcess {
+    pub(super) address: SocketAddr,
     child: Child,
     _folder: tempfile::TempDir,
 }
 
 impl GatewayProcess {
-    async fn start(database_url: &str) -> anyhow::Result<Self> {
+    pub(super) async fn start(database_url: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let key = folder.path().join("gateway.key");
         crate::private_file::write(&key, GatewayKey::generate().to_hex().as_bytes())?;
@@ -122,11 +122,11 @@ impl GatewayProcess {
         Ok(Self { address, child, _folder: folder })
     }
 
-    fn memory(&self) -> Option<f64> {
+    pub(super) fn memory(&self) -> Option<f64> {
         super::megabytes(self.child.id()?)
     }
 
-    async fn stop(mut self) -> anyhow::Result<()> {
+    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
         Ok(self.child.kill().await?)
     }
 }

@@ -3,6 +3,7 @@
 //! What is measured is an optimised build of this program; it is built first and then runs the benchmark, on services that are
 //! as durable as in production. Everything is on loopback and ends by itself.
 
+mod api;
 mod dispatch;
 mod ingest;
 mod load;
@@ -47,6 +48,8 @@ pub enum Bench {
     Run,
     /// Model calls.
     Model,
+    /// The staff API, with years of runs stored.
+    Api,
 }
 
 /// Builds the optimised program, starts the services, and has it measure. Returns whether it could.
@@ -89,6 +92,7 @@ pub async fn measure(only: Option<Bench>, json: Option<&Path>) -> anyhow::Result
             Bench::Dispatch => dispatch::run(&mut report).await?,
             Bench::Run => run::run(&mut report).await?,
             Bench::Model => model::run(&mut report).await?,
+            Bench::Api => api::run(&mut report).await?,
         }
     }
     if let Some(path) = json {

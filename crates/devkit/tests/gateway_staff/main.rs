@@ -8,6 +8,7 @@ mod forged;
 mod live;
 mod log;
 mod people;
+mod reading;
 mod rights;
 mod runs;
 mod sessions;

@@ -75,6 +75,38 @@ fn table() -> Vec<Row> {
             None,
             members(200, 200, 200),
         ),
+        row(
+            "GET /api/v1/runs/{run}/attempts/{attempt}/log/search",
+            "/api/v1/runs/{run}/attempts/1/log/search?q=x",
+            None,
+            members(200, 200, 200),
+        ),
+        row(
+            "GET /api/v1/runs/{run}/attempts/{attempt}/log/download",
+            "/api/v1/runs/{run}/attempts/1/log/download",
+            None,
+            members(200, 200, 200),
+        ),
+        row(
+            "GET /api/v1/runs/{run}/attempts/{attempt}/prompt",
+            "/api/v1/runs/{run}/attempts/1/prompt",
+            None,
+            members(404, 404, 404),
+        ),
+        row(
+            "GET /api/v1/runs/{run}/attempts/{attempt}/diff",
+            "/api/v1/runs/{run}/attempts/1/diff",
+            None,
+            members(404, 404, 404),
+        ),
+        // There is no engine in this world, and nothing is archived.
+        row(
+            "GET /api/v1/runs/{run}/attempts/{attempt}/history",
+            "/api/v1/runs/{run}/attempts/1/history",
+            None,
+            members(503, 503, 503),
+        ),
+        row("POST /api/v1/runs/{run}/force", "/api/v1/runs/{run}/force", Some(json!({})), members(403, 409, 409)),
         row("POST /api/v1/runs/{run}/cancel", "/api/v1/runs/{run}/cancel", Some(json!({})), members(403, 409, 409)),
         row(
             "POST /api/v1/runs/{run}/retry",

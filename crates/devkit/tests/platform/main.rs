@@ -7,6 +7,7 @@ mod connecting;
 mod continue_run;
 mod crash;
 mod happy_path;
+mod looking_back;
 mod lost;
 mod metrics;
 mod missed_deliveries;

@@ -17,10 +17,10 @@ use store::{
     members, people, repositories,
 };
 
-const TOKEN: &str = "ck8s_0123456789012345678901234567890123456789012";
+pub const TOKEN: &str = "ck8s_0123456789012345678901234567890123456789012";
 
 /// Makes `maintainer` somebody who may write in the project, with a token for scripts.
-async fn staff(platform: &Platform) -> anyhow::Result<()> {
+pub async fn staff(platform: &Platform) -> anyhow::Result<()> {
     let user = platform.forge.user("maintainer")?;
     let now = Utc::now();
     let mut tx = platform.store().begin().await?;
@@ -43,7 +43,7 @@ async fn staff(platform: &Platform) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn post(platform: &Platform, path: &str, body: Value) -> anyhow::Result<()> {
+pub async fn post(platform: &Platform, path: &str, body: Value) -> anyhow::Result<()> {
     let client = reqwest::Client::builder().no_proxy().build()?;
     let request = client.post(format!("{}{path}", platform.gateway_url)).bearer_auth(TOKEN).json(&body);
     let answer = request.send().await?;

@@ -1,6 +1,7 @@
 //! The agents: built-in ones, and those that a project makes from them.
 
 pub mod outsider;
+mod pieces;
 mod prompt;
 mod resumed;
 mod revision;
@@ -8,6 +9,7 @@ mod revision;
 use schemars::JsonSchema;
 
 pub use self::{
+    pieces::{PromptPiece, Trust, prompt_pieces},
     prompt::{PromptComment, PromptDocument, PromptInputs, render_prompt},
     resumed::{resumed_prompt, taken_over_prompt},
     revision::{Answers, PromptCheck, PromptLineComment, PromptReview, Revision, read_answers},

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
+    failure,
     ids::{Attempt, RunId},
     run::{Outcome, RunState, Step},
 };
@@ -113,7 +114,7 @@ pub struct End<'a> {
 pub async fn finish(conn: &mut PgConnection, run: RunId, end: End<'_>) -> Result<bool> {
     let ended = sqlx::query_scalar!(
         "with moved as ( \
-             update runs set state = 'finished', outcome = $3, cause = $4, finished_at = $5 \
+             update runs set state = 'finished', outcome = $3, cause = $4, finished_at = $5, failure_fingerprint = $6 \
              where id = $1 and attempt = $2 and state <> 'finished' returning id), \
          ended as ( \
              update attempts a set outcome = $3, cause = $4, finished_at = $5 from moved \
@@ -124,6 +125,7 @@ pub async fn finish(conn: &mut PgConnection, run: RunId, end: End<'_>) -> Result
         end.outcome.as_str(),
         &clean(end.cause),
         end.now,
+        failure::fingerprint(end.outcome, end.cause),
     )
     .fetch_one(conn)
     .await?;

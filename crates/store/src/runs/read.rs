@@ -382,6 +382,8 @@ pub struct RunFilter<'a> {
     pub until: Option<DateTime<Utc>>,
     /// Part of the subject's title.
     pub text: Option<&'a str>,
+    /// Ended by this failure.
+    pub failure: Option<&'a str>,
 }
 
 /// A part of a list.
@@ -408,6 +410,48 @@ impl From<&Run> for Cursor {
     }
 }
 
+/// A text as part of a pattern in which it stands for itself.
+fn like(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for c in text.to_lowercase().chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern
+}
+
+/// A failure that a run met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SameFailure {
+    /// What all of its kind have in common.
+    pub fingerprint: String,
+    /// How many other runs of the project met it since then.
+    pub others: u64,
+}
+
+/// How many others met the failure that a run ended with; none if it did not fail.
+///
+/// # Errors
+/// The database fails.
+pub async fn same_failure(conn: &mut PgConnection, run: RunId, since: DateTime<Utc>) -> Result<Option<SameFailure>> {
+    let row = sqlx::query!(
+        "select r.failure_fingerprint as \"fingerprint!\", \
+             (select count(*) from runs o where o.project_id = r.project_id and o.failure_fingerprint = r.failure_fingerprint \
+                 and o.finished_at >= $2 and o.state = 'finished' and o.id <> r.id) as \"others!\" \
+         from runs r where r.id = $1 and r.state = 'finished' and r.failure_fingerprint is not null",
+        run.as_uuid(),
+        since,
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        Ok(SameFailure { fingerprint: row.fingerprint, others: convert::unsigned("runs", "count", row.others)? })
+    })
+    .transpose()
+}
+
 /// Lists runs, newest first.
 ///
 /// # Errors
@@ -421,7 +465,8 @@ pub async fn list(conn: &mut PgConnection, filter: RunFilter<'_>, page: Page) ->
          and ($10::uuid is null or r.project_id in (select project_id from project_members where person_id = $10)) \
          and ($11::text is null or lower(r.requested_by_login) = lower($11)) \
          and ($12::timestamptz is null or r.created_at >= $12) and ($13::timestamptz is null or r.created_at < $13) \
-         and ($14::text is null or strpos(lower(r.subject_title), lower($14)) > 0) \
+         and ($14::text is null or lower(r.subject_title) like '%' || $14 || '%') \
+         and ($15::text is null or (r.failure_fingerprint = $15 and r.state = 'finished')) \
          order by r.created_at desc, r.id desc limit $9",
         filter.project.map(ProjectId::as_uuid),
         filter.repository.map(RepositoryId::as_uuid),
@@ -436,7 +481,8 @@ pub async fn list(conn: &mut PgConnection, filter: RunFilter<'_>, page: Page) ->
         convert::clean_opt(filter.requester),
         filter.since,
         filter.until,
-        convert::clean_opt(filter.text),
+        convert::clean_opt(filter.text.map(like).as_deref()),
+        convert::clean_opt(filter.failure),
     )
     .fetch_all(conn)
     .await?

@@ -42,6 +42,8 @@ pub(in crate::api) struct RunsQuery {
     q: Option<String>,
     /// Number of the issue or pull request.
     number: Option<i64>,
+    /// Ended by the failure of this name, as a run tells it.
+    failure: Option<String>,
     /// How many entries, 1 to 200; 50 unless asked otherwise.
     limit: Option<u32>,
     /// `next` of the page before.
@@ -75,6 +77,7 @@ pub(in crate::api) async fn list_runs(
         requester: query.requester.as_deref(),
         since: query.since,
         until: query.until,
+        failure: query.failure.as_deref(),
         text: query.q.as_deref().map(str::trim).filter(|text| !text.is_empty()),
     };
     let page = runs::Page {

@@ -1,17 +1,31 @@
 //! Runs: what they are about, how they went, and the two things that staff do to them.
 
 pub(super) mod cancel;
+pub(super) mod diff;
+pub(super) mod download_log;
+pub(super) mod force;
+pub(super) mod history;
 pub(super) mod list;
 pub(super) mod log;
+pub(super) mod prompt;
 pub(super) mod read;
 pub(super) mod retry;
+pub(super) mod search_log;
 
 mod shown;
 
-use domain::{commands::RetryFrom, event::Sender, ids::RunId, people::ProjectRole};
+use domain::{
+    commands::RetryFrom,
+    event::Sender,
+    ids::{Attempt, RunId},
+    people::ProjectRole,
+};
 use http::{HeaderMap, StatusCode};
 use ingest::by_hand::ByHandError;
-use store::runs::{self, Run};
+use store::{
+    attempts::{self, AttemptRecord},
+    runs::{self, Run},
+};
 
 use crate::{auth::Caller, problem::Problem};
 
@@ -31,6 +45,18 @@ pub(super) async fn found(caller: &Caller, id: RunId, needed: ProjectRole) -> Re
     let run = runs::find(&mut *caller.store().acquire().await?, id).await?.ok_or_else(no_run)?;
     let role = caller.in_project(run.project_id, needed, no_run).await?;
     Ok((run, role))
+}
+
+/// An attempt of a run, if the caller may do this with it.
+///
+/// # Errors
+/// As for [`found`]; 404 for an attempt that there is not.
+async fn of_attempt(caller: &Caller, id: RunId, attempt: u32, needed: ProjectRole) -> Result<AttemptRecord, Problem> {
+    let (run, _) = found(caller, id, needed).await?;
+    if attempt == 0 || attempt > run.attempt.0 {
+        return Err(no_run());
+    }
+    Ok(attempts::get(&mut *caller.store().acquire().await?, id, Attempt(attempt)).await?)
 }
 
 /// The caller's account on the forge: what they do to a run is done in its name.

@@ -77,6 +77,8 @@ pub(in crate::api) struct RunDetail {
     pub(super) my_role: ProjectRole,
     /// Why it does not go on now.
     pub(super) waiting: Option<Waiting>,
+    /// How many others ended by the same failure.
+    pub(super) same_failure: Option<SameFailure>,
     /// What whoever asked said beyond the command.
     pub(super) instructions: String,
     pub(super) branch: Option<String>,
@@ -92,6 +94,17 @@ pub(in crate::api) struct RunDetail {
     pub(super) deliveries: Vec<RunDelivery>,
 }
 
+/// Others that ended by the same failure.
+#[derive(Serialize, ToSchema)]
+pub(in crate::api) struct SameFailure {
+    /// Its name: lists of runs can be asked for it.
+    pub(super) name: String,
+    /// How many other runs of the project.
+    pub(super) others: u64,
+    /// So many days back.
+    pub(super) days: u32,
+}
+
 /// Why a run does not go on now.
 #[derive(Serialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -100,6 +113,11 @@ pub(in crate::api) enum Waiting {
     Slot {
         /// Place in the queue, 1 being next.
         place: u32,
+    },
+    /// For a machine of the cluster.
+    Node {
+        /// What the cluster says.
+        reason: String,
     },
     /// Until a limit allows the next step.
     Limit {
@@ -139,6 +157,19 @@ pub(in crate::api) struct RunAttempt {
     model_calls: u32,
     /// Tokens, as far as reported.
     usage: Usage,
+    /// What its calls cost.
+    cost: AttemptCost,
+}
+
+/// What the calls of an attempt cost.
+#[derive(Serialize, ToSchema)]
+pub(in crate::api) struct AttemptCost {
+    /// In billionths of a US dollar, of the calls whose model has a price.
+    nano_usd: u64,
+    /// Calls whose model has none.
+    unpriced_calls: u32,
+    /// Calls that broke off, and were booked with the most that they could have used.
+    estimated_calls: u32,
 }
 
 /// A step of an attempt.
@@ -189,6 +220,11 @@ pub(super) struct Known {
 }
 
 impl RunAttempt {
+    /// Whether its Job is asked for, and has not been heard of.
+    pub(super) fn is_launching(&self) -> bool {
+        self.job_state == "launching"
+    }
+
     pub(super) fn of(row: AttemptRecord, steps: &[StepRow], known: Known) -> Self {
         let (checks, last_message) =
             known.report.map(|report| (report.checks, report.last_message)).unwrap_or_default();
@@ -209,6 +245,11 @@ impl RunAttempt {
             last_message,
             model_calls: known.spent.calls,
             usage: known.spent.usage,
+            cost: AttemptCost {
+                nano_usd: known.spent.cost.known.nano(),
+                unpriced_calls: known.spent.cost.unpriced_calls,
+                estimated_calls: known.spent.cost.estimated_calls,
+            },
         }
     }
 }
@@ -263,12 +304,15 @@ fn one(caller: &Caller, run: &runs::Run, names: &repositories::Names) -> Run {
 }
 
 /// Why the run does not go on now, as its row and its steps say.
-pub(super) fn waiting(run: &runs::Run, steps: &[StepRow], now: DateTime<Utc>) -> Option<Waiting> {
+pub(super) fn waiting(run: &runs::Run, steps: &[StepRow], node: Option<String>, now: DateTime<Utc>) -> Option<Waiting> {
     if run.state == RunState::Finished {
         return None;
     }
     if let Some(place) = run.slot_place {
         return Some(Waiting::Slot { place });
+    }
+    if let Some(reason) = node {
+        return Some(Waiting::Node { reason });
     }
     let step = steps.iter().rev().find(|step| step.attempt == run.attempt && step.finished_at.is_none())?;
     let until = step.wait_until.filter(|until| *until > now)?;
