@@ -15,10 +15,12 @@ function told(words: string): void {
 
 test('a line that the agent prints is on screen at once', async ({ page }) => {
   await signIn(page, 'maintainer', '/runs')
-  const number = await openIssue('Ticks in the browser', 'ticking')
+  // A run of an earlier time prints nothing any more.
+  const title = `Ticks at ${String(Date.now())}`
+  const number = await openIssue(title, 'ticking')
   await labelIssue(number, 'run:dev')
-  await page.getByRole('link', { name: /Ticks in the browser/ }).first().click()
-  await expect(page.getByRole('heading', { level: 1, name: /Ticks in the browser/ })).toBeVisible()
+  await page.getByRole('link', { name: new RegExp(title) }).first().click()
+  await expect(page.getByRole('heading', { level: 1, name: new RegExp(title) })).toBeVisible()
   // Each line holds the time at which it was printed; the page's own clock says when it is there.
   await page.evaluate(() => {
     const seen = new Map<string, number>()

@@ -67,7 +67,7 @@ pub(super) async fn keep_looking(app: AppState) {
         }
         let now = Instant::now();
         let due = now >= next;
-        if !due && !(wanted && now >= again) {
+        if !(due || wanted && now >= again) {
             continue;
         }
         if due {

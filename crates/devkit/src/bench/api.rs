@@ -63,23 +63,23 @@ pub(super) async fn run(report: &mut Report) -> anyhow::Result<()> {
     for (name, query) in LISTS {
         let ours = api.timed(&format!("/runs?{query}")).await?;
         let plain = plain_list(&store, query).await?;
-        tell(report, &format!("runs list, {name}"), ours, plain);
+        tell(report, &format!("runs list, {name}"), &ours, &plain);
     }
     let next = api.next_of("/runs").await?;
     let ours = api.timed(&format!("/runs?cursor={next}")).await?;
-    tell(report, "runs list, second page", ours, plain_list(&store, "").await?);
+    tell(report, "runs list, second page", &ours, &plain_list(&store, "").await?);
     let id = api.some_run().await?;
     let ours = api.timed(&format!("/runs/{id}")).await?;
-    tell(report, "run page", ours, plain_run(&store, id).await?);
+    tell(report, "run page", &ours, &plain_run(&store, id).await?);
     pages(report, &api, &gateway, id).await?;
     store.pool().close().await;
     gateway.stop().await
 }
 
-fn tell(report: &mut Report, what: &str, ours: Vec<Duration>, plain: Vec<Duration>) {
-    let (slow, plain_slow) = (ms(quantile(&ours, 0.95)), ms(quantile(&plain, 0.95)));
+fn tell(report: &mut Report, what: &str, ours: &[Duration], plain: &[Duration]) {
+    let (slow, plain_slow) = (ms(quantile(ours, 0.95)), ms(quantile(plain, 0.95)));
     report.value(format!("{what}: p95"), slow, "ms", Target::AtMost(50.0));
-    report.ratio(format!("{what}: p50"), ms(quantile(&ours, 0.5)), ms(quantile(&plain, 0.5)), "ms", Target::None);
+    report.ratio(format!("{what}: p50"), ms(quantile(ours, 0.5)), ms(quantile(plain, 0.5)), "ms", Target::None);
     report.ratio(format!("{what}: p95 beside its query"), slow, plain_slow, "ms", Target::None);
 }
 

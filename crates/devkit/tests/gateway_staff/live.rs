@@ -51,7 +51,7 @@ impl Page {
                 }
                 return Some((field("event: ").unwrap(), serde_json::from_str(&field("data: ").unwrap()).unwrap()));
             }
-            let chunk = timeout(PATIENCE, self.chunks.next()).await.expect("an event in time")?;
+            let chunk = timeout(PATIENCE, self.chunks.next()).await.unwrap()?;
             self.text += &String::from_utf8(chunk).unwrap();
         }
     }
@@ -72,7 +72,7 @@ impl Page {
     async fn until_tick(&mut self) -> Vec<(String, Value)> {
         let mut events = Vec::new();
         loop {
-            let event = self.next().await.expect("a tick");
+            let event = self.next().await.unwrap();
             if event.0 == "tick" {
                 return events;
             }
