@@ -7,7 +7,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use dispatch::Dispatcher;
-use domain::{hook_log::WebhookMode, services_yaml::BudgetConfig};
+use domain::{hook_log::WebhookMode, services_yaml::PlatformBudgets};
 use store::{Store, blobs::Blobs, repositories::Repository};
 use telemetry::Telemetry;
 use url::Url;
@@ -36,8 +36,8 @@ pub struct Platform {
     pub webhooks: WebhookMode,
     /// For how long what is kept for a time only is kept.
     pub retention: Retention,
-    /// What model calls may use up where a project does not say.
-    pub budget: BudgetConfig,
+    /// What model calls may use up.
+    pub budgets: PlatformBudgets,
     /// The clock.
     pub clock: forge::Clock,
     /// Whether work is polled for.

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use domain::{hook_log::WebhookMode, ids::Instance, services_yaml::BudgetConfig};
+use domain::{hook_log::WebhookMode, ids::Instance, services_yaml::PlatformBudgets};
 use forge::seal::OpeningKeys;
 use role::{ConfigErrors, Environment, LogFormat, Reader, SecretText};
 use telemetry::TelemetrySettings;
@@ -34,8 +34,8 @@ pub struct WorkerSettings {
     pub webhooks: WebhookMode,
     /// For how long what is kept for a time only is kept.
     pub retention: Retention,
-    /// What model calls may use up where a project does not say.
-    pub budget: BudgetConfig,
+    /// What model calls may use up.
+    pub budgets: PlatformBudgets,
     /// Form of the log.
     pub log_format: LogFormat,
     /// How it shows itself.
@@ -74,7 +74,7 @@ impl WorkerSettings {
         });
         let webhooks = webhook_mode(&mut reader);
         let retention = retention(&mut reader);
-        let budget = model_budget::read(&mut reader);
+        let budgets = model_budget::read(&mut reader);
         let log_format = reader.or("LOG_FORMAT", LogFormat::default(), "write `json` or `text`");
         let telemetry = TelemetrySettings::read(&mut reader);
         let settings = (|| {
@@ -96,7 +96,7 @@ impl WorkerSettings {
                 paced: true,
                 webhooks: webhooks?,
                 retention,
-                budget,
+                budgets,
                 log_format,
                 telemetry,
             })

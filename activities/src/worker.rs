@@ -143,7 +143,7 @@ pub fn build(settings: WorkerSettings, launcher: Arc<dyn JobLauncher>) -> anyhow
         places: settings.places,
         webhooks: settings.webhooks,
         retention: settings.retention,
-        budget: settings.budget,
+        budgets: settings.budgets,
         clock,
         polls: Arc::default(),
         telemetry,

@@ -10,7 +10,7 @@ pub(super) async fn fix(platform: &Platform, context: &RunContext, config: &Serv
     let agent = context.agent(config)?;
     let policy = ModelPolicy {
         models: agent.models,
-        limits: config.budget.limits(platform.budget),
+        limits: platform.budgets.limits(&config.budget),
         record_bodies: config.record_model_bodies,
         agent_secs: u64::from(agent.limits.minutes) * 60,
     };

@@ -20,7 +20,7 @@ fn policy(limits: Limits) -> ModelPolicy {
 }
 
 fn per_run(tokens: Option<u64>, usd: Option<u64>) -> ModelPolicy {
-    policy(Limits { run: Limit { tokens, usd: usd.map(Usd::from_nano) }, ..Limits::default() })
+    policy(Limits { run: Limit { tokens, usd: usd.map(Usd::from_nano), ..Limit::default() }, ..Limits::default() })
 }
 
 /// The error of an answer in the form of the model API.

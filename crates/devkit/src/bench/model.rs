@@ -54,7 +54,7 @@ pub(super) async fn run(report: &mut Report) -> anyhow::Result<()> {
     let url = BenchServer::at(&super::from_environment("CODEX_K8S_TEST_POSTGRES_URL")?)?.with_runs(0).await?;
     let store = Store::connect(&url, 4).await?;
     let run = LoneRun::make(&store, Utc::now()).await?;
-    let limits = Limits { run: Limit { tokens: Some(1 << 40), usd: None }, ..Limits::default() };
+    let limits = Limits { run: Limit { tokens: Some(1 << 40), ..Limit::default() }, ..Limits::default() };
     let policy = ModelPolicy { models: vec!["m".to_owned()], limits, record_bodies: false, agent_secs: 3_600 };
     model_calls::set_policy(&mut *store.acquire().await?, run.run, Attempt::FIRST, &policy).await?;
     let model = ScriptedModel::start(Options {

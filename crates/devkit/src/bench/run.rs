@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use anyhow::{Context, ensure};
-use domain::{hook_log::WebhookMode, services_yaml::BudgetConfig};
+use domain::{hook_log::WebhookMode, services_yaml::PlatformBudgets};
 use store::{
     Store,
     benching::{self, Timing},
@@ -43,7 +43,7 @@ async fn start(slots: u32, hosting: Hosting, sleepers: Option<&Path>) -> anyhow:
         cluster: None,
         sleepers,
         egress_proxy: None,
-        budget: BudgetConfig::default(),
+        budgets: PlatformBudgets::default(),
     })
     .await?;
     benching::lift_write_limits(platform.store()).await?;

@@ -32,7 +32,7 @@ use domain::{
     ids::{Attempt, Instance, ProjectSlug, RunId},
     job::{LogChunk, LogStream},
     reconciler::Reconciler,
-    services_yaml::BudgetConfig,
+    services_yaml::PlatformBudgets,
     workflow_id,
 };
 use forge::{Credential, Secret};
@@ -100,7 +100,7 @@ pub struct Options {
     /// The cluster in which Jobs run; none: they are processes of this machine.
     pub cluster: Option<InCluster>,
     /// What model calls may use up; only where the worker is in the test's own process.
-    pub budget: BudgetConfig,
+    pub budgets: PlatformBudgets,
     /// Have Jobs do nothing until this file is there, if the roles are processes; none: Jobs work.
     pub sleepers: Option<PathBuf>,
     /// What programs of Jobs go out through, where the roles are in this process.
@@ -182,7 +182,7 @@ impl Platform {
             tamper: options.tamper,
             webhooks: options.webhooks,
             sleepers: options.sleepers.as_deref(),
-            budget: options.budget,
+            budgets: options.budgets,
             telemetry: TelemetrySettings { otlp_endpoint: options.otlp_endpoint.clone(), ..Default::default() },
         };
         let running = parts::Running::start(&setting).await?;

@@ -19,7 +19,7 @@ use anyhow::Context;
 use dispatch::{Dispatcher, Engine, EngineSettings};
 use domain::{
     egress::HostList, hook_log::WebhookMode, ids::Instance, reconciler::Reconciler, run_limits::START_MAX_AGE,
-    services_yaml::BudgetConfig, workflow_id,
+    services_yaml::PlatformBudgets, workflow_id,
 };
 use forge::seal::{OpeningKeys, SealingKeys};
 use gateway::{
@@ -66,7 +66,7 @@ pub(super) struct Setting<'a> {
     pub(super) tamper: Option<Tamper>,
     pub(super) webhooks: WebhookMode,
     pub(super) sleepers: Option<&'a Path>,
-    pub(super) budget: BudgetConfig,
+    pub(super) budgets: PlatformBudgets,
     pub(super) telemetry: TelemetrySettings,
 }
 
@@ -97,7 +97,7 @@ struct Again {
     host: IpAddr,
     tamper: Option<Tamper>,
     webhooks: WebhookMode,
-    budget: BudgetConfig,
+    budgets: PlatformBudgets,
     telemetry: TelemetrySettings,
 }
 
@@ -152,7 +152,7 @@ impl Running {
             host: setting.jobs.host,
             tamper: setting.tamper,
             webhooks: setting.webhooks,
-            budget: setting.budget,
+            budgets: setting.budgets,
             telemetry: setting.telemetry.clone(),
         };
         let keys = OpeningKeys::generate(&mut rand::rng());
@@ -318,7 +318,7 @@ impl Running {
             paced: false,
             webhooks: self.again.webhooks,
             retention: Retention { payload_days: 30, log_days: 90, checkpoint_days: 30, setup_cache_days: 14 },
-            budget: self.again.budget,
+            budgets: self.again.budgets,
             log_format: LogFormat::Text,
             telemetry: self.again.telemetry.clone(),
         };

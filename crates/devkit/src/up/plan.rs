@@ -183,18 +183,7 @@ impl Plan<'_> {
             list.0.extend(given.filter(|(name, _)| name.starts_with("OTEL_")));
         }
         // What a developer sets for the role itself goes on to it.
-        let own: &[&str] = match role {
-            Role::ModelGateway => &["MODEL_PROVIDERS_FILE", "MODEL_PRICES_FILE"],
-            Role::Worker => &[
-                "BUDGET_PER_RUN_USD",
-                "BUDGET_PER_DAY_USD",
-                "BUDGET_PER_MONTH_USD",
-                "BUDGET_PER_RUN_TOKENS",
-                "BUDGET_PER_DAY_TOKENS",
-                "BUDGET_PER_MONTH_TOKENS",
-            ],
-            _ => &[],
-        };
+        let own = own_settings(role);
         list.0.extend(own.iter().filter_map(|name| Some(((*name).to_owned(), env::var_os(name)?))));
         match role {
             Role::Postgres | Role::Temporal => {}
@@ -263,6 +252,28 @@ impl Variables {
 
     fn path(&mut self, name: &str, value: PathBuf) {
         self.0.push((name.to_owned(), value.into_os_string()));
+    }
+}
+
+/// What a developer may set for a role by its own name.
+const fn own_settings(role: Role) -> &'static [&'static str] {
+    match role {
+        Role::ModelGateway => &["MODEL_PROVIDERS_FILE", "MODEL_PRICES_FILE"],
+        Role::Worker => &[
+            "BUDGET_PER_RUN_USD",
+            "BUDGET_PER_DAY_USD",
+            "BUDGET_PER_MONTH_USD",
+            "BUDGET_PER_RUN_TOKENS",
+            "BUDGET_PER_DAY_TOKENS",
+            "BUDGET_PER_MONTH_TOKENS",
+            "BUDGET_MAX_PER_RUN_USD",
+            "BUDGET_MAX_PER_DAY_USD",
+            "BUDGET_MAX_PER_MONTH_USD",
+            "BUDGET_MAX_PER_RUN_TOKENS",
+            "BUDGET_MAX_PER_DAY_TOKENS",
+            "BUDGET_MAX_PER_MONTH_TOKENS",
+        ],
+        _ => &[],
     }
 }
 

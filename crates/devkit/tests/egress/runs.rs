@@ -26,7 +26,7 @@ async fn what_the_agent_could_not_reach_is_shown_on_the_run() -> anyhow::Result<
         webhooks: WebhookMode::Push,
         identity: Identity::Person,
         otlp_endpoint: None,
-        budget: domain::services_yaml::BudgetConfig::default(),
+        budgets: domain::services_yaml::PlatformBudgets::default(),
         cluster: None,
         sleepers: None,
         egress_proxy: Some(format!("http://127.0.0.1:{port}").parse()?),

@@ -38,7 +38,7 @@ async fn start(hosting: Hosting) -> anyhow::Result<Platform> {
         webhooks: WebhookMode::Push,
         identity: Identity::Person,
         otlp_endpoint: None,
-        budget: domain::services_yaml::BudgetConfig::default(),
+        budgets: domain::services_yaml::PlatformBudgets::default(),
         cluster: Some(cluster),
         egress_proxy: None,
         sleepers: None,

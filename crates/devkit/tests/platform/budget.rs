@@ -13,7 +13,7 @@ use domain::{
     job::Usage,
     model::Usd,
     run::{Outcome, RunState, comment_marker},
-    services_yaml::BudgetConfig,
+    services_yaml::{BudgetConfig, PlatformBudgets},
 };
 use futures::StreamExt as _;
 use store::{
@@ -21,8 +21,9 @@ use store::{
     testing::TestDatabase,
 };
 
-async fn with_budget(budget: BudgetConfig) -> anyhow::Result<Platform> {
-    super::with(Options { budget, ..super::defaults() }).await
+async fn with_defaults(defaults: BudgetConfig) -> anyhow::Result<Platform> {
+    super::with(Options { budgets: PlatformBudgets { defaults, ..PlatformBudgets::default() }, ..super::defaults() })
+        .await
 }
 
 async fn spent(platform: &Platform, run: &store::runs::Run) -> anyhow::Result<Spent> {
@@ -44,7 +45,7 @@ fn told(model: &ScriptedModel) -> Usage {
 async fn a_run_ends_when_its_budget_is_spent() -> anyhow::Result<()> {
     // Room for a few calls: each asks for some 9,000 tokens in, and up to 10,000 out, and uses 1,290.
     let budget = BudgetConfig { per_run_tokens: Some(20_000), ..BudgetConfig::default() };
-    let platform = with_budget(budget).await?;
+    let platform = with_defaults(budget).await?;
     let number = platform.open_issue("endless-loop")?;
     platform.label(number, "run:dev")?;
     let run = platform.await_end(number).await?;
@@ -66,9 +67,25 @@ async fn a_run_ends_when_its_budget_is_spent() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_project_gives_itself_more_than_the_platform_allows() -> anyhow::Result<()> {
+    let ceiling = BudgetConfig { per_run_tokens: Some(20_000), ..BudgetConfig::default() };
+    let budgets = PlatformBudgets { ceiling, ..PlatformBudgets::default() };
+    let platform = super::with(Options { budgets, ..super::defaults() }).await?;
+    let wish = "version: 1\nbudget:\n  per_run_tokens: 90000000\n";
+    platform.forge.commit("writer", REPOSITORY, "main", &[("services.yaml", Some(wish))]).await?;
+    let number = platform.open_issue("endless-loop")?;
+    platform.label(number, "run:dev")?;
+    let run = platform.await_end(number).await?;
+    let cause = run.cause.clone().unwrap_or_default();
+    assert_eq!(run.outcome, Some(Outcome::BudgetSpent), "{cause}");
+    assert!(cause.contains("20000 tokens, is spent") && cause.contains("`BUDGET_MAX_PER_RUN_TOKENS`"), "{cause}");
+    platform.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_days_budget_holds_for_all_runs_of_the_project() -> anyhow::Result<()> {
     let budget = BudgetConfig { per_day_usd: Some("0.02".parse()?), ..BudgetConfig::default() };
-    let platform = with_budget(budget).await?;
+    let platform = with_defaults(budget).await?;
     let mut outcomes = Vec::new();
     for _ in 0..4 {
         let number = platform.open_issue("no-change")?;

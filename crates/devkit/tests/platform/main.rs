@@ -37,7 +37,7 @@ mod webhooks;
 use std::path::PathBuf;
 
 use devkit::harness::{Hosting, Identity, Options, Platform};
-use domain::{hook_log::WebhookMode, services_yaml::BudgetConfig};
+use domain::{hook_log::WebhookMode, services_yaml::PlatformBudgets};
 
 /// A platform whose project has that many slots.
 async fn platform_with(slots: u32) -> anyhow::Result<Platform> {
@@ -71,7 +71,7 @@ fn defaults() -> Options {
         cluster: None,
         sleepers: None,
         egress_proxy: None,
-        budget: BudgetConfig::default(),
+        budgets: PlatformBudgets::default(),
     }
 }
 

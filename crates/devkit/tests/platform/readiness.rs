@@ -10,7 +10,7 @@ use devkit::{
     launcher::ProcessLauncher,
 };
 use dispatch::{Dispatcher, Engine, EngineSettings};
-use domain::{egress::HostList, hook_log::WebhookMode, services_yaml::BudgetConfig};
+use domain::{egress::HostList, hook_log::WebhookMode, services_yaml::PlatformBudgets};
 use forge::seal::OpeningKeys;
 use gateway::{
     AppParts, AppState,
@@ -111,7 +111,7 @@ impl Services {
             paced: false,
             webhooks: WebhookMode::Push,
             retention: Retention { payload_days: 30, log_days: 90, checkpoint_days: 30, setup_cache_days: 14 },
-            budget: BudgetConfig::default(),
+            budgets: PlatformBudgets::default(),
             log_format: LogFormat::Text,
             telemetry: TelemetrySettings::default(),
         };

@@ -37,6 +37,17 @@ pub struct Limit {
     /// Money.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usd: Option<Usd>,
+    /// Whether the tokens are the platform's ceiling, so that the project can't have more.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub tokens_capped: bool,
+    /// Whether the money is.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub usd_capped: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// The limits of all scopes.
@@ -133,6 +144,7 @@ impl Wish {
 struct Bound {
     scope: Scope,
     limit: Cap,
+    capped: bool,
     now: Option<u64>,
     later: Option<u64>,
 }
@@ -159,11 +171,13 @@ pub fn decide(limits: &Limits, accounts: &[Account; 3], wish: &Wish) -> Decision
     for (scope, account) in Scope::ALL.iter().zip(accounts) {
         let limit = limits.of(*scope);
         if let Some(tokens) = limit.tokens {
-            bounds.push(by_tokens(*scope, tokens, account, wish));
+            let bound = by_tokens(*scope, tokens, account, wish);
+            bounds.push(Bound { capped: limit.tokens_capped, ..bound });
         }
         if let Some(usd) = limit.usd {
             let Some(price) = wish.price else { return Decision::Unpriced(unpriced(*scope)) };
-            bounds.push(by_money(*scope, usd, account, (wish.input, price)));
+            let bound = by_money(*scope, usd, account, (wish.input, price));
+            bounds.push(Bound { capped: limit.usd_capped, ..bound });
         }
     }
     let granted = |output: u64| {
@@ -185,7 +199,13 @@ pub fn decide(limits: &Limits, accounts: &[Account; 3], wish: &Wish) -> Decision
 fn by_tokens(scope: Scope, limit: u64, account: &Account, wish: &Wish) -> Bound {
     let room = |used: u64| limit.checked_sub(used)?.checked_sub(wish.input);
     let (spent, reserved) = (account.spent.tokens, account.reserved.tokens);
-    Bound { scope, limit: Cap::Tokens(limit), now: room(spent.saturating_add(reserved)), later: room(spent) }
+    Bound {
+        scope,
+        limit: Cap::Tokens(limit),
+        capped: false,
+        now: room(spent.saturating_add(reserved)),
+        later: room(spent),
+    }
 }
 
 fn by_money(scope: Scope, limit: Usd, account: &Account, (input, price): (u64, Price)) -> Bound {
@@ -194,22 +214,24 @@ fn by_money(scope: Scope, limit: Usd, account: &Account, (input, price): (u64, P
         Some(left.checked_div(price.output.nano()).unwrap_or(u64::MAX))
     };
     let (spent, reserved) = (account.spent.usd, account.reserved.usd);
-    Bound { scope, limit: Cap::Usd(limit), now: room(spent.plus(reserved)), later: room(spent) }
+    Bound { scope, limit: Cap::Usd(limit), capped: false, now: room(spent.plus(reserved)), later: room(spent) }
 }
 
 fn spent(bound: &Bound) -> String {
     let (limit, field) = (bound.limit, field(bound.scope, matches!(bound.limit, Cap::Usd(_))));
+    // Raising what a ceiling holds down would change nothing.
+    let raise = if bound.capped {
+        format!("it is the most that this platform allows (its operator's `BUDGET_MAX_{}`)", field.to_ascii_uppercase())
+    } else {
+        format!("to allow more, raise `budget.{field}` in services.yaml")
+    };
     match bound.scope {
-        Scope::Run => format!(
-            "The model budget of this run, {limit}, is spent. To allow more, raise `budget.{field}` in services.yaml and retry."
-        ),
+        Scope::Run => format!("The model budget of this run, {limit}, is spent: {raise}, then retry."),
         Scope::Day => format!(
-            "The project's model budget of this day, {limit}, is spent. It begins anew at midnight UTC; to allow more, raise \
-             `budget.{field}` in services.yaml."
+            "The project's model budget of this day, {limit}, is spent. It begins anew at midnight UTC; {raise}."
         ),
         Scope::Month => format!(
-            "The project's model budget of this month, {limit}, is spent. It begins anew with the next month (UTC); to allow \
-             more, raise `budget.{field}` in services.yaml."
+            "The project's model budget of this month, {limit}, is spent. It begins anew with the next month (UTC); {raise}."
         ),
     }
 }
@@ -242,7 +264,7 @@ mod tests {
         Price { input: Usd::from_nano(1_000), cached_input: Usd::from_nano(100), output: Usd::from_nano(10_000) };
 
     fn tokens(run: u64) -> Limits {
-        Limits { run: Limit { tokens: Some(run), usd: None }, ..Limits::default() }
+        Limits { run: Limit { tokens: Some(run), ..Limit::default() }, ..Limits::default() }
     }
 
     fn used(spent: u64, reserved: u64) -> [Account; 3] {
@@ -293,7 +315,8 @@ mod tests {
 
     #[test]
     fn money_is_counted_with_the_models_price() {
-        let limits = Limits { day: Limit { tokens: None, usd: Some(Usd::from_nano(11_000_000)) }, ..Limits::default() };
+        let limits =
+            Limits { day: Limit { usd: Some(Usd::from_nano(11_000_000)), ..Limit::default() }, ..Limits::default() };
         // 1,000 tokens in cost 1,000,000; what is left buys 1,000 tokens out.
         let granted = decide(&limits, &used(0, 0), &wish(5_000));
         assert_eq!(output(&granted), Some((1_000, true)));
@@ -314,8 +337,20 @@ mod tests {
 
     #[test]
     fn the_narrowest_limit_is_named() {
-        let limits = Limits { month: Limit { tokens: Some(5), usd: None }, ..tokens(1_000_000) };
+        let limits = Limits { month: Limit { tokens: Some(5), ..Limit::default() }, ..tokens(1_000_000) };
         let Decision::Spent(words) = decide(&limits, &used(0, 0), &wish(10)) else { panic!() };
-        assert!(words.contains("this month, 5 tokens"), "{words}");
+        assert!(words.contains("this month, 5 tokens") && words.contains("raise `budget.per_month_tokens`"), "{words}");
+    }
+
+    #[test]
+    fn whom_to_ask_for_more_than_the_ceiling_is_said() {
+        let run = Limit { tokens: Some(5), tokens_capped: true, ..Limit::default() };
+        let Decision::Spent(words) = decide(&Limits { run, ..Limits::default() }, &used(0, 0), &wish(10)) else {
+            panic!()
+        };
+        assert!(
+            words.contains("operator's `BUDGET_MAX_PER_RUN_TOKENS`") && !words.contains("services.yaml"),
+            "{words}"
+        );
     }
 }

@@ -26,18 +26,38 @@ pub struct BudgetConfig {
     pub per_month_tokens: Option<u64>,
 }
 
-impl BudgetConfig {
-    /// The limits; what this one does not say is taken from another.
+/// What a platform says of the budgets of all its projects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlatformBudgets {
+    /// What holds where a project says nothing.
+    pub defaults: BudgetConfig,
+    /// What no project gets past, whatever its `services.yaml` says.
+    pub ceiling: BudgetConfig,
+}
+
+impl PlatformBudgets {
+    /// The limits of a project that asks for these budgets.
     #[must_use]
-    pub fn limits(self, otherwise: Self) -> Limits {
-        let limit = |tokens: Option<u64>, usd: Option<Usd>| Limit { tokens, usd };
+    pub fn limits(&self, project: &BudgetConfig) -> Limits {
+        let Self { defaults, ceiling } = self;
+        let limit = |tokens: fn(&BudgetConfig) -> Option<u64>, usd: fn(&BudgetConfig) -> Option<Usd>| {
+            let (tokens, tokens_capped) = capped(tokens(project).or(tokens(defaults)), tokens(ceiling));
+            let (usd, usd_capped) = capped(usd(project).or(usd(defaults)), usd(ceiling));
+            Limit { tokens, usd, tokens_capped, usd_capped }
+        };
         Limits {
-            run: limit(self.per_run_tokens.or(otherwise.per_run_tokens), self.per_run_usd.or(otherwise.per_run_usd)),
-            day: limit(self.per_day_tokens.or(otherwise.per_day_tokens), self.per_day_usd.or(otherwise.per_day_usd)),
-            month: limit(
-                self.per_month_tokens.or(otherwise.per_month_tokens),
-                self.per_month_usd.or(otherwise.per_month_usd),
-            ),
+            run: limit(|budget| budget.per_run_tokens, |budget| budget.per_run_usd),
+            day: limit(|budget| budget.per_day_tokens, |budget| budget.per_day_usd),
+            month: limit(|budget| budget.per_month_tokens, |budget| budget.per_month_usd),
         }
+    }
+}
+
+/// What holds of what is wanted, and whether that is the ceiling: then asking for more changes nothing.
+fn capped<T: Copy + Ord>(wanted: Option<T>, ceiling: Option<T>) -> (Option<T>, bool) {
+    match (wanted, ceiling) {
+        (Some(wanted), Some(ceiling)) if wanted < ceiling => (Some(wanted), false),
+        (_, Some(ceiling)) => (Some(ceiling), true),
+        (wanted, None) => (wanted, false),
     }
 }

@@ -14,7 +14,7 @@ mod runtime;
 mod schema;
 
 pub use self::{
-    budget::BudgetConfig,
+    budget::{BudgetConfig, PlatformBudgets},
     duration::{HumanDuration, InvalidDuration},
     model::{
         AgentConfig, AgentLimitsConfig, AgentName, BuildConfig, CacheConfig, CheckConfig, EgressConfig,

@@ -2,7 +2,7 @@
 
 use domain::{
     model::Limit,
-    services_yaml::{BudgetConfig, Learning, ServicesYaml, json_schema},
+    services_yaml::{BudgetConfig, Learning, PlatformBudgets, ServicesYaml, json_schema},
 };
 
 const FULL: &str = r#"
@@ -344,16 +344,16 @@ fn budgets_are_amounts_and_take_the_place_of_the_platforms() {
     let text = "version: 1\nbudget:\n  per_run_usd: 2.5\n  per_day_usd: 20\n  per_run_tokens: 1000\nagents:\n  dev:\n    models: [embed]\n\
                 record_model_bodies: true\n";
     let config = ServicesYaml::parse(text).unwrap();
-    let platforms = BudgetConfig {
+    let defaults = BudgetConfig {
         per_day_usd: Some("99".parse().unwrap()),
         per_month_usd: Some("300".parse().unwrap()),
         ..BudgetConfig::default()
     };
-    let limits = config.budget.limits(platforms);
+    let limits = PlatformBudgets { defaults, ..PlatformBudgets::default() }.limits(&config.budget);
     let usd = |text: &str| Some(text.parse().unwrap());
-    assert_eq!(limits.run, Limit { tokens: Some(1_000), usd: usd("2.50") });
-    assert_eq!(limits.day, Limit { tokens: None, usd: usd("20") });
-    assert_eq!(limits.month, Limit { tokens: None, usd: usd("300") });
+    assert_eq!(limits.run, Limit { tokens: Some(1_000), usd: usd("2.50"), ..Limit::default() });
+    assert_eq!(limits.day, Limit { usd: usd("20"), ..Limit::default() });
+    assert_eq!(limits.month, Limit { usd: usd("300"), ..Limit::default() });
     // As it is kept with the run.
     let stored = serde_json::to_value(&config).unwrap();
     assert_eq!(serde_json::from_value::<ServicesYaml>(stored).unwrap(), config);
@@ -366,4 +366,33 @@ fn budgets_are_amounts_and_take_the_place_of_the_platforms() {
         let problems = ServicesYaml::parse(&format!("version: 1\nbudget:\n  {budget}\n")).unwrap_err().to_string();
         assert!(problems.contains(words), "{problems}");
     }
+}
+
+#[test]
+fn no_project_gets_past_the_platforms_ceiling() {
+    let usd = |text: &str| Some(text.parse().unwrap());
+    let budgets = PlatformBudgets {
+        defaults: BudgetConfig { per_run_usd: usd("9"), per_run_tokens: Some(100), ..BudgetConfig::default() },
+        ceiling: BudgetConfig {
+            per_run_usd: usd("5"),
+            per_day_usd: usd("50"),
+            per_month_tokens: Some(1_000),
+            ..BudgetConfig::default()
+        },
+    };
+    let nothing_said = budgets.limits(&BudgetConfig::default());
+    let run = Limit { tokens: Some(100), usd: usd("5"), tokens_capped: false, usd_capped: true };
+    assert_eq!(nothing_said.run, run);
+    assert_eq!(nothing_said.day, Limit { usd: usd("50"), usd_capped: true, ..Limit::default() });
+    assert_eq!(nothing_said.month, Limit { tokens: Some(1_000), tokens_capped: true, ..Limit::default() });
+
+    let project = BudgetConfig {
+        per_run_usd: usd("500"),
+        per_day_usd: usd("49.99"),
+        per_run_tokens: Some(7_000),
+        ..BudgetConfig::default()
+    };
+    let asked = budgets.limits(&project);
+    assert_eq!(asked.run, Limit { tokens: Some(7_000), ..run });
+    assert_eq!(asked.day, Limit { usd: usd("49.99"), ..Limit::default() });
 }
