@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 pub use self::{
     prompt::{PromptComment, PromptDocument, PromptInputs, render_prompt},
     resumed::{resumed_prompt, taken_over_prompt},
-    revision::{Answers, PromptCheck, PromptLineComment, PromptReview, Revision, read_answers},
+    revision::{Answers, CheckOutput, PromptCheck, PromptLineComment, PromptReview, Revision, read_answers},
 };
 
 use crate::{
