@@ -27,11 +27,11 @@ pub enum OutgoingError {
     Tls(#[source] rustls::Error),
 }
 
-/// Makes a client for these addresses.
+/// Makes a client for these addresses, with at most so many connections to each that wait for the next request.
 ///
 /// # Errors
 /// TLS can't be set up.
-pub(crate) fn client(bases: &[&Url]) -> Result<Outgoing, OutgoingError> {
+pub(crate) fn client(bases: &[&Url], kept: usize) -> Result<Outgoing, OutgoingError> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
@@ -48,7 +48,7 @@ pub(crate) fn client(bases: &[&Url]) -> Result<Outgoing, OutgoingError> {
     let mut connector = TimeoutConnector::new(https);
     // The handshake of TLS included. The answer itself may take as long as its caller lets it.
     connector.set_connect_timeout(Some(CONNECT_LIMIT));
-    Ok(Client::builder(TokioExecutor::new()).build(connector))
+    Ok(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(kept).build(connector))
 }
 
 fn without_roots(provider: rustls::crypto::CryptoProvider) -> Result<rustls::ClientConfig, OutgoingError> {

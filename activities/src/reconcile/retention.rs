@@ -1,7 +1,9 @@
 //! Deletes what is kept for a time only: raw payloads by the day, logs and kept states of agents' work by the run, what set-ups left
-//! behind one by one, and the parts of uploads that their attempt did not finish. The ledger, runs and audit stay.
+//! behind one by one, the parts of uploads that their attempt did not finish, bundles by the run, and blobs that nothing names any
+//! more or ever did. The ledger, runs and audit stay.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::TryStreamExt;
 use store::{
     PgConnection, StoreError, live, log_archives, model_calls,
     retention::{self, OfAttempt},
@@ -16,6 +18,9 @@ const BATCH: u32 = 1_000;
 /// Attempts looked at in one go.
 const ATTEMPTS: u32 = 100;
 
+/// A blob is written before the row that names it; one that is younger than this may still get its row.
+const UNNAMED_FOR: TimeDelta = TimeDelta::days(1);
+
 /// No batch is begun later than this after the beginning; the next look goes on.
 const LOOK: TimeDelta = TimeDelta::minutes(8);
 
@@ -26,7 +31,8 @@ pub struct Retention {
     pub payload_days: u32,
     /// Logs of runs, from their end.
     pub log_days: u32,
-    /// Kept states of agents' work, from the end of their run. Later, nobody can let the agent continue.
+    /// Kept states of agents' work and the bundles of workspace and result, from the end of their run. Later, nobody can let the
+    /// agent continue.
     pub checkpoint_days: u32,
     /// What a set-up left behind, from when it was stored: the next run sets up anew, and so gets what is new out there.
     pub setup_cache_days: u32,
@@ -40,6 +46,8 @@ struct Sum {
     checkpoints: u64,
     setup_caches: u64,
     uploads: u64,
+    bundles: u64,
+    unnamed: u64,
 }
 
 pub(super) async fn run(platform: &Platform) -> Result<String, StepError> {
@@ -52,11 +60,56 @@ pub(super) async fn run(platform: &Platform) -> Result<String, StepError> {
     sum.setup_caches = platform.blobs.delete_setup_caches(before(platform.retention.setup_cache_days)).await?;
     half_uploads(platform, &mut sum).await?;
     live_changes(platform, began).await?;
+    bundles(platform, before(platform.retention.checkpoint_days), began, &mut sum).await?;
+    unnamed(platform, began, &mut sum).await?;
     Ok(format!(
-        "dropped {} days of payloads and {} stray payloads, deleted {} logs, {} kept states, {} set-up caches and the half uploads \
-         of {} attempts",
-        sum.days, sum.payloads, sum.logs, sum.checkpoints, sum.setup_caches, sum.uploads
+        "dropped {} days of payloads and {} stray payloads, deleted {} logs, {} kept states, {} set-up caches, the half uploads of \
+         {} attempts, the bundles of {} runs and {} blobs that nothing names",
+        sum.days, sum.payloads, sum.logs, sum.checkpoints, sum.setup_caches, sum.uploads, sum.bundles, sum.unnamed
     ))
+}
+
+async fn bundles(
+    platform: &Platform,
+    cutoff: DateTime<Utc>,
+    began: DateTime<Utc>,
+    sum: &mut Sum,
+) -> Result<(), StepError> {
+    loop {
+        let old = retention::old_bundles(&mut *platform.store.acquire().await?, cutoff, ATTEMPTS).await?;
+        let before = sum.bundles;
+        for run in &old {
+            if platform.now() - began > LOOK {
+                return Ok(());
+            }
+            let mut tx = platform.store.begin().await?;
+            let blobs = retention::forget_bundles(&mut tx, *run, cutoff).await?;
+            for blob in &blobs {
+                platform.blobs.delete(blob).await?;
+            }
+            tx.commit().await.map_err(StoreError::from)?;
+            sum.bundles += u64::from(!blobs.is_empty());
+        }
+        if old.len() < ATTEMPTS as usize || sum.bundles == before {
+            return Ok(());
+        }
+    }
+}
+
+/// What a crash has left between a blob and its row, and what could not be deleted with its row.
+async fn unnamed(platform: &Platform, began: DateTime<Utc>, sum: &mut Sum) -> Result<(), StepError> {
+    let old = platform.blobs.of_attempts_before(began - UNNAMED_FOR);
+    let mut blobs = std::pin::pin!(old.try_chunks(BATCH as usize));
+    while let Some(some) = blobs.try_next().await.map_err(|error| error.1)? {
+        if platform.now() - began > LOOK {
+            return Ok(());
+        }
+        for blob in retention::unnamed(&mut *platform.store.acquire().await?, &some).await? {
+            platform.blobs.delete(&blob).await?;
+            sum.unnamed += 1;
+        }
+    }
+    Ok(())
 }
 
 async fn payloads(platform: &Platform, cutoff: DateTime<Utc>, sum: &mut Sum) -> Result<(), StepError> {

@@ -7,6 +7,7 @@ pub mod authorise;
 pub mod authorise_cancel;
 pub mod claim_slot;
 pub mod collect;
+mod failing_checks;
 pub mod find_job;
 mod keep_diff;
 pub mod launch_job;

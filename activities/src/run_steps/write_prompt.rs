@@ -2,21 +2,22 @@
 
 use domain::{
     agents::{
-        AgentRole, PromptCheck, PromptComment, PromptDocument, PromptInputs, PromptLineComment, PromptReview, Revision,
+        AgentRole, PromptComment, PromptDocument, PromptInputs, PromptLineComment, PromptReview, Revision,
         render_prompt, resumed_prompt, taken_over_prompt,
     },
     event::SubjectKind,
     job::{CHECKPOINT_SECS, CheckCommand, JobLimits, JobSpec, Resume, SetupCache, SetupSpec},
     policy::Globs,
-    run::{STATUS_CONTEXT, Step},
+    run::Step,
     services_yaml::CheckConfig,
     triggers::Trigger,
 };
-use forge::{CommitSha, CommitStatus, IssueNumber, PullNumber, ReviewComment, ReviewId, StatusState, git::Git};
+use forge::{CommitSha, IssueNumber, PullNumber, ReviewComment, ReviewId, git::Git};
 use serde::{Deserialize, Serialize};
 use store::{PgConnection, StoreError, attempts, blobs::BlobKey, checkpoints, steps};
 use workflows::messages::RunRef;
 
+use super::failing_checks;
 use crate::{
     failure::StepError,
     forge_access::ForgeRepo,
@@ -190,16 +191,8 @@ async fn revision(context: &RunContext, forge: &ForgeRepo) -> Result<Option<Revi
         }
         Trigger::Checks { head_sha, name, url, .. } => {
             let sha = head_sha.parse().map_err(|_| StepError::fatal("store_corrupt", "the head is no commit"))?;
-            let statuses = forge.provider.statuses(&forge.repo, &sha).await?;
-            let failing = |status: &CommitStatus| {
-                matches!(status.state, StatusState::Failure | StatusState::Error) && status.context != STATUS_CONTEXT
-            };
-            let mut checks: Vec<PromptCheck> = statuses.into_iter().filter(failing).map(check_told).collect();
-            if checks.iter().all(|check| check.name != *name) {
-                let url = url.clone().unwrap_or_default();
-                checks.insert(0, PromptCheck { name: name.clone(), description: String::new(), url });
-            }
-            Ok(Some(Revision::Checks(checks)))
+            let told = failing_checks::Told { name, url: url.as_deref() };
+            Ok(Some(Revision::Checks(failing_checks::of(forge, &sha, told).await?)))
         }
         Trigger::Label { .. } | Trigger::Command { .. } | Trigger::Manual { .. } | Trigger::Schedule { .. } => Ok(None),
     }
@@ -213,10 +206,6 @@ fn line_comment(comment: ReviewComment) -> PromptLineComment {
         body: comment.body,
         hunk: comment.diff_hunk,
     }
-}
-
-fn check_told(status: CommitStatus) -> PromptCheck {
-    PromptCheck { name: status.context, description: status.description, url: status.target_url.unwrap_or_default() }
 }
 
 fn commit_subject(trigger: &Trigger, title: &str, number: IssueNumber) -> String {

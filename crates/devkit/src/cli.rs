@@ -93,6 +93,9 @@ enum Command {
     Bench {
         /// One benchmark only.
         only: Option<Bench>,
+        /// How long `soak` goes on once all is under way.
+        #[arg(long, default_value_t = 10)]
+        minutes: u32,
         /// Also write the figures into this file.
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
@@ -233,8 +236,8 @@ fn command_of_a_person(command: Command, layout: &Layout) -> Result<ExitCode, Fa
                 return Ok(ExitCode::FAILURE);
             }
         }
-        Command::Bench { only, json } => {
-            if !block_on(bench::bench(layout, only, json.as_deref()))?.map_err(Failure::Bench)? {
+        Command::Bench { only, minutes, json } => {
+            if !block_on(bench::bench(layout, only, minutes, json.as_deref()))?.map_err(Failure::Bench)? {
                 return Ok(ExitCode::FAILURE);
             }
         }

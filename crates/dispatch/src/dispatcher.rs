@@ -153,22 +153,20 @@ impl Dispatcher {
         }
     }
 
-    /// The common case with as few words to the database as can be: one command waits, is due, and is taken. None if it is
+    /// The common case with as few words to the database as can be: one command waits, and is due. None if it is
     /// another case, else whether more came meanwhile.
     async fn deliver_lone(&self, lease: Lease<'_>) -> Result<Option<bool>, StoreError> {
         let holder = Holder { workflow_id: lease.workflow_id, owner: lease.owner };
         let now = self.now();
-        let taken = commands::take(&mut *self.store.acquire().await?, holder, now, LEASE, BATCH).await?;
-        let [command] = taken.as_slice() else { return Ok(None) };
-        if command.next_try_at > now || self.is_old_start(command, now) {
-            return Ok(None);
-        }
-        let Some(applied) = self.try_once(command, lease.owner).await? else { return Ok(None) };
+        let since = now - self.start_max_age;
+        let begun = commands::begin_lone_try(&mut *self.store.acquire().await?, holder, now, LEASE, since).await?;
+        let Some(command) = begun else { return Ok(None) };
+        let applied = self.make_try(&command).await;
         if matches!(applied, Ok(Applied::Done)) {
             let mut conn = self.store.acquire().await?;
-            return Ok(Some(commands::done_and_release(&mut conn, command, lease.owner).await?));
+            return Ok(Some(commands::done_and_release(&mut conn, &command, lease.owner).await?));
         }
-        let goes_on = self.note(command, applied).await?;
+        let goes_on = self.note(&command, applied).await?;
         let more = self.release(lease).await?;
         Ok(Some(goes_on && more))
     }
@@ -280,6 +278,11 @@ impl Dispatcher {
         if !commands::begin_try(&mut *self.store.acquire().await?, command.id, owner, self.now()).await? {
             return Ok(None);
         }
+        Ok(Some(self.make_try(command).await))
+    }
+
+    /// Makes a try that was announced.
+    async fn make_try(&self, command: &Command) -> Result<Applied, EngineError> {
         let mut span = self.span(command).await;
         let applied = self.apply(command).await;
         if let Err(error) = &applied {
@@ -288,7 +291,7 @@ impl Dispatcher {
         }
         drop(span);
         self.count(command, result_of(&applied));
-        Ok(Some(applied))
+        applied
     }
 
     /// Notes how a try ended; true if what is behind the command may be delivered now.

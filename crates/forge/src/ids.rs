@@ -38,6 +38,8 @@ macro_rules! number_id {
 number_id! {
     /// A person or bot; survives a change of login.
     AccountId,
+    /// A check run; the job of a workflow that it is has the same kind of number.
+    CheckRunId,
     /// A comment on an issue or pull request.
     CommentId,
     /// One attempt to deliver an event to a hook.

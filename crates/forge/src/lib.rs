@@ -18,12 +18,13 @@ pub mod secret;
 pub use credential::{AppCredential, Credential, CredentialError};
 pub use error::{ForgeError, Outage};
 pub use ids::{
-    AccountId, BranchName, CommentId, CommitSha, DeliveryNumber, ForgeRepoId, HookNumber, IssueId, IssueNumber,
-    PullNumber, ReviewId,
+    AccountId, BranchName, CheckRunId, CommentId, CommitSha, DeliveryNumber, ForgeRepoId, HookNumber, IssueId,
+    IssueNumber, PullNumber, ReviewId,
 };
 pub use model::{
-    Account, Comment, CommentSearch, CommitStatus, Diff, Hook, HookDelivery, HookLog, HookSpec, Issue, ItemState,
-    LogPage, NewPull, NewStatus, Permission, Pull, PullUpdate, RepoRef, Repository, Review, ReviewComment, StatusState,
+    Account, Annotation, Comment, CommentSearch, CommitStatus, Diff, FailedCheck, Hook, HookDelivery, HookLog,
+    HookSpec, Issue, ItemState, LogPage, NewPull, NewStatus, Permission, Pull, PullUpdate, RepoRef, Repository, Review,
+    ReviewComment, StatusState,
 };
 pub use provider::RepositoryProvider;
 pub use secret::Secret;

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Secret;
 use crate::ids::{
-    AccountId, BranchName, CommentId, CommitSha, DeliveryNumber, ForgeRepoId, HookNumber, IssueId, IssueNumber,
-    PullNumber, ReviewId,
+    AccountId, BranchName, CheckRunId, CommentId, CommitSha, DeliveryNumber, ForgeRepoId, HookNumber, IssueId,
+    IssueNumber, PullNumber, ReviewId,
 };
 
 /// How a repository is addressed. The number is the identity; owner and name are where it was last seen.
@@ -287,6 +287,40 @@ pub struct CommitStatus {
     pub target_url: Option<String>,
     /// When it was set.
     pub created_at: DateTime<Utc>,
+}
+
+/// A check run that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedCheck {
+    /// Its number.
+    pub id: CheckRunId,
+    /// Its name.
+    pub name: String,
+    /// What it says in a line; may be empty.
+    pub title: String,
+    /// What it says at length; may be empty.
+    pub summary: String,
+    /// How many things it says about lines.
+    pub annotations: u64,
+    /// The page behind it.
+    pub url: Option<String>,
+    /// The job of the workflow that it is, if it is one: that has a log.
+    pub job: Option<CheckRunId>,
+}
+
+/// What a check run says about a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Annotation {
+    /// The file.
+    pub path: String,
+    /// The first line that it is about.
+    pub line: u64,
+    /// How bad it is, in the forge's word; may be empty.
+    pub level: String,
+    /// In a line; may be empty.
+    pub title: String,
+    /// At length; may be empty.
+    pub message: String,
 }
 
 /// An attempt to deliver an event, as the hook's log has it.

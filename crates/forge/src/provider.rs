@@ -7,11 +7,13 @@ use domain::rights::RightCheck;
 use crate::{
     Secret,
     error::ForgeError,
-    ids::{CommentId, CommitSha, DeliveryNumber, ForgeRepoId, HookNumber, IssueNumber, PullNumber, ReviewId},
+    ids::{
+        CheckRunId, CommentId, CommitSha, DeliveryNumber, ForgeRepoId, HookNumber, IssueNumber, PullNumber, ReviewId,
+    },
     labels::LabelStyle,
     model::{
-        Account, Comment, CommentSearch, CommitStatus, Diff, Hook, HookLog, HookSpec, Issue, LogPage, NewPull,
-        NewStatus, Permission, Pull, PullUpdate, RepoRef, Repository, Review, ReviewComment,
+        Account, Annotation, Comment, CommentSearch, CommitStatus, Diff, FailedCheck, Hook, HookLog, HookSpec, Issue,
+        LogPage, NewPull, NewStatus, Permission, Pull, PullUpdate, RepoRef, Repository, Review, ReviewComment,
     },
 };
 
@@ -145,6 +147,16 @@ pub trait RepositoryProvider: Send + Sync {
 
     /// The latest status of each context.
     async fn statuses(&self, repo: &RepoRef, sha: &CommitSha) -> Result<Vec<CommitStatus>, ForgeError>;
+
+    /// The newest check runs of a commit that failed; [`ForgeError::Forbidden`] if the credential does not see check runs.
+    async fn failed_checks(&self, repo: &RepoRef, sha: &CommitSha) -> Result<Vec<FailedCheck>, ForgeError>;
+
+    /// What a check run says about lines, at most `limit` of it.
+    async fn annotations(&self, repo: &RepoRef, check: CheckRunId, limit: usize)
+    -> Result<Vec<Annotation>, ForgeError>;
+
+    /// The last `max_bytes` of the log of a workflow's job.
+    async fn job_log(&self, repo: &RepoRef, job: CheckRunId, max_bytes: usize) -> Result<String, ForgeError>;
 
     /// A file at a branch, tag or commit; none if there is no such file.
     async fn file(&self, repo: &RepoRef, path: &str, reference: &str) -> Result<Option<Vec<u8>>, ForgeError>;

@@ -110,9 +110,10 @@ fn pieces(line: &str) -> impl Iterator<Item = (usize, &str)> {
 ///
 /// # Errors
 /// Those of scanning.
-pub async fn aside<F>(scan: F) -> Result<Vec<Finding>, RulesError>
+pub async fn aside<T, F>(scan: F) -> Result<T, RulesError>
 where
-    F: FnOnce() -> Result<Vec<Finding>, RulesError> + Send + 'static,
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, RulesError> + Send + 'static,
 {
     tokio::task::spawn_blocking(scan).await.unwrap_or_else(|error| Err(RulesError(error.to_string())))
 }

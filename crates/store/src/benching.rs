@@ -146,6 +146,25 @@ pub async fn lift_write_limits(store: &Store) -> Result<()> {
     Ok(())
 }
 
+/// Stores finished runs, and projects with a repository each that nothing is known of: what has gathered where many work for long.
+///
+/// # Errors
+/// The database fails.
+pub async fn fill_with_past(store: &Store, runs: u32, projects: u32) -> Result<()> {
+    let sql =
+        [FILL, PROJECTS].concat().replace("{runs}", &runs.to_string()).replace("{projects}", &projects.to_string());
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(store.pool()).await?;
+    Ok(())
+}
+
+/// How many runs have not ended, and how many of those have an agent at work.
+///
+/// # Errors
+/// The database fails.
+pub async fn live(store: &Store) -> Result<(i64, i64)> {
+    Ok(sqlx::query_as(LIVE).fetch_one(store.pool()).await?)
+}
+
 /// How far each run has come, oldest first.
 ///
 /// # Errors
@@ -177,7 +196,7 @@ const AT_REST: &str = r#"
 const FILL: &str = r#"
     insert into projects (id, slug, slots) values (uuidv7(), 'bench', 1000);
     insert into repositories (id, project_id, forge_repo_id, owner, name, default_branch, private)
-    select uuidv7(), id, 186853002, 'Codertocat', 'Hello-World', 'master', false from projects;
+    select uuidv7(), id, 186853002, 'Codertocat', 'Hello-World', 'master', false from projects where slug = 'bench';
     set session synchronous_commit = off;
     insert into runs (id, repository_id, project_id, subject_kind, subject_number, subject_title, agent, trigger_kind,
         trigger_detail, business_key, requested_by_login, requested_by_id, requested_by_bot, state, step, outcome, cause,
@@ -189,7 +208,7 @@ const FILL: &str = r#"
         '7a0f7a8b0a3b4c5d6e7f8091a2b3c4d5e6f70819', left(encode(sha256(n::text::bytea), 'hex'), 40), n, n,
         now() - n * interval '1 second', now() - n * interval '1 second', now() - n * interval '1 second',
         now() + interval '1 day'
-    from repositories r, generate_series(1, {runs}) n;
+    from repositories r, generate_series(1, {runs}) n where r.forge_repo_id = 186853002;
     insert into attempts (run_id, attempt, job_state, job_name, token_hash, outcome, cause, started_at, finished_at,
         end_shown_at)
     select id, 1, 'ended', 'run-' || id || '-1', sha256(id::text::bytea), outcome, cause, created_at, finished_at, finished_at
@@ -228,6 +247,17 @@ const WAITING_STARTS: &str = r#"
     select uuidv7(), '{instance}:agent-run:' || id || ':1', 1, 'start', id, 1,
         jsonb_build_object('run', id, 'attempt', 1, 'from_step', null), now(), now() from new
     returning workflow_id
+"#;
+
+const PROJECTS: &str = r#"
+    insert into projects (id, slug, slots) select uuidv7(), 'soak-' || n, 3 from generate_series(1, {projects}) n;
+    insert into repositories (id, project_id, forge_repo_id, owner, name, default_branch, private)
+    select uuidv7(), id, 900000000 + row_number() over (), 'soak', slug, 'main', false from projects where slug like 'soak-%';
+"#;
+
+const LIVE: &str = r#"
+    select count(*), count(s.run_id) from runs r
+    left join steps s on s.run_id = r.id and s.attempt = r.attempt and s.step = 'agent' where r.finished_at is null
 "#;
 
 const NO_WRITE_LIMITS: &str = r#"

@@ -17,6 +17,9 @@ use crate::{Result, StoreError};
 /// What set-ups leave behind lies under this.
 const SETUP_CACHES: &str = "setup-caches";
 
+/// What belongs to attempts lies under this.
+const RUNS: &str = "runs";
+
 /// Names a blob. Every attempt has its own, so that none is ever overwritten by another's; what set-up leaves behind belongs
 /// to a repository.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -96,7 +99,18 @@ impl BlobKey {
     }
 
     fn of_attempt(run: RunId, attempt: Attempt, name: &str) -> Self {
-        Self(format!("runs/{run}/{attempt}/{name}"))
+        Self(format!("{RUNS}/{run}/{attempt}/{name}"))
+    }
+
+    /// The run that it belongs to, if it is one of those that a row names as long as they are wanted. What an attempt was told
+    /// and its history are found by their names alone.
+    #[must_use]
+    pub fn run_that_names_it(&self) -> Option<RunId> {
+        let (run, rest) = self.0.strip_prefix(RUNS)?.strip_prefix('/')?.split_once('/')?;
+        let (_, name) = rest.split_once('/')?;
+        let named = matches!(name, "workspace.bundle" | "result.bundle" | "log.jsonl")
+            || ["checkpoints/", "uploads/", "model/"].iter().any(|folder| name.starts_with(folder));
+        named.then(|| run.parse().ok())?
     }
 
     fn path(&self) -> ObjectPath {
@@ -208,6 +222,16 @@ impl Blobs {
     pub async fn delete_setup_caches(&self, cutoff: DateTime<Utc>) -> Result<u64> {
         let all = BlobKey(SETUP_CACHES.to_owned());
         self.delete_listed(&all, |found| found.last_modified < cutoff).await
+    }
+
+    /// The blobs of attempts that were written before `cutoff`, in no order.
+    pub fn of_attempts_before(&self, cutoff: DateTime<Utc>) -> impl Stream<Item = Result<BlobKey>> + Send + 'static {
+        let all = BlobKey(RUNS.to_owned());
+        let listed = self.store.list(Some(&all.path()));
+        listed.map_err(move |source| failed(&all, "listed", source)).try_filter_map(move |found| {
+            let old = (found.last_modified < cutoff).then(|| BlobKey(found.location.to_string()));
+            std::future::ready(Ok(old))
+        })
     }
 
     async fn delete_listed(&self, under: &BlobKey, which: impl Fn(&ObjectMeta) -> bool) -> Result<u64> {

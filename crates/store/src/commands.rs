@@ -7,7 +7,7 @@
 //!
 //! # What is on the disk when
 //!
-//! A command itself, [`begin_try`] and every end that is not a success are on the disk before their call returns. The lease, its
+//! A command itself, [`begin_try`], [`begin_lone_try`] and every end that is not a success are on the disk before their call returns. The lease, its
 //! return, the end of a delivered command and a failed try are not: they set `synchronous_commit = off` for their
 //! transaction, which therefore must be theirs alone, and are on the disk within a second. What a crash of Postgres takes
 //! away so is always the newest, since the log is written in order; and each of them only *ends* something:
@@ -236,41 +236,43 @@ pub struct Holder<'a> {
     pub owner: Uuid,
 }
 
-/// Takes or renews the lease as [`lease`] does, and reads what is to be delivered as [`pending`] does, in one statement. Empty if
-/// there is nothing, or if somebody else has the lease: ask [`lease`] then. What was committed while this waited is not seen
-/// here; who gives the lease back is told of it.
+/// Takes or renews the lease as [`lease`] does, and announces a try of the one command that waits as [`begin_try`] does, in one
+/// statement; gives the command as it was before. None if nothing waits or more than one, if it is not due, if it is a start from
+/// before `starts_since`, or if somebody else has the lease: ask [`lease`] and [`pending`] then. What was committed while this
+/// waited is not seen here; who gives the lease back is told of it.
 ///
 /// # Errors
 /// The database fails.
-pub async fn take(
+pub async fn begin_lone_try(
     conn: &mut PgConnection,
     holder: Holder<'_>,
     now: DateTime<Utc>,
     span: Duration,
-    limit: u32,
-) -> Result<Vec<Command>> {
+    starts_since: DateTime<Utc>,
+) -> Result<Option<Command>> {
     sqlx::query_as!(
         Row,
         "with held as ( \
              update engine_queues set lease_owner = $2, lease_until = $4 \
              where workflow_id = $1 and (lease_owner is null or lease_owner = $2 or lease_until <= $3) \
-                 and (select set_config('synchronous_commit', 'off', true)) = 'off' \
-             returning workflow_id) \
-         select c.id, c.workflow_id, c.seq, c.kind, c.run_id, c.attempt, c.connection_id, c.name, c.payload, c.state, \
-             c.tries, c.next_try_at, c.last_error, c.created_at \
-         from engine_commands c \
-         where c.workflow_id = $1 and c.state = 'pending' and exists (select from held) order by c.seq limit $5",
+             returning workflow_id), \
+         waiting as ( \
+             select id, count(*) over () as many from engine_commands where workflow_id = $1 and state = 'pending' limit 2) \
+         update engine_commands c set tries = c.tries + 1, in_doubt = c.in_doubt or c.under_way, under_way = true \
+         from waiting w where c.id = w.id and w.many = 1 and c.state = 'pending' and c.next_try_at <= $3 \
+             and (c.kind <> 'start' or c.created_at >= $5) and exists (select from held) \
+         returning c.id, c.workflow_id, c.seq, c.kind, c.run_id, c.attempt, c.connection_id, c.name, c.payload, c.state, \
+             c.tries - 1 as \"tries!\", c.next_try_at, c.last_error, c.created_at",
         holder.workflow_id,
         holder.owner,
         now,
         lease_end(now, span),
-        i64::from(limit),
+        starts_since,
     )
-    .fetch_all(conn)
+    .fetch_optional(conn)
     .await?
-    .into_iter()
     .map(Command::try_from)
-    .collect()
+    .transpose()
 }
 
 /// Notes that the engine has the command, as [`mark_done`] does, and gives the lease back, in one statement. True if something was

@@ -1,5 +1,5 @@
-//! What is kept for a time only: raw payloads of deliveries, logs, what the cluster said about Jobs, and kept states of agents'
-//! work. The ledger, runs and audit stay.
+//! What is kept for a time only: raw payloads of deliveries, logs, what the cluster said about Jobs, kept states of agents' work,
+//! and bundles. The ledger, runs and audit stay.
 
 use chrono::{DateTime, Utc};
 use domain::ids::{Attempt, RunId};
@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     Result,
+    blobs::BlobKey,
     convert::{self, attempt_number},
 };
 
@@ -141,15 +142,7 @@ pub async fn old_checkpoints(conn: &mut PgConnection, cutoff: DateTime<Utc>, mos
 /// # Errors
 /// The database fails.
 pub async fn forget_checkpoint(conn: &mut PgConnection, of: OfAttempt, cutoff: DateTime<Utc>) -> Result<bool> {
-    // Who begins the run again waits for this, and this for them.
-    let ended = sqlx::query_scalar!(
-        "select finished_at < $2 as \"ended!\" from runs where id = $1 and finished_at is not null for update",
-        of.run.as_uuid(),
-        cutoff,
-    )
-    .fetch_optional(&mut *conn)
-    .await?;
-    if ended != Some(true) {
+    if !has_ended(conn, of.run, cutoff).await? {
         return Ok(false);
     }
     let done = sqlx::query!(
@@ -160,4 +153,77 @@ pub async fn forget_checkpoint(conn: &mut PgConnection, of: OfAttempt, cutoff: D
     .execute(conn)
     .await?;
     Ok(done.rows_affected() > 0)
+}
+
+/// The runs, at most so many, whose bundles are to be deleted: those that ended before `cutoff`.
+///
+/// # Errors
+/// The database fails.
+pub async fn old_bundles(conn: &mut PgConnection, cutoff: DateTime<Utc>, most: u32) -> Result<Vec<RunId>> {
+    let rows = sqlx::query_scalar!(
+        "select distinct a.run_id from attempts a join runs r on r.id = a.run_id \
+         where (a.workspace_blob is not null or a.result_blob is not null) and r.finished_at < $1 limit $2",
+        cutoff,
+        i64::from(most),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(RunId::from_uuid).collect())
+}
+
+/// Forgets the bundles of a run, if it has ended before `cutoff` and was not begun again meanwhile; gives their names. They are
+/// to be deleted before this is committed.
+///
+/// # Errors
+/// The database fails.
+pub async fn forget_bundles(conn: &mut PgConnection, run: RunId, cutoff: DateTime<Utc>) -> Result<Vec<BlobKey>> {
+    if !has_ended(conn, run, cutoff).await? {
+        return Ok(Vec::new());
+    }
+    // A later attempt may go on with what an earlier one has, so that both name the same.
+    let blobs = sqlx::query_scalar!(
+        "select distinct b.blob as \"blob!\" from attempts a, lateral (values (a.workspace_blob), (a.result_blob)) as b (blob) \
+         where a.run_id = $1 and b.blob is not null",
+        run.as_uuid(),
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    sqlx::query!("update attempts set workspace_blob = null, result_blob = null where run_id = $1", run.as_uuid())
+        .execute(conn)
+        .await?;
+    Ok(blobs.iter().map(|blob| BlobKey::stored(blob)).collect())
+}
+
+/// Who begins the run again waits for this, and this for them.
+async fn has_ended(conn: &mut PgConnection, run: RunId, cutoff: DateTime<Utc>) -> Result<bool> {
+    let ended = sqlx::query_scalar!(
+        "select finished_at < $2 as \"ended!\" from runs where id = $1 and finished_at is not null for update",
+        run.as_uuid(),
+        cutoff,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(ended == Some(true))
+}
+
+/// Which of these no row names. Those that are found by their names alone are never among them.
+///
+/// # Errors
+/// The database fails.
+pub async fn unnamed(conn: &mut PgConnection, blobs: &[BlobKey]) -> Result<Vec<BlobKey>> {
+    let of_runs = blobs.iter().filter_map(|blob| Some((blob.as_str().to_owned(), blob.run_that_names_it()?.as_uuid())));
+    let (keys, runs): (Vec<String>, Vec<Uuid>) = of_runs.unzip();
+    let unnamed = sqlx::query_scalar!(
+        "select k.key as \"key!\" from unnest($1::text[], $2::uuid[]) as k (key, run) where \
+         not exists (select from attempts a where a.run_id = k.run and k.key in (a.workspace_blob, a.result_blob)) \
+         and not exists (select from checkpoints c where c.run_id = k.run and k.key in (c.work_blob, c.thread_blob)) \
+         and not exists (select from log_archives l where l.run_id = k.run and l.blob = k.key) \
+         and not exists (select from upload_parts u where u.run_id = k.run and u.blob = k.key) \
+         and not exists (select from model_calls m where m.run_id = k.run and m.bodies_blob = k.key)",
+        &keys,
+        &runs,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(unnamed.iter().map(|key| BlobKey::stored(key)).collect())
 }

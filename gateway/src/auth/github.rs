@@ -18,6 +18,9 @@ use crate::outgoing::{Outgoing, OutgoingError, client};
 /// One question to GitHub, its answer included.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// People sign in one after another.
+const KEPT_CONNECTIONS: usize = 4;
+
 /// No answer that we ask for is larger.
 const MAX_ANSWER: usize = 256 * 1024;
 
@@ -66,7 +69,7 @@ impl OAuthClient {
     pub(super) fn new(settings: &SignInSettings) -> Result<Self, OutgoingError> {
         let base = |url: &Url| url.as_str().trim_end_matches('/').to_owned();
         Ok(Self {
-            http: client(&[&settings.oauth_url, &settings.api_url])?,
+            http: client(&[&settings.oauth_url, &settings.api_url], KEPT_CONNECTIONS)?,
             id: settings.client_id.clone(),
             secret: settings.client_secret.clone(),
             oauth_url: base(&settings.oauth_url),

@@ -1,21 +1,13 @@
 //! The model API behind us.
 
-use std::{io, sync::Arc, time::Duration};
-
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_timeout::TimeoutConnector;
-use hyper_util::{
-    client::legacy::{Client, Error, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use hyper_util::client::legacy::Error;
 use url::Url;
 
 use super::key_filter::contains;
-
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+use crate::outgoing::{self, OutgoingError};
 
 /// Headers of a request that go on to the model API. The caller's own authorisation never does, and neither does its
 /// wish for compression: the answer is read on its way.
@@ -33,15 +25,13 @@ const RETURNED: [HeaderName; 3] = [header::CONTENT_TYPE, header::RETRY_AFTER, he
 
 const RETURNED_PREFIXES: [&str; 3] = ["openai-", "x-ratelimit-", "x-codex-"];
 
-type Connector = TimeoutConnector<HttpsConnector<HttpConnector>>;
-
 /// Connections to a provider that wait for the next call.
 const KEPT_CONNECTIONS: usize = 256;
 
 /// A client for one provider, with connections that are kept.
 #[derive(Clone)]
 pub(super) struct Upstream {
-    client: Client<Connector, Body>,
+    client: outgoing::Outgoing,
     base: String,
 }
 
@@ -62,12 +52,9 @@ pub(super) struct Outgoing<'a> {
 /// The client can't be made.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
-    /// The certificates that the machine trusts can't be read.
-    #[error("the machine's trusted certificates can't be read")]
-    Roots(#[source] io::Error),
-    /// The versions of TLS that are wanted are not to be had.
-    #[error("TLS can't be set up")]
-    Tls(#[source] rustls::Error),
+    /// There is no TLS for it.
+    #[error(transparent)]
+    Client(#[from] OutgoingError),
     /// The key fits no header.
     #[error("the key of the model API has characters that no header can carry")]
     Key(#[source] http::header::InvalidHeaderValue),
@@ -75,25 +62,9 @@ pub enum UpstreamError {
 
 impl Upstream {
     pub(super) fn new(base: &Url) -> Result<Self, UpstreamError> {
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        http.set_connect_timeout(Some(CONNECT_LIMIT));
-        let provider = rustls::crypto::ring::default_provider();
-        let https = HttpsConnectorBuilder::new();
-        // A model API without TLS must work on a machine that has no certificates at all.
-        let https = if base.scheme() == "https" {
-            https.with_provider_and_native_roots(provider).map_err(UpstreamError::Roots)?
-        } else {
-            https.with_tls_config(without_roots(provider)?)
-        };
-        let https = https.https_or_http().enable_http1().wrap_connector(http);
-        let mut connector = TimeoutConnector::new(https);
-        // The handshake of TLS included. The answer itself may take as long as it takes.
-        connector.set_connect_timeout(Some(CONNECT_LIMIT));
+        let client = outgoing::client(&[base], KEPT_CONNECTIONS)?;
         let base = base.as_str().trim_end_matches('/');
         let base = base.strip_suffix("/v1").unwrap_or(base).to_owned();
-        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(KEPT_CONNECTIONS).build(connector);
         Ok(Self { client, base })
     }
 
@@ -144,13 +115,6 @@ impl SendError {
             Self::Transport(error) => !error.is_connect(),
         }
     }
-}
-
-fn without_roots(provider: rustls::crypto::CryptoProvider) -> Result<rustls::ClientConfig, UpstreamError> {
-    let config = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
-        .with_safe_default_protocol_versions()
-        .map_err(UpstreamError::Tls)?;
-    Ok(config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
 }
 
 fn passes(name: &HeaderName, names: &[HeaderName], prefixes: &[&str]) -> bool {

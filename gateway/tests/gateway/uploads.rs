@@ -1,46 +1,75 @@
 //! Uploads that break off, come twice, or are not what they were said to be.
 
+use std::ops::Deref;
+
 use domain::ids::{Attempt, RunId};
-use futures::{StreamExt, stream};
-use reqwest::{Body, Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder};
+use sha2::{Digest, Sha256};
 use store::{
     UploadKind,
     blobs::BlobKey,
     uploads::{self, UploadKey, Whole},
 };
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
     runner::{TOKEN, launched},
-    world::{World, describing, eventually, problem},
+    world::{World, eventually, problem},
 };
 
 const PATH: &str = "/runner/v1/result";
 const MIB: usize = 1 << 20;
 
+/// What is uploaded. Its digest is made once: without optimisation that takes seconds.
+#[derive(Clone)]
+struct Bundle {
+    bytes: Vec<u8>,
+    digest: String,
+}
+
+impl Deref for Bundle {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// Bytes of which no two parts are the same.
-fn whole(length: usize) -> Vec<u8> {
-    (0..length).map(|place| u8::try_from((place * 31 + place / 251) % 256).unwrap()).collect()
+fn whole(length: usize) -> Bundle {
+    let bytes: Vec<u8> = (0..length).map(|place| u8::try_from((place * 31 + place / 251) % 256).unwrap()).collect();
+    Bundle { digest: hex::encode(Sha256::digest(&bytes)), bytes }
 }
 
-fn ask(world: &World, method: Method, whole: &[u8]) -> RequestBuilder {
-    describing(world.client.request(method, world.url(PATH)).bearer_auth(TOKEN), whole)
+fn ask(world: &World, method: Method, whole: &Bundle) -> RequestBuilder {
+    let request = world.client.request(method, world.url(PATH)).bearer_auth(TOKEN);
+    request.header("upload-length", whole.len()).header("upload-digest", &whole.digest)
 }
 
-async fn offset(world: &World, whole: &[u8]) -> usize {
+async fn offset(world: &World, whole: &Bundle) -> usize {
     let answer = ask(world, Method::HEAD, whole).send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 204);
     answer.headers()["upload-offset"].to_str().unwrap().parse().unwrap()
 }
 
-/// Sends from `offset` to `end` in pieces, then breaks off.
-async fn cut(world: &World, whole: &[u8], offset: usize, end: usize) {
-    let pieces: Vec<_> = whole[offset..end].chunks(100_000).map(|piece| Ok(piece.to_vec())).collect();
-    let broken = stream::iter(pieces).chain(stream::once(async { Err(std::io::Error::other("the line is cut")) }));
-    let request = ask(world, Method::PUT, whole).header("upload-offset", offset);
-    assert!(request.body(Body::wrap_stream(broken)).send().await.is_err());
+/// Sends from `offset` to `end`, then hangs up. On a bare socket: a client that is told of a broken body throws away what it
+/// has not written yet, so that nobody knows how much was sent.
+async fn cut(world: &World, whole: &Bundle, offset: usize, end: usize) {
+    let mut line = TcpStream::connect(world.address).await.unwrap();
+    let head = format!(
+        "PUT {PATH} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {TOKEN}\r\nupload-offset: {offset}\r\n\
+         upload-length: {}\r\nupload-digest: {}\r\ncontent-length: {}\r\n\r\n",
+        world.address,
+        whole.len(),
+        whole.digest,
+        whole.len() - offset,
+    );
+    line.write_all(head.as_bytes()).await.unwrap();
+    line.write_all(&whole[offset..end]).await.unwrap();
+    line.shutdown().await.unwrap();
 }
 
-async fn put(world: &World, whole: &[u8], offset: usize, end: usize) -> reqwest::Response {
+async fn put(world: &World, whole: &Bundle, offset: usize, end: usize) -> reqwest::Response {
     let request = ask(world, Method::PUT, whole).header("upload-offset", offset);
     request.body(whole[offset..end].to_vec()).send().await.unwrap()
 }
@@ -52,23 +81,20 @@ fn parts(world: &World, run: RunId) -> usize {
 }
 
 #[tokio::test]
-#[ignore = "what is less than a part when the caller hangs up is not kept, and has to be sent again; the cause is not known"]
 async fn one_that_is_cut_again_and_again_goes_on_and_comes_whole() {
     let (world, run) = launched().await;
     let whole = whole(30 * MIB);
-    let (mut at, mut cuts) = (0, 0);
+    let mut at = 0;
+    // Less than a part, whole parts with something behind them, and again less than a part.
     for end in [MIB / 3, 9 * MIB, 9 * MIB + MIB / 3, 22 * MIB] {
         cut(&world, &whole, at, end).await;
         // What came last may still be on its way into its part.
-        eventually("what came is kept", async || offset(&world, &whole).await > at).await;
-        at = offset(&world, &whole).await;
-        assert!(at <= end);
-        cuts += 1;
+        eventually("all that came is kept", async || offset(&world, &whole).await == end).await;
+        at = end;
     }
-    assert_eq!(cuts, 4);
     assert!(!world.blobs.exists(&BlobKey::result(run, Attempt::FIRST)).await.unwrap());
     assert_eq!(put(&world, &whole, at, whole.len()).await.status().as_u16(), 204);
-    assert_eq!(world.blobs.get(&BlobKey::result(run, Attempt::FIRST)).await.unwrap(), whole);
+    assert_eq!(world.blobs.get(&BlobKey::result(run, Attempt::FIRST)).await.unwrap(), whole.bytes);
     assert_eq!((parts(&world, run), offset(&world, &whole).await), (0, 0));
 }
 
@@ -85,7 +111,7 @@ async fn the_same_piece_twice_is_one() {
     for _ in 0..2 {
         assert_eq!(put(&world, &whole, 0, 10 * MIB).await.status().as_u16(), 204);
     }
-    assert_eq!(world.blobs.get(&BlobKey::result(run, Attempt::FIRST)).await.unwrap(), whole);
+    assert_eq!(world.blobs.get(&BlobKey::result(run, Attempt::FIRST)).await.unwrap(), whole.bytes);
     assert_eq!(parts(&world, run), 0);
 }
 
@@ -98,7 +124,7 @@ async fn of_two_at_once_each_byte_is_kept_once() {
         assert!(matches!(answer.status().as_u16(), 204 | 503), "{answer:?}");
     }
     assert_eq!(put(&world, &whole, 0, whole.len()).await.status().as_u16(), 204);
-    assert_eq!(world.blobs.get(&BlobKey::result(run, Attempt::FIRST)).await.unwrap(), whole);
+    assert_eq!(world.blobs.get(&BlobKey::result(run, Attempt::FIRST)).await.unwrap(), whole.bytes);
     assert_eq!(parts(&world, run), 0);
 }
 
@@ -108,13 +134,13 @@ async fn other_bytes_than_announced_are_not_kept() {
     let key = BlobKey::result(run, Attempt::FIRST);
     for length in [1_000, 9 * MIB] {
         let whole = whole(length);
-        let mut other = whole.clone();
+        let mut other = whole.bytes.clone();
         other[length / 2] ^= 1;
         let refused = ask(&world, Method::PUT, &whole).body(other).send().await.unwrap();
         assert_eq!(problem(refused).await, (422, "upload_digest_wrong".to_owned()), "{length}");
         assert!(!world.blobs.exists(&key).await.unwrap());
         assert_eq!((offset(&world, &whole).await, parts(&world, run)), (0, 0), "it begins anew");
-        let mut longer = whole.clone();
+        let mut longer = whole.bytes.clone();
         longer.push(0);
         let refused = ask(&world, Method::PUT, &whole).body(longer).send().await.unwrap();
         assert_eq!(problem(refused).await, (400, "upload_too_long".to_owned()), "{length}");
@@ -130,7 +156,7 @@ async fn another_whole_takes_the_place_of_a_half_one() {
     assert_eq!(put(&world, &second, 0, 9 * MIB).await.status().as_u16(), 202);
     assert_eq!((offset(&world, &first).await, offset(&world, &second).await), (0, 9 * MIB));
     assert_eq!(put(&world, &second, 9 * MIB, 13 * MIB).await.status().as_u16(), 204);
-    assert_eq!(world.blobs.get(&BlobKey::result(run, Attempt::FIRST)).await.unwrap(), second);
+    assert_eq!(world.blobs.get(&BlobKey::result(run, Attempt::FIRST)).await.unwrap(), second.bytes);
     assert_eq!(parts(&world, run), 0);
 }
 
@@ -144,8 +170,8 @@ async fn an_upload_says_what_it_is() {
         (bare().header("upload-length", 3), "upload_undescribed"),
         (bare().header("upload-length", "three").header("upload-digest", &digest), "upload_undescribed"),
         (bare().header("upload-length", 3).header("upload-digest", "abcd"), "upload_undescribed"),
-        (ask(&world, Method::PUT, b"abc").header("upload-offset", 4), "upload_offset_invalid"),
-        (ask(&world, Method::PUT, b"abc").header("upload-offset", "-1"), "upload_offset_invalid"),
+        (ask(&world, Method::PUT, &whole(3)).header("upload-offset", 4), "upload_offset_invalid"),
+        (ask(&world, Method::PUT, &whole(3)).header("upload-offset", "-1"), "upload_offset_invalid"),
     ];
     for (request, code) in table {
         let refused = request.body("abc").send().await.unwrap();

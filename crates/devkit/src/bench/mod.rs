@@ -13,6 +13,7 @@ mod report;
 mod run;
 mod services;
 mod sleeper;
+mod soak;
 
 use std::{
     path::{Path, PathBuf},
@@ -50,24 +51,28 @@ pub enum Bench {
     Model,
     /// The staff API, with years of runs stored.
     Api,
+    /// The worker's memory over a while. Only by its name.
+    Soak,
 }
 
 /// Builds the optimised program, starts the services, and has it measure. Returns whether it could.
 ///
 /// # Errors
 /// When something it needs is missing or does not start.
-pub async fn bench(layout: &Layout, only: Option<Bench>, json: Option<&Path>) -> anyhow::Result<bool> {
+pub async fn bench(layout: &Layout, only: Option<Bench>, minutes: u32, json: Option<&Path>) -> anyhow::Result<bool> {
     let tools = tools::platform_tools(&layout.cache)?;
     let materials = tools::test_materials(&layout.cache)?;
     let program = build(layout)?;
     let services = Services::start(layout, &tools).await?;
     let mut command = tokio::process::Command::new(program);
     command.arg("measure").args(only.map(name)).envs(services.environment(&tools, &materials)).kill_on_drop(true);
+    command.env(soak::MINUTES, minutes.to_string());
     if let Some(json) = json {
         command.arg("--json").arg(std::path::absolute(json)?);
     }
     let mut measuring = command.spawn().context("run the optimised program")?;
-    let ended = tokio::time::timeout(LIMIT, measuring.wait()).await;
+    let soaking = Duration::from_secs(u64::from(minutes) * 60);
+    let ended = tokio::time::timeout(LIMIT + soaking, measuring.wait()).await;
     if ended.is_err() {
         measuring.kill().await?;
     }
@@ -83,7 +88,7 @@ pub async fn measure(only: Option<Bench>, json: Option<&Path>) -> anyhow::Result
     let mut report = Report::default();
     report.note(load_of_the_machine());
     for bench in Bench::value_variants() {
-        if only.is_some_and(|only| only != *bench) {
+        if only.map_or(*bench == Bench::Soak, |only| only != *bench) {
             continue;
         }
         say(format_args!("\n{}", name(*bench)));
@@ -93,6 +98,7 @@ pub async fn measure(only: Option<Bench>, json: Option<&Path>) -> anyhow::Result
             Bench::Run => run::run(&mut report).await?,
             Bench::Model => model::run(&mut report).await?,
             Bench::Api => api::run(&mut report).await?,
+            Bench::Soak => soak::run(&mut report).await?,
         }
     }
     if let Some(path) = json {
@@ -132,10 +138,26 @@ fn from_environment(name: &str) -> anyhow::Result<String> {
     std::env::var(name).with_context(|| format!("{name} is not set: run it through \"cargo dev bench\""))
 }
 
+/// Memory of a process, in megabytes.
+#[derive(Clone, Copy, Debug)]
+struct Memory {
+    /// All of it, with what is mapped of its program's file, which others share and the kernel may drop.
+    resident: f64,
+    /// What is its own.
+    own: f64,
+}
+
+fn memory(pid: u32) -> Option<Memory> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let megabytes = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        let kilobytes: u32 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(f64::from(kilobytes) * 1024.0 / 1e6)
+    };
+    Some(Memory { resident: megabytes("VmRSS")?, own: megabytes("RssAnon")? })
+}
+
 /// Resident memory of a process.
 fn megabytes(pid: u32) -> Option<f64> {
-    let bytes = telemetry::metrics::resident_bytes(&pid.to_string())?;
-    #[expect(clippy::cast_precision_loss, reason = "memory of one process")]
-    let bytes = bytes as f64;
-    Some(bytes / 1e6)
+    memory(pid).map(|memory| memory.resident)
 }

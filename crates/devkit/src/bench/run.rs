@@ -29,7 +29,7 @@ pub(super) async fn run(report: &mut Report) -> anyhow::Result<()> {
     at_once(report).await
 }
 
-async fn start(slots: u32, hosting: Hosting, sleepers: Option<&Path>) -> anyhow::Result<Platform> {
+pub(super) async fn start(slots: u32, hosting: Hosting, sleepers: Option<&Path>) -> anyhow::Result<Platform> {
     let program = std::env::current_exe()?;
     let sleepers = sleepers.map(Path::to_owned);
     let platform = Platform::start(Options {
@@ -84,9 +84,10 @@ async fn at_once(report: &mut Report) -> anyhow::Result<()> {
     ensure!(timings.iter().all(|run| run.finished.is_none()), "a run ended before its Job");
     let to_agent = sorted(&timings, |run| (run.agent_started? - run.requested).to_std().ok());
     for victim in [Victim::Gateway, Victim::Worker] {
-        let bytes = platform.pid(victim).and_then(super::megabytes).context("its memory is not known")?;
+        let memory = platform.pid(victim).and_then(super::memory).context("its memory is not known")?;
         let name = format!("run, {AT_ONCE} at once: memory of the {victim:?}");
-        report.value(name, bytes, "MB", Target::AtMost(60.0));
+        report.value(&name, memory.resident, "MB", Target::AtMost(60.0));
+        report.value(format!("{name}, its own"), memory.own, "MB", Target::None);
     }
     let released = chrono::Utc::now();
     std::fs::write(&release, "")?;

@@ -1,4 +1,5 @@
-//! Jobs that do nothing but live until a file appears, and then report that nothing was to be changed.
+//! Jobs that do nothing but live until a file appears, and then report that nothing was to be changed. A file beside it, with the
+//! ending `life`, may say for how many seconds each lives at most.
 
 use std::{
     collections::HashMap,
@@ -20,6 +21,9 @@ use tokio::time::{Instant, sleep};
 
 /// As a runner: a sign of life at least so often.
 const BEAT: Duration = Duration::from_secs(4);
+
+/// Ending of the file that says how long they live.
+pub(super) const LIFE: &str = "life";
 
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -112,7 +116,9 @@ async fn sleep_and_report(order: &JobOrder, release: &std::path::Path, client: &
     let claimed = client.post(address("/runner/v1/claim")?).bearer_auth(order.token.expose()).json(&claim);
     claimed.send().await?.error_for_status()?;
     let mut beat_at = Instant::now();
-    while !release.exists() {
+    let life = std::fs::read_to_string(release.with_extension(LIFE)).ok().and_then(|text| text.trim().parse().ok());
+    let end_at = life.map(|life| Instant::now() + Duration::from_secs(life));
+    while !release.exists() && end_at.is_none_or(|end| Instant::now() < end) {
         if Instant::now() >= beat_at {
             beat_at = Instant::now() + BEAT;
             let beat = client.post(address("/runner/v1/logs")?).bearer_auth(&session);

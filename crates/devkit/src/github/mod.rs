@@ -47,8 +47,8 @@ pub use record::Exchange;
 pub use seed::{Seed, SeedIssue, SeedRepo};
 pub use snapshot::SnapshotError;
 pub use state::{
-    AccountKind, Address, ChangeSize, Comment, Delivery, Hook, Issue, Label, Level, Permissions, Pull, Review,
-    ReviewComment, Role, Status, User,
+    AccountKind, Address, ChangeSize, CheckRun, Comment, Delivery, Hook, Issue, Label, Level, Permissions, Pull,
+    Review, ReviewComment, Role, Status, User,
 };
 pub use verbs::LineNote;
 

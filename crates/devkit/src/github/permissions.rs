@@ -117,6 +117,8 @@ fn needed(method: &Method, place: &[&str], query: &str) -> Option<AnyOf> {
         ["pulls", _, "merge"] => vec![("contents", Level::Write)],
         ["pulls", ..] => vec![("pull_requests", level)],
         ["statuses", ..] | ["commits", .., "status" | "statuses"] => vec![("statuses", level)],
+        ["commits", .., "check-runs"] | ["check-runs", ..] => vec![("checks", level)],
+        ["actions", ..] => vec![("actions", level)],
         ["hooks", ..] => vec![("repository_hooks", level)],
         _ => vec![("contents", level)],
     })
@@ -137,6 +139,9 @@ mod tests {
             (&post, "/repos/a/b/statuses/0", "statuses=write"),
             (&get, "/repos/a/b/commits/main/status", "statuses=read"),
             (&get, "/repos/a/b/commits/main", "contents=read"),
+            (&get, "/repos/a/b/commits/main/check-runs", "checks=read"),
+            (&get, "/repos/a/b/check-runs/1/annotations", "checks=read"),
+            (&get, "/repos/a/b/actions/jobs/1/logs", "actions=read"),
             (&get, "/a/b.git/info/refs", "contents=read"),
             (&post, "/a/b.git/git-receive-pack", "contents=write"),
         ] {

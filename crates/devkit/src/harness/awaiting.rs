@@ -116,6 +116,14 @@ impl Platform {
             self.engine.delete_schedule(&id).await?;
         }
         self.jobs.finish(&self.project().await?).await?;
+        self.shut_down().await
+    }
+
+    /// Ends it as it is.
+    ///
+    /// # Errors
+    /// When something does not stop.
+    pub async fn shut_down(self) -> anyhow::Result<()> {
         self.running.stop().await?;
         self.forge.shutdown().await?;
         self.model.shutdown().await;

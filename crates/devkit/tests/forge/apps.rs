@@ -104,3 +104,30 @@ async fn an_app_that_cannot_be_used_says_why() {
     let elsewhere = RegisteredApp::install(&world.stand_in, "elsewhere", Some(&[]), all_rights()).unwrap();
     assert!(words(elsewhere.credential().unwrap()).await.contains("is not installed on acme/greeter"));
 }
+
+#[tokio::test]
+async fn what_helps_is_asked_for_where_it_is_granted_and_left_out_where_not() {
+    let world = World::start().await;
+    let mut more = all_rights();
+    more.extend(permissions_of(&[("checks", Level::Read), ("actions", Level::Read), ("administration", Level::Write)]));
+    let helpful = RegisteredApp::install(&world.stand_in, "helpful", Some(&[REPOSITORY]), more).unwrap();
+    let asked = |app: &RegisteredApp| {
+        let path = format!("/app/installations/{}/access_tokens", app.installation);
+        let exchanges = world.stand_in.exchanges().into_iter().filter(move |exchange| exchange.path == path);
+        let told = exchanges.map(|exchange| (exchange.status, exchange.request.unwrap()["permissions"].clone()));
+        told.collect::<Vec<_>>()
+    };
+    client(&world, &helpful).git_token().await.unwrap();
+    let asked_once = asked(&helpful);
+    assert_eq!((asked_once.len(), asked_once[0].0), (1, 201), "{asked_once:?}");
+    assert_eq!((asked_once[0].1["checks"].as_str(), asked_once[0].1["actions"].as_str()), (Some("read"), Some("read")));
+    assert!(asked_once[0].1.get("administration").is_none(), "{asked_once:?}");
+
+    let bare = app(&world);
+    world.stand_in.knob(Knob::InstallationTokenLife { seconds: 299 }).await.unwrap();
+    let github = client(&world, &bare);
+    github.git_token().await.unwrap();
+    github.git_token().await.unwrap();
+    let statuses: Vec<u16> = asked(&bare).iter().map(|(status, _)| *status).collect();
+    assert_eq!(statuses, [422, 201, 201], "what is not granted is not asked for again");
+}

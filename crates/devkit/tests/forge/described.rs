@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use devkit::{
-    github::openapi::Description,
+    github::{CheckRun, openapi::Description},
     harness::{RegisteredApp, all_rights},
 };
 use domain::run::StateLabel;
 use forge::{
-    BranchName, CommentSearch, HookLog, HookNumber, HookSpec, IssueNumber, ItemState, LogPage, NewPull, NewStatus,
-    PullUpdate, RepositoryProvider, Secret, StatusState, system_clock,
+    BranchName, CommentSearch, CommitSha, HookLog, HookNumber, HookSpec, IssueNumber, ItemState, LogPage, NewPull,
+    NewStatus, PullUpdate, RepositoryProvider, Secret, StatusState, system_clock,
 };
 
 use crate::world::{BOT, REPOSITORY, World, app_client, set_state_label};
@@ -18,11 +18,14 @@ use crate::world::{BOT, REPOSITORY, World, app_client, set_state_label};
 const ISSUE: IssueNumber = IssueNumber(1);
 
 /// Everything the adapter ever asks. A new request belongs into this list and into the walk below.
-const ASKED: [&str; 34] = [
+const ASKED: [&str; 37] = [
     "DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}",
     "GET /app",
     "GET /repos/{owner}/{repo}",
+    "GET /repos/{owner}/{repo}/actions/jobs/{job_id}/logs",
     "GET /repos/{owner}/{repo}/collaborators/{username}/permission",
+    "GET /repos/{owner}/{repo}/check-runs/{check_run_id}/annotations",
+    "GET /repos/{owner}/{repo}/commits/{ref}/check-runs",
     "GET /repos/{owner}/{repo}/commits/{ref}/statuses",
     "GET /repos/{owner}/{repo}/contents/{path}",
     "GET /repos/{owner}/{repo}/hooks",
@@ -139,4 +142,24 @@ async fn pulls(world: &World) {
     };
     github.set_status(repo, &sha, &status).await.unwrap();
     assert_eq!(github.statuses(repo, &sha).await.unwrap().len(), 1);
+    let run = failed_job(&sha, "it broke\n");
+    let id = world.stand_in.end_check_run(REPOSITORY, run).unwrap();
+    let found = github.failed_checks(repo, &sha).await.unwrap();
+    assert_eq!(found.iter().map(|check| check.id.get()).collect::<Vec<_>>(), [i64::try_from(id).unwrap()]);
+    github.annotations(repo, found[0].id, 10).await.unwrap();
+    github.job_log(repo, found[0].job.unwrap(), 100).await.unwrap();
+}
+
+/// A job of a workflow that failed.
+pub fn failed_job(sha: &CommitSha, log: &str) -> CheckRun {
+    CheckRun {
+        sha: sha.to_string(),
+        name: "unit".to_owned(),
+        conclusion: "failure".to_owned(),
+        title: Some("2 of 40 tests fail".to_owned()),
+        summary: Some("They are about **names**.".to_owned()),
+        annotations: vec![("greeter/greeting.py".to_owned(), 3, "expected Ann".to_owned())],
+        log: Some(log.to_owned()),
+        ..CheckRun::default()
+    }
 }

@@ -1,12 +1,17 @@
 //! Pull requests, reviews, statuses.
 
-use devkit::github::LineNote;
+use std::collections::BTreeSet;
+
+use devkit::github::{CheckRun, LineNote};
 use forge::{
-    BranchName, CommitSha, ForgeError, IssueNumber, ItemState, NewPull, NewStatus, Pull, PullUpdate,
+    BranchName, CheckRunId, CommitSha, ForgeError, IssueNumber, ItemState, NewPull, NewStatus, Pull, PullUpdate,
     RepositoryProvider, StatusState,
 };
 
-use crate::world::{BOT, REPOSITORY, World};
+use crate::{
+    described::failed_job,
+    world::{BOT, REPOSITORY, World},
+};
 
 const MARKER: &str = "<!-- codex-k8s:run:7 -->";
 
@@ -135,4 +140,34 @@ async fn an_issue_is_no_pull_request() {
     let world = World::start().await;
     assert_eq!(world.github.pull(&world.repo, forge::PullNumber(1)).await, Err(ForgeError::NotFound));
     assert!(world.github.issue(&world.repo, IssueNumber(1)).await.is_ok());
+}
+
+#[tokio::test]
+async fn failing_check_runs_are_read_with_their_words_and_the_end_of_their_log() {
+    let world = World::start().await;
+    let (github, repo) = (&world.github, &world.repo);
+    let sha = world.commit(BOT, "codex/1-names", "NOTES.md", "notes\n").await;
+    assert_eq!(github.failed_checks(repo, &sha).await, Ok(Vec::new()));
+    let end = |run| world.stand_in.end_check_run(REPOSITORY, run).unwrap();
+    end(CheckRun { conclusion: "success".to_owned(), name: "lint".to_owned(), log: None, ..failed_job(&sha, "") });
+    let log = "a line of it\n".repeat(50_000) + "##[error]the end\n";
+    let first = end(failed_job(&sha, "older"));
+    let job = end(failed_job(&sha, &log));
+    let other = end(CheckRun { name: "other".to_owned(), log: None, ..failed_job(&sha, "") });
+    let found = github.failed_checks(repo, &sha).await.unwrap();
+    let ids: BTreeSet<i64> = found.iter().map(|check| check.id.get()).collect();
+    assert_eq!(ids, [job, other].map(|id| i64::try_from(id).unwrap()).into(), "{first} is not the newest: {found:?}");
+    let check = found.iter().find(|check| check.name == "unit").unwrap();
+    assert_eq!((check.title.as_str(), check.summary.as_str()), ("2 of 40 tests fail", "They are about **names**."));
+    assert_eq!((check.annotations, check.job), (1, Some(check.id)));
+    assert!(found.iter().any(|check| check.name == "other" && check.job.is_none()));
+    let notes = github.annotations(repo, check.id, 10).await.unwrap();
+    assert_eq!(
+        (notes[0].path.as_str(), notes[0].line, notes[0].message.as_str()),
+        ("greeter/greeting.py", 3, "expected Ann")
+    );
+    // The log lies on another host, which must not see the token, and is longer than what is wanted of it.
+    assert_eq!(github.job_log(repo, check.id, 28).await.unwrap(), "line of it\n##[error]the end\n");
+    let gone = github.job_log(repo, CheckRunId(i64::try_from(other).unwrap()), 31).await;
+    assert_eq!(gone, Err(ForgeError::NotFound));
 }

@@ -1,7 +1,7 @@
 //! A review that requests changes, and a failing check, lead to one more commit on the same branch each.
 
 use devkit::{
-    github::LineNote,
+    github::{CheckRun, LineNote},
     harness::{Platform, REPOSITORY},
 };
 use domain::{
@@ -68,6 +68,7 @@ async fn reviews_and_failing_checks_lead_to_one_more_commit_each_on_the_same_bra
     assert!(body.contains("Closes #1.") && body.contains("What was done after the review"), "{body}");
     assert!(!body.contains("Answered "), "{body}");
 
+    platform.forge.end_check_run(REPOSITORY, failed_job(&after_review))?;
     let told = "unit tests fail [scenario:revise]";
     platform.forge.set_status("maintainer", (REPOSITORY, &after_review), ("ci/unit", "failure"), told).await?;
     let third = revised(&platform, number, "revised after the check", &second).await?;
@@ -76,6 +77,19 @@ async fn reviews_and_failing_checks_lead_to_one_more_commit_each_on_the_same_bra
     assert_eq!(third.cause_chain, [first.id, second.id]);
     assert_eq!((second.machine_depth, third.machine_depth), (0, 1));
     assert_ne!(head(&platform, &branch).await?, after_review);
+    let mut conn = platform.store().acquire().await?;
+    let prompt = store::attempts::get(&mut conn, third.id, third.attempt).await?.prompt.unwrap_or_default();
+    drop(conn);
+    for part in [
+        "\nci/unit · unit tests fail",
+        "\nunit · 1 of 4 tests fails · http",
+        "begins: report of check unit\nIt is about names with spaces.\n",
+        "\ntests/test_greeting.py:7 failure: expected Ann\n",
+        "begins: end of the log of check unit\nFAILED test_spaces\n##[error]Process completed with exit code 1.\n",
+    ] {
+        assert!(prompt.contains(part), "{part}: {prompt}");
+    }
+    assert!(!prompt.contains("Post job cleanup"), "{prompt}");
 
     // Another failing check of the same commit is old news, and our own status is no check.
     platform.forge.set_status("maintainer", (REPOSITORY, &after_review), ("ci/lint", "failure"), "style").await?;
@@ -88,6 +102,23 @@ async fn reviews_and_failing_checks_lead_to_one_more_commit_each_on_the_same_bra
         .await?;
     assert_eq!(platform.run_about(SubjectKind::PullRequest, number).await?.map(|run| run.id), Some(third.id));
     platform.finish().await
+}
+
+/// A job of a workflow that failed.
+fn failed_job(sha: &str) -> CheckRun {
+    let log = "2026-11-23T12:00:00.1234567Z FAILED test_spaces\n\
+               2026-11-23T12:00:00.1234568Z ##[error]Process completed with exit code 1.\n\
+               2026-11-23T12:00:01.0000000Z Post job cleanup.\n";
+    CheckRun {
+        sha: sha.to_owned(),
+        name: "unit".to_owned(),
+        conclusion: "failure".to_owned(),
+        title: Some("1 of 4 tests fails".to_owned()),
+        summary: Some("It is about names with spaces.".to_owned()),
+        annotations: vec![("tests/test_greeting.py".to_owned(), 7, "expected Ann".to_owned())],
+        log: Some(log.to_owned()),
+        ..CheckRun::default()
+    }
 }
 
 async fn first_changed_line(platform: &Platform, number: u64) -> anyhow::Result<u64> {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use anyhow::Context;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use store::{
     CommandState, Store, benching,
@@ -49,13 +50,15 @@ async fn a_crash_takes_ends_and_leases_and_never_what_was_announced() -> anyhow:
         let mut conn = store.acquire().await?;
         for (place, workflow_id) in waiting.iter().enumerate() {
             let owner = Uuid::new_v4();
-            let taken = commands::take(&mut conn, Holder { workflow_id, owner }, now, SPAN, 2).await?;
-            assert_eq!(taken.len(), 1);
-            if place % 3 > 0 {
-                assert!(commands::begin_try(&mut conn, taken[0].id, owner, now).await?);
+            if place % 3 == 0 {
+                assert!(commands::lease(&mut conn, workflow_id, owner, now, SPAN).await?);
+                continue;
             }
+            let holder = Holder { workflow_id, owner };
+            let begun = commands::begin_lone_try(&mut conn, holder, now, SPAN, DateTime::UNIX_EPOCH).await?;
+            let begun = begun.context("it waits alone and is due")?;
             if place % 3 == 2 {
-                assert!(!commands::done_and_release(&mut conn, &taken[0], owner).await?);
+                assert!(!commands::done_and_release(&mut conn, &begun, owner).await?);
             }
         }
         drop(conn);
@@ -67,7 +70,8 @@ async fn a_crash_takes_ends_and_leases_and_never_what_was_announced() -> anyhow:
         for (place, workflow_id) in waiting.iter().enumerate() {
             let (tries, owner) = (u32::from(place % 3 > 0), Uuid::new_v4());
             let later = now + TimeDelta::seconds(31);
-            let again = commands::take(&mut conn, Holder { workflow_id, owner }, later, SPAN, 2).await?;
+            assert!(commands::lease(&mut conn, workflow_id, owner, later, SPAN).await?);
+            let again = commands::pending(&mut conn, workflow_id, 2).await?;
             if again.is_empty() {
                 assert_eq!(place % 3, 2, "only what was delivered may be over");
                 continue;

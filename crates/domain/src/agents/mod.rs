@@ -12,7 +12,7 @@ pub use self::{
     pieces::{PromptPiece, Trust, prompt_pieces},
     prompt::{PromptComment, PromptDocument, PromptInputs, render_prompt},
     resumed::{resumed_prompt, taken_over_prompt},
-    revision::{Answers, PromptCheck, PromptLineComment, PromptReview, Revision, read_answers},
+    revision::{Answers, CheckOutput, PromptCheck, PromptLineComment, PromptReview, Revision, read_answers},
 };
 
 use crate::{

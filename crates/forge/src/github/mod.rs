@@ -3,6 +3,7 @@
 //! octocrab carries the requests; the bodies are read into structs of our own that ask for no more than we use, so that a field
 //! GitHub adds, drops or leaves empty can't fail a run.
 
+mod checks;
 mod failure;
 mod hooks;
 mod issues;

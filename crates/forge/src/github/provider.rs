@@ -9,11 +9,13 @@ use domain::rights::RightCheck;
 use super::GitHub;
 use crate::{
     ForgeError, RepositoryProvider, Secret,
-    ids::{CommentId, CommitSha, DeliveryNumber, ForgeRepoId, HookNumber, IssueNumber, PullNumber, ReviewId},
+    ids::{
+        CheckRunId, CommentId, CommitSha, DeliveryNumber, ForgeRepoId, HookNumber, IssueNumber, PullNumber, ReviewId,
+    },
     labels::LabelStyle,
     model::{
-        Account, Comment, CommentSearch, CommitStatus, Diff, Hook, HookLog, HookSpec, Issue, LogPage, NewPull,
-        NewStatus, Permission, Pull, PullUpdate, RepoRef, Repository, Review, ReviewComment,
+        Account, Annotation, Comment, CommentSearch, CommitStatus, Diff, FailedCheck, Hook, HookLog, HookSpec, Issue,
+        LogPage, NewPull, NewStatus, Permission, Pull, PullUpdate, RepoRef, Repository, Review, ReviewComment,
     },
 };
 
@@ -176,6 +178,23 @@ impl RepositoryProvider for GitHub {
 
     async fn statuses(&self, repo: &RepoRef, sha: &CommitSha) -> Result<Vec<CommitStatus>, ForgeError> {
         self.read_statuses(repo, sha).await
+    }
+
+    async fn failed_checks(&self, repo: &RepoRef, sha: &CommitSha) -> Result<Vec<FailedCheck>, ForgeError> {
+        self.read_failed_checks(repo, sha).await
+    }
+
+    async fn annotations(
+        &self,
+        repo: &RepoRef,
+        check: CheckRunId,
+        limit: usize,
+    ) -> Result<Vec<Annotation>, ForgeError> {
+        self.read_annotations(repo, check, limit).await
+    }
+
+    async fn job_log(&self, repo: &RepoRef, job: CheckRunId, max_bytes: usize) -> Result<String, ForgeError> {
+        self.read_job_log(repo, job, max_bytes).await
     }
 
     async fn file(&self, repo: &RepoRef, path: &str, reference: &str) -> Result<Option<Vec<u8>>, ForgeError> {

@@ -55,6 +55,8 @@ pub(super) struct InstallationTokens {
 struct State {
     installation: Option<u64>,
     minted: Option<Minted>,
+    /// Whether the installation turned out to grant no more than what is needed.
+    only_needed: bool,
 }
 
 struct Minted {
@@ -94,7 +96,7 @@ impl Tokens {
 impl InstallationTokens {
     pub(super) fn new(app: AppCredential, scope: Scope) -> Result<Self, ForgeError> {
         let key = app.signing_key().map_err(|error| ForgeError::AppUnusable { message: error.to_string() })?;
-        let state = State { installation: app.installation_id, minted: None };
+        let state = State { installation: app.installation_id, minted: None, only_needed: false };
         Ok(Self { app, key, scope, state: Mutex::new(state) })
     }
 
@@ -125,12 +127,18 @@ impl InstallationTokens {
         };
         state.installation = Some(installation);
         let route = Route::new(["app", "installations", &installation.to_string(), "access_tokens"])?;
-        let mut body = json!({ "permissions": needed_permissions() });
+        let mut body = json!({ "permissions": permissions(!state.only_needed) });
         match self.scope.forge_id {
             Some(id) => body["repository_ids"] = json!([id.get()]),
             None => body["repositories"] = json!([self.scope.name]),
         }
-        let reply = self.call(transport, Call::new(Method::POST, route).body(body)).await;
+        let mut reply = self.call(transport, Call::new(Method::POST, route.clone()).body(body.clone())).await;
+        if matches!(reply, Err(ForgeError::Validation { .. })) && !state.only_needed {
+            // More was asked for than is granted.
+            body["permissions"] = permissions(false);
+            reply = self.call(transport, Call::new(Method::POST, route).body(body)).await;
+            state.only_needed = reply.is_ok();
+        }
         if matches!(reply, Err(ForgeError::NotFound)) {
             // It was installed anew, or taken out: look again next time.
             state.installation = self.app.installation_id;
@@ -193,11 +201,15 @@ impl InstallationTokens {
     }
 }
 
-/// No more than the platform needs: a token that leaks opens nothing else.
-fn needed_permissions() -> Value {
-    let levels = Right::ALL.iter().map(|right| {
+/// What helps and is not needed: reading what failing check runs say, and the logs of workflows.
+const HELPFUL: [&str; 2] = ["checks", "actions"];
+
+/// No more than the platform uses: a token that leaks opens nothing else.
+fn permissions(with_helpful: bool) -> Value {
+    let needed = Right::ALL.iter().map(|right| {
         let level = if right.writes() { "write" } else { "read" };
         (right.as_str().to_owned(), level.into())
     });
-    Value::Object(levels.collect::<Map<_, _>>())
+    let helpful = HELPFUL.iter().filter(|_| with_helpful).map(|&name| (name.to_owned(), "read".into()));
+    Value::Object(needed.chain(helpful).collect::<Map<_, _>>())
 }

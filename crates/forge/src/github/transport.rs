@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use http::{
     HeaderMap, HeaderValue, Method, Request, StatusCode, Uri,
@@ -31,6 +31,9 @@ use crate::{Clock, ForgeError, Outage, Secret};
 const JSON: &str = "application/vnd.github+json";
 const MAX_REDIRECTS: usize = 3;
 const MAX_JSON_BYTES: usize = 16 << 20;
+
+/// Of a log that is longer, the end is not looked for.
+const MAX_LOG_BYTES: usize = 32 << 20;
 
 /// How long the parts of a request may take.
 #[derive(Clone, Copy, Debug)]
@@ -77,11 +80,13 @@ pub(super) struct Call {
     max_bytes: usize,
     /// The entity tag of the answer that the caller still has.
     known: Option<String>,
+    /// Of a longer answer, keep its end; a redirect to another host is followed, without the credential.
+    log: bool,
 }
 
 impl Call {
     pub(super) fn new(method: Method, route: Route) -> Self {
-        Self { method, route, accept: JSON, body: None, max_bytes: MAX_JSON_BYTES, known: None }
+        Self { method, route, accept: JSON, body: None, max_bytes: MAX_JSON_BYTES, known: None, log: false }
     }
 
     pub(super) fn get(route: Route) -> Self {
@@ -96,6 +101,12 @@ impl Call {
     /// Asks for something else than JSON, and no more than `max_bytes` of it.
     pub(super) fn accept(mut self, accept: &'static str, max_bytes: usize) -> Self {
         (self.accept, self.max_bytes) = (accept, max_bytes);
+        self
+    }
+
+    /// Asks for a log, and for the last `max_bytes` of it. GitHub keeps logs elsewhere, behind addresses that are keys themselves.
+    pub(super) fn end_of_log(mut self, max_bytes: usize) -> Self {
+        (self.log, self.max_bytes) = (true, max_bytes);
         self
     }
 
@@ -247,10 +258,10 @@ impl Transport {
 
     /// GitHub asks to repeat a redirected request word for word at the new place, whatever its method.
     async fn follow(&self, call: &Call, token: &Secret) -> Result<Reply, ForgeError> {
-        let bearer = bearer(token)?;
+        let mut bearer = Some(bearer(token)?);
         let mut uri = call.route.uri()?;
         for hop in 0..=MAX_REDIRECTS {
-            let (status, headers, body, truncated) = self.send(call, (&uri, &bearer), token).await?;
+            let (status, headers, body, truncated) = self.send(call, (&uri, bearer.as_ref()), token).await?;
             let unchanged = status == StatusCode::NOT_MODIFIED && call.known.is_some();
             if status.is_success() || unchanged {
                 return Ok(Reply { headers, body, truncated, moved: hop > 0, unchanged });
@@ -259,7 +270,16 @@ impl Transport {
                 let body = token.redact(&String::from_utf8_lossy(&body));
                 return Err(failure::from_answer(status, &headers, &body, self.now()));
             }
-            uri = self.redirect_target(&headers)?;
+            uri = match self.redirect_target(&headers)? {
+                Target::Here(path) => path,
+                Target::Elsewhere(there) if call.log => {
+                    bearer = None;
+                    there
+                }
+                Target::Elsewhere(_) => {
+                    return Err(ForgeError::Unexpected { detail: "redirected to another host".to_owned() });
+                }
+            };
         }
         Err(ForgeError::Unexpected { detail: format!("redirected more than {MAX_REDIRECTS} times") })
     }
@@ -267,12 +287,14 @@ impl Transport {
     async fn send(
         &self,
         call: &Call,
-        (uri, bearer): (&Uri, &HeaderValue),
+        (uri, bearer): (&Uri, Option<&HeaderValue>),
         token: &Secret,
     ) -> Result<(StatusCode, HeaderMap, Bytes, bool), ForgeError> {
-        // Only paths come here, so that the credential goes nowhere but to the base address.
-        let builder = Request::builder().method(call.method.clone()).uri(uri);
-        let mut builder = builder.header(ACCEPT, call.accept).header(AUTHORIZATION, bearer);
+        // Where there is a credential, only paths come here, so that it goes nowhere but to the base address.
+        let mut builder = Request::builder().method(call.method.clone()).uri(uri).header(ACCEPT, call.accept);
+        if let Some(bearer) = bearer {
+            builder = builder.header(AUTHORIZATION, bearer);
+        }
         if let Some(known) = &call.known {
             builder = builder.header(IF_NONE_MATCH, known);
         }
@@ -285,20 +307,17 @@ impl Transport {
         self.tell(&call.method, answered.as_ref().ok().map(|answer| (answer.status(), answer.headers())), began);
         let response = answered.map_err(|error| transport_error(&error, token))?;
         let (parts, mut body) = response.into_parts();
-        let mut bytes = BytesMut::new();
-        let mut truncated = false;
+        let mut read = Read { max_bytes: call.max_bytes, end: call.log, bytes: BytesMut::new(), seen: 0 };
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| transport_error(&error, token))?;
-            if let Ok(data) = frame.into_data() {
-                let room = call.max_bytes - bytes.len();
-                bytes.extend_from_slice(&data[..data.len().min(room)]);
-                if data.len() > room {
-                    truncated = true;
-                    break;
-                }
+            if let Ok(data) = frame.into_data()
+                && !read.take(&data)
+            {
+                break;
             }
         }
-        Ok((parts.status, parts.headers, bytes.freeze(), truncated))
+        let truncated = read.seen > read.bytes.len();
+        Ok((parts.status, parts.headers, read.bytes.freeze(), truncated))
     }
 
     fn tell(&self, method: &Method, answer: Option<(StatusCode, &HeaderMap)>, began: Instant) {
@@ -309,7 +328,7 @@ impl Transport {
         observer(&Exchange { method: method.clone(), status, remaining, took: began.elapsed() });
     }
 
-    fn redirect_target(&self, headers: &HeaderMap) -> Result<Uri, ForgeError> {
+    fn redirect_target(&self, headers: &HeaderMap) -> Result<Target, ForgeError> {
         let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
         let target: Option<Uri> = location.and_then(|text| text.parse().ok());
         let Some(target) = target else {
@@ -319,9 +338,44 @@ impl Transport {
             || (target.authority() == self.base.authority() && target.scheme() == self.base.scheme());
         match target.path_and_query() {
             // The credential is for this forge alone.
-            Some(path) if same_place => Ok(Uri::from(path.clone())),
+            Some(path) if same_place => Ok(Target::Here(Uri::from(path.clone()))),
+            // Nothing goes in the clear that came encrypted.
+            Some(_) if target.scheme() == self.base.scheme() => Ok(Target::Elsewhere(target)),
             _ => Err(ForgeError::Unexpected { detail: "redirected to another host".to_owned() }),
         }
+    }
+}
+
+/// Where a redirect leads.
+enum Target {
+    /// To another path of the forge.
+    Here(Uri),
+    /// To another host, which must not see the credential.
+    Elsewhere(Uri),
+}
+
+/// A body as it is read.
+struct Read {
+    max_bytes: usize,
+    /// Whether its end is wanted rather than its beginning.
+    end: bool,
+    bytes: BytesMut,
+    seen: usize,
+}
+
+impl Read {
+    /// False if nothing more is wanted.
+    fn take(&mut self, data: &[u8]) -> bool {
+        self.seen += data.len();
+        if self.end {
+            self.bytes.extend_from_slice(data);
+            let over = self.bytes.len().saturating_sub(self.max_bytes);
+            self.bytes.advance(over);
+            return self.seen < MAX_LOG_BYTES;
+        }
+        let room = self.max_bytes - self.bytes.len();
+        self.bytes.extend_from_slice(&data[..data.len().min(room)]);
+        data.len() <= room
     }
 }
 

@@ -81,36 +81,41 @@ async fn a_lease_is_for_one_owner_until_it_runs_out() {
 }
 
 #[tokio::test]
-async fn a_lone_command_is_taken_and_ended_with_its_lease() {
+async fn a_lone_command_is_begun_and_ended_with_its_lease() {
     let world = World::new().await;
     let run = world.run(1).await;
     let (owner, other) = (Uuid::new_v4(), Uuid::new_v4());
     let mut conn = world.conn().await;
-    let take = async |owner: Uuid, seconds: i64| {
+    let begin = async |owner: Uuid, seconds: i64, since: i64| {
         let holder = Holder { workflow_id: WORKFLOW, owner };
-        commands::take(&mut *world.conn().await, holder, at(seconds), SPAN, 2).await.unwrap()
+        commands::begin_lone_try(&mut *world.conn().await, holder, at(seconds), SPAN, at(since)).await.unwrap()
     };
-    assert!(take(owner, 0).await.is_empty(), "there is no such queue");
+    assert_eq!(begin(owner, 0, 0).await, None, "there is no such queue");
     let start = enqueue(&mut conn, run, CommandKind::Start).await;
-    let taken = take(owner, 0).await;
-    assert_eq!(taken, pending(&mut conn).await);
-    assert!(take(other, 29).await.is_empty(), "somebody has it");
-    assert!(commands::begin_try(&mut conn, start, owner, at(1)).await.unwrap());
+    let waiting = pending(&mut conn).await.remove(0);
+    assert_eq!(begin(owner, 0, 1).await, None, "so old a start is looked at first");
+    let begun = begin(owner, 0, 0).await.unwrap();
+    assert_eq!((begun.tries, &begun), (0, &waiting));
+    assert_eq!(pending(&mut conn).await[0].tries, 1);
+    assert_eq!(begin(other, 29, 0).await, None, "somebody has it");
     let signal = enqueue(&mut conn, run, CommandKind::Signal).await;
-    assert!(commands::done_and_release(&mut conn, &taken[0], owner).await.unwrap(), "something came meanwhile");
+    assert!(commands::done_and_release(&mut conn, &begun, owner).await.unwrap(), "something came meanwhile");
     assert_eq!(state(&mut conn, start).await, CommandState::Done);
 
-    let taken = take(other, 2).await;
-    assert_eq!(taken.iter().map(|command| command.id).collect::<Vec<_>>(), [signal], "the lease was given back");
+    let begun = begin(other, 2, 0).await.unwrap();
+    assert_eq!(begun.id, signal, "the lease was given back");
+    commands::mark_failed_try(&mut conn, signal, "no answer", at(9)).await.unwrap();
+    assert_eq!(begin(other, 8, 0).await, None, "it is not due");
+    assert_eq!(begin(other, 9, 0).await.map(|command| command.tries), Some(1));
     enqueue(&mut conn, run, CommandKind::Signal).await;
     enqueue(&mut conn, run, CommandKind::Signal).await;
-    assert_eq!(take(other, 3).await.len(), 2, "as many as were asked for, the first first");
-    assert!(!commands::done_and_release(&mut conn, &taken[0], owner).await.unwrap(), "it is another's now");
+    assert_eq!(begin(other, 9, 0).await, None, "it is not alone");
+    assert!(!commands::done_and_release(&mut conn, &begun, owner).await.unwrap(), "it is another's now");
     assert_eq!(state(&mut conn, signal).await, CommandState::Done, "the engine has it all the same");
-    let last = take(other, 4).await;
+    let last = pending(&mut conn).await;
     commands::mark_done(&mut conn, last[0].id).await.unwrap();
     assert!(!commands::done_and_release(&mut conn, &last[1], other).await.unwrap(), "nothing is left");
-    assert!(commands::lease(&mut conn, WORKFLOW, owner, at(5), SPAN).await.unwrap());
+    assert!(commands::lease(&mut conn, WORKFLOW, owner, at(10), SPAN).await.unwrap());
 }
 
 #[tokio::test]

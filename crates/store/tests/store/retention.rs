@@ -1,15 +1,19 @@
 //! What is old goes, what is young and what is history stays.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    ids::Attempt,
+    ids::{Attempt, RunId},
     job::{LogChunk, LogStream},
     job_ending::{FailureClass, JobEnding},
     run::Outcome,
     triggers::{DeliverySource, VerdictKind},
 };
+use futures::TryStreamExt;
 use store::{
-    PgConnection, audit,
+    PgConnection, attempts, audit,
+    blobs::{BlobKey, Blobs},
     checkpoints::{self, Checkpoint},
     deliveries::{self, Inserted, NewDelivery},
     job_events::{self, JobEvent},
@@ -186,4 +190,55 @@ async fn a_kept_state_is_forgotten_once_its_run_ended_long_ago() {
     assert!(!retention::forget_checkpoint(&mut conn, of(old), at(101)).await.unwrap(), "once");
     assert_eq!(checkpoints::newest(&mut conn, old).await.unwrap(), None);
     assert_eq!(retention::old_checkpoints(&mut conn, at(101), 10).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn bundles_go_once_their_run_ended_long_ago() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let (old, open) = (world.run(1).await, world.run(2).await);
+    for run in [old, open] {
+        let (workspace, result) = (BlobKey::workspace(run, Attempt::FIRST), BlobKey::result(run, Attempt::FIRST));
+        attempts::set_workspace_blob(&mut conn, run, Attempt::FIRST, workspace.as_str()).await.unwrap();
+        attempts::set_result_blob(&mut conn, run, Attempt::FIRST, result.as_str()).await.unwrap();
+    }
+    // It ends at `at(100)`.
+    world.finish(old, Outcome::Lost).await;
+    assert_eq!(retention::old_bundles(&mut conn, at(100), 10).await.unwrap(), []);
+    assert_eq!(retention::old_bundles(&mut conn, at(101), 10).await.unwrap(), [old]);
+    for (run, cutoff) in [(old, at(100)), (open, at(101))] {
+        assert_eq!(retention::forget_bundles(&mut conn, run, cutoff).await.unwrap(), []);
+    }
+    let mut gone = retention::forget_bundles(&mut conn, old, at(101)).await.unwrap();
+    gone.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    assert_eq!(gone, [BlobKey::result(old, Attempt::FIRST), BlobKey::workspace(old, Attempt::FIRST)]);
+    assert_eq!(retention::old_bundles(&mut conn, at(101), 10).await.unwrap(), []);
+    assert!(attempts::get(&mut conn, open, Attempt::FIRST).await.unwrap().result_blob.is_some());
+}
+
+#[tokio::test]
+async fn old_blobs_that_no_row_names_are_found() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let (run, dir) = (world.run(1).await, tempfile::tempdir().unwrap());
+    let blobs = Blobs::local(dir.path()).unwrap();
+    let (kept, _) = checkpoints::new_blobs(run, Attempt::FIRST);
+    let state = Checkpoint { attempt: Attempt::FIRST, seq: 1, at: at(1), work: kept.clone(), thread: None, bytes: 7 };
+    checkpoints::record(&mut conn, run, &state).await.unwrap();
+    let workspace = BlobKey::workspace(run, Attempt::FIRST);
+    attempts::set_workspace_blob(&mut conn, run, Attempt::FIRST, workspace.as_str()).await.unwrap();
+    let stray = checkpoints::new_blobs(run, Attempt::FIRST).0;
+    let other = BlobKey::result(RunId::from_uuid(uuid::Uuid::now_v7()), Attempt::FIRST);
+    let (job, young) = (BlobKey::job(run, Attempt::FIRST), checkpoints::new_blobs(run, Attempt(2)).0);
+    for key in [&kept, &workspace, &stray, &other, &job, &young] {
+        blobs.put(key, bytes::Bytes::from_static(b"x")).await.unwrap();
+        if *key != young {
+            let file = std::fs::File::options().append(true).open(dir.path().join(key.as_str())).unwrap();
+            file.set_modified(days_ago(2).into()).unwrap();
+        }
+    }
+    let old: Vec<BlobKey> = blobs.of_attempts_before(days_ago(1)).try_collect().await.unwrap();
+    assert_eq!(old.len(), 5, "the youngest may still get its row: {old:?}");
+    let unnamed: HashSet<BlobKey> = retention::unnamed(&mut conn, &old).await.unwrap().into_iter().collect();
+    assert_eq!(unnamed, HashSet::from([stray, other]));
 }

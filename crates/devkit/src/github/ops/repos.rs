@@ -125,6 +125,7 @@ pub(crate) async fn create(forge: &Forge, owner: &str, new: NewRepo) -> Result<R
             reviews: BTreeMap::new(),
             review_comments: BTreeMap::new(),
             statuses: Vec::new(),
+            check_runs: Vec::new(),
             hooks: BTreeMap::new(),
         };
         tx.model.repos.insert(id, repo.clone());

@@ -88,7 +88,7 @@ async fn history(State(forge): State<Forge>, at: At, list: Listing) -> Result<Re
     Ok(list.respond(&forge, &items))
 }
 
-/// `commits/{ref}`, `commits/{ref}/status` and `commits/{ref}/statuses`: a ref may have slashes of its own.
+/// `commits/{ref}`, `commits/{ref}/status`, `commits/{ref}/statuses` and `commits/{ref}/check-runs`: a ref may have slashes of its own.
 async fn of_commit(
     State(forge): State<Forge>,
     at: At,
@@ -105,6 +105,10 @@ async fn of_commit(
         let found = repo.statuses.iter().rev().filter(|status| status.sha == sha);
         let items: Vec<Value> = forge.read(|view| found.map(|status| view.status(&repo, status)).collect());
         return Ok(list.respond(&forge, &items));
+    }
+    if let Some(name) = name.strip_suffix("/check-runs") {
+        let sha = forge.git.resolve(repo.id, name).await.map_err(|_| no_commit(name))?;
+        return Ok(super::checks::of_commit(&forge, &repo, &sha, &list));
     }
     let sha = forge.git.resolve(repo.id, &name).await.map_err(|_| no_commit(&name))?;
     if wants(&headers, "sha") {

@@ -1,6 +1,7 @@
 //! GitHub's REST paths: thin handlers that read a request, call an operation and show the result.
 
 mod apps;
+mod checks;
 mod comments;
 mod commits;
 mod contents;
@@ -47,6 +48,7 @@ pub(crate) fn router() -> Router<Forge> {
         .merge(reviews::router())
         .merge(review_comments::router())
         .merge(commits::router())
+        .merge(checks::router())
         .merge(contents::router())
         .merge(refs::router())
         .merge(hooks::router())

@@ -7,7 +7,7 @@ use super::{node_id, time};
 use crate::github::{
     forge::View,
     git::{GitCommit, Signature, TreeEntry},
-    state::{Repo, Status},
+    state::{CheckRun, Repo, Status},
 };
 
 impl View<'_> {
@@ -131,6 +131,30 @@ impl View<'_> {
         let mut value = self.simple_status(repo, status);
         value["creator"] = self.user(status.creator);
         value
+    }
+
+    /// A check run that has ended.
+    pub(crate) fn check_run(self, repo: &Repo, run: &CheckRun) -> Value {
+        let links = self.links(repo);
+        let api = format!("{}/check-runs/{}", links.api, run.id);
+        let slug = if run.log.is_some() { "github-actions" } else { "checks-of-others" };
+        let html = format!("{}/actions/runs/{}/job/{}", links.html, run.id, run.id);
+        let at = time(run.ended_at);
+        json!({
+            "id": run.id, "node_id": node_id("CheckRun", run.id), "head_sha": run.sha, "name": run.name,
+            "url": api, "html_url": html, "details_url": html, "external_id": "", "status": "completed",
+            "conclusion": run.conclusion, "started_at": at, "completed_at": at, "check_suite": {"id": run.id},
+            "pull_requests": [],
+            "output": {
+                "title": run.title, "summary": run.summary, "text": null,
+                "annotations_count": run.annotations.len(), "annotations_url": format!("{api}/annotations"),
+            },
+            "app": {
+                "id": 1, "slug": slug, "node_id": node_id("App", 1), "client_id": "Iv1.1", "owner": self.user(repo.owner),
+                "name": slug, "description": null, "external_url": self.base, "html_url": format!("{}/apps/{slug}", self.base),
+                "created_at": at, "updated_at": at, "permissions": {}, "events": [],
+            },
+        })
     }
 
     /// A status inside the combined one.

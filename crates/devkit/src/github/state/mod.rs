@@ -20,7 +20,7 @@ pub use issue::{ChangeSize, Comment, Issue, Pull, Review, ReviewComment};
 pub use oauth::Address;
 pub(crate) use oauth::{Code, OAuthApp};
 pub(crate) use repository::Repo;
-pub use repository::{Label, Status};
+pub use repository::{CheckRun, Label, Status};
 
 /// First id handed out; ids of GitHub are never small, and a small one would hide a mix-up with issue numbers.
 const FIRST_ID: u64 = 1_000_001;

@@ -41,6 +41,29 @@ pub struct Status {
     pub created_at: DateTime<Utc>,
 }
 
+/// A check run that has ended.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct CheckRun {
+    /// Numeric id; given by the stand-in.
+    pub id: u64,
+    /// The commit.
+    pub sha: String,
+    /// Which check it is.
+    pub name: String,
+    /// `success`, `failure`, `neutral`, `cancelled`, `skipped`, `timed_out` or `action_required`.
+    pub conclusion: String,
+    /// What it says in a line.
+    pub title: Option<String>,
+    /// What it says at length.
+    pub summary: Option<String>,
+    /// What it says about lines: path, line, message.
+    pub annotations: Vec<(String, u64, String)>,
+    /// What a workflow's job wrote; none if it is no such job.
+    pub log: Option<String>,
+    /// When it ended.
+    pub ended_at: DateTime<Utc>,
+}
+
 /// A repository; its git data lies beside the model under the same id.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Repo {
@@ -63,6 +86,8 @@ pub(crate) struct Repo {
     pub(crate) reviews: BTreeMap<u64, Review>,
     pub(crate) review_comments: BTreeMap<u64, ReviewComment>,
     pub(crate) statuses: Vec<Status>,
+    #[serde(default)]
+    pub(crate) check_runs: Vec<CheckRun>,
     pub(crate) hooks: BTreeMap<u64, Hook>,
 }
 
