@@ -3,18 +3,19 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     convert::Infallible,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody, combinators::UnsyncBoxBody};
-use jobs::JobRef;
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+
+use crate::JobRef;
 
 /// How a call is answered once, in place of what it asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,10 +56,11 @@ pub struct Server(Arc<Mutex<State>>);
 
 impl Server {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A client of it.
+    #[must_use]
     pub fn client(&self) -> Client {
         let server = self.clone();
         let service = tower::service_fn(move |request: Request<Body>| {
@@ -94,42 +96,50 @@ impl Server {
     }
 
     /// Watches that somebody listens to.
+    #[must_use]
     pub fn open_watches(&self) -> usize {
         self.state().watches.iter().filter(|watch| !watch.sender.is_closed()).count()
     }
 
     /// What was written, in order.
+    #[must_use]
     pub fn written(&self) -> Vec<String> {
         self.state().written.clone()
     }
 
     /// Reads so far, but for the opening of watches.
+    #[must_use]
     pub fn reads(&self) -> u32 {
         self.state().reads
     }
 
     /// How many objects there are whose address contains `part`.
+    #[must_use]
     pub fn count(&self, part: &str) -> usize {
         self.state().objects.keys().filter(|path| path.contains(part)).count()
     }
 
     /// The first object whose address contains `part`.
+    #[must_use]
     pub fn object(&self, part: &str) -> Option<Value> {
         self.state().objects.iter().find(|(path, _)| path.contains(part)).map(|(_, object)| object.clone())
     }
 
-    /// Puts a Job's pod there, or changes it.
+    /// Puts a Job's pod there, or changes it; nothing without the Job.
     pub fn pod(&self, of: &JobRef, uid: &str, status: &Value) {
         let mut state = self.state();
         let job = state.objects.iter().find(|(path, _)| path.ends_with(&format!("/jobs/{}", of.name())));
-        let template = job.unwrap().1["spec"]["template"].clone();
-        let mut metadata = template["metadata"].clone();
-        metadata["name"] = json!(format!("{}-pod", of.name()));
-        metadata["uid"] = json!(uid);
+        let Some((path, job)) = job else { return };
+        let mut parts = path.split('/').skip_while(|part| *part != "namespaces");
+        let namespace = parts.nth(1).unwrap_or_default().to_owned();
+        let at = |pointer: &str| job.pointer(pointer).cloned().unwrap_or_default();
+        let mut metadata = at("/spec/template/metadata");
+        set(&mut metadata, "name", json!(format!("{}-pod", of.name())));
+        set(&mut metadata, "uid", json!(uid));
         let pod = json!({
-            "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"], "status": status,
+            "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": at("/spec/template/spec"), "status": status,
         });
-        state.put(&format!("/api/v1/namespaces/run-p/pods/{}-pod", of.name()), pod);
+        state.put(&format!("/api/v1/namespaces/{namespace}/pods/{}-pod", of.name()), pod);
     }
 
     async fn answer(&self, request: Request<Body>) -> Result<Response<Stream>, std::io::Error> {
@@ -165,13 +175,15 @@ impl State {
 
     fn put(&mut self, path: &str, mut object: Value) -> Value {
         self.version += 1;
-        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         let known = self.objects.contains_key(path);
-        if !known && object["metadata"]["uid"].is_null() {
-            object["metadata"]["uid"] = json!(format!("uid-{}", self.version));
+        let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        if let Some(metadata) = object.get_mut("metadata") {
+            set(metadata, "resourceVersion", json!(self.version.to_string()));
+            if !known && metadata.get("uid").is_none() {
+                set(metadata, "uid", json!(format!("uid-{}", self.version)));
+            }
+            set(metadata, "creationTimestamp", json!(now));
         }
-        object["metadata"]["creationTimestamp"] =
-            json!(chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
         self.objects.insert(path.to_owned(), object.clone());
         self.tell(path, if known { "MODIFIED" } else { "ADDED" }, &object);
         object
@@ -191,7 +203,7 @@ impl State {
             return whole(200, there);
         }
         self.written.push(path.to_owned());
-        let made = self.put(path, serde_json::from_slice(body).unwrap());
+        let made = self.put(path, serde_json::from_slice(body).unwrap_or_default());
         whole(201, &made)
     }
 
@@ -200,7 +212,8 @@ impl State {
         if let Some(there) = self.objects.get(path) {
             return whole(200, there);
         }
-        let is_list = ["/jobs", "/pods", "/events", "/namespaces"].iter().any(|kind| path.ends_with(kind));
+        let lists = ["/jobs", "/pods", "/events", "/namespaces", "/networkpolicies"];
+        let is_list = lists.iter().any(|kind| path.ends_with(kind));
         if !is_list {
             return status(404);
         }
@@ -208,7 +221,9 @@ impl State {
         let selector = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "labelSelector");
         let wanted: Vec<(&str, &str)> =
             selector.iter().flat_map(|(_, text)| text.split(',')).filter_map(|pair| pair.split_once('=')).collect();
-        let selected = |object: &Value| wanted.iter().all(|(key, value)| object["metadata"]["labels"][*key] == *value);
+        let label =
+            |object: &Value, key: &str| object.pointer("/metadata/labels")?.get(key)?.as_str().map(str::to_owned);
+        let selected = |object: &Value| wanted.iter().all(|(key, value)| label(object, key).as_deref() == Some(*value));
         let listed = self.objects.iter().filter(|(place, object)| place.starts_with(&below) && selected(object));
         let items: Vec<&Value> = listed.map(|(_, object)| object).collect();
         let version = self.version.max(1).to_string();
@@ -235,7 +250,7 @@ impl State {
 
     fn delete(&mut self, path: &str, body: &[u8]) -> Response<Stream> {
         let options: Value = serde_json::from_slice(body).unwrap_or_default();
-        let forced = options["gracePeriodSeconds"] == json!(0);
+        let forced = options.get("gracePeriodSeconds") == Some(&json!(0));
         if self.stubborn && path.contains("/pods/") && !forced {
             return self.objects.get(path).map_or_else(|| status(404), |there| whole(200, there));
         }
@@ -248,7 +263,16 @@ impl State {
 
 fn whole(code: u16, value: &Value) -> Response<Stream> {
     let body = http_body_util::Full::new(Bytes::from(value.to_string())).boxed_unsync();
-    Response::builder().status(code).header("content-type", "application/json").body(body).unwrap()
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(code).unwrap_or_default();
+    response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    response
+}
+
+fn set(object: &mut Value, key: &str, value: Value) {
+    if let Some(map) = object.as_object_mut() {
+        map.insert(key.to_owned(), value);
+    }
 }
 
 /// How a watch is told that it asks for too much of the past.
