@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use domain::{
     ids::{Attempt, ProjectSlug, RunId},
     job::JobRuntime,
-    services_yaml::{BudgetConfig, Quantity},
+    services_yaml::{PlatformBudgets, Quantity},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jobs::{
@@ -195,7 +195,7 @@ async fn start(kubeconfig: PathBuf) -> anyhow::Result<Platform> {
         cluster: Some(cluster),
         sleepers: None,
         egress_proxy: None,
-        budget: BudgetConfig::default(),
+        budgets: PlatformBudgets::default(),
     })
     .await
 }

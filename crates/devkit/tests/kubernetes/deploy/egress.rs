@@ -79,7 +79,7 @@ async fn platform(world: &World, proxy: &str) -> anyhow::Result<Platform> {
         webhooks: WebhookMode::Push,
         identity: Identity::Person,
         otlp_endpoint: None,
-        budget: domain::services_yaml::BudgetConfig::default(),
+        budgets: domain::services_yaml::PlatformBudgets::default(),
         cluster: Some(cluster),
         egress_proxy: Some(proxy.parse()?),
         sleepers: None,

@@ -28,7 +28,7 @@ pub(super) async fn start(world: &World) -> anyhow::Result<Platform> {
         webhooks: WebhookMode::Push,
         identity: Identity::Person,
         otlp_endpoint: None,
-        budget: domain::services_yaml::BudgetConfig::default(),
+        budgets: domain::services_yaml::PlatformBudgets::default(),
         cluster: Some(cluster),
         egress_proxy: None,
         sleepers: None,
