@@ -59,7 +59,6 @@ async fn the_worker_gets_nothing_beyond_its_namespaces() {
 
 /// Roles are one fence and admission is another: with every right in the cluster, the worker still can't write beyond its namespaces.
 #[tokio::test]
-#[ignore = "an object of the whole cluster is refused with 422, as the policy can't be evaluated, instead of 403"]
 async fn the_worker_is_held_even_with_every_right() {
     let world = World::new().await;
     let mut installed = Installed::new(&world).await;
