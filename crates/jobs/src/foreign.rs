@@ -8,17 +8,19 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement},
 };
 
-/// The names of those policies that select a pod with these labels and are not in `ours`, in order.
-#[must_use]
-pub fn foreign_policies(policies: &[NetworkPolicy], labels: &BTreeMap<String, String>, ours: &[&str]) -> Vec<String> {
-    let foreign = policies.iter().filter(|policy| {
+/// Those policies that select a pod with these labels and whose names are not in `ours`.
+pub(crate) fn foreign_policies<'a>(
+    policies: &'a [NetworkPolicy],
+    labels: &BTreeMap<String, String>,
+    ours: &[&str],
+) -> Vec<&'a NetworkPolicy> {
+    let others =
+        policies.iter().filter(|policy| !policy.metadata.name.as_deref().is_some_and(|name| ours.contains(&name)));
+    let selecting = others.filter(|policy| {
         let selector = policy.spec.as_ref().and_then(|spec| spec.pod_selector.as_ref());
         selector.is_none_or(|selector| selects(selector, labels))
     });
-    let names = foreign.filter_map(|policy| policy.metadata.name.clone());
-    let mut names: Vec<String> = names.filter(|name| !ours.contains(&name.as_str())).collect();
-    names.sort();
-    names
+    selecting.collect()
 }
 
 fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
@@ -68,6 +70,7 @@ mod tests {
             policy("of-tomorrow", &expression("Resembles", "[]")),
         ];
         let found = foreign_policies(&policies, &labels, &["default-deny", "agent"]);
-        assert_eq!(found, ["agents", "everybody", "exists", "in", "of-tomorrow"]);
+        let names: Vec<_> = found.iter().filter_map(|policy| policy.metadata.name.as_deref()).collect();
+        assert_eq!(names, ["everybody", "agents", "in", "exists", "of-tomorrow"]);
     }
 }

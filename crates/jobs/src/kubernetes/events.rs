@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use k8s_openapi::api::core::v1::Event;
+use k8s_openapi::api::{core::v1::Event, networking::v1::NetworkPolicy};
 use kube::{Api, api::ListParams};
 
-use super::{KubernetesLauncher, ending::time, failure::call, waiting::pods};
-use crate::{JobEvent, JobRef, LaunchError};
+use super::{KubernetesLauncher, ending::time, failure::call, names, policies, waiting::pods};
+use crate::{JobEvent, JobRef, LaunchError, foreign::foreign_policies};
 
 /// Most events read of one object.
 const MOST: u32 = 100;
 
 /// How the Job's controller tells of a pod that it made.
 const MADE: &str = "Created pod: ";
+
+/// The reason of what we say ourselves of a policy that is not ours.
+const FOREIGN_POLICY: &str = "ForeignNetworkPolicy";
 
 /// All of them, oldest first. Pods that are gone are known from the Job's own events.
 pub(super) async fn of_job(launcher: &KubernetesLauncher, job: &JobRef) -> Result<Vec<JobEvent>, LaunchError> {
@@ -32,9 +35,38 @@ pub(super) async fn of_job(launcher: &KubernetesLauncher, job: &JobRef) -> Resul
     for name in names {
         add(about(&events, &name).await?);
     }
+    match foreign(launcher, job).await {
+        Ok(told) => all.extend(told.into_iter().map(|event| (event.uid.clone(), event))),
+        Err(error) => tracing::warn!(%error, "whether other network policies select agents is not known"),
+    }
     let mut all: Vec<JobEvent> = all.into_values().collect();
     all.sort_by(|one, other| (one.at, &one.uid).cmp(&(other.at, &other.uid)));
     Ok(all)
+}
+
+/// Policies add up, so one that somebody else made opens ways for the agent that ours do not: it is told with the run. The worker
+/// may not take it away.
+async fn foreign(launcher: &KubernetesLauncher, job: &JobRef) -> Result<Vec<JobEvent>, LaunchError> {
+    let there: Api<NetworkPolicy> = Api::namespaced(launcher.client.clone(), &launcher.namespace(&job.project));
+    let there = call("reading the network policies", there.list(&ListParams::default().limit(MOST))).await?.items;
+    let labels = names::job_labels(&launcher.settings.instance, job);
+    let found = foreign_policies(&there, &labels, &policies::NAMES);
+    Ok(found.into_iter().filter_map(told).collect())
+}
+
+fn told(policy: &NetworkPolicy) -> Option<JobEvent> {
+    let (name, uid) = (policy.metadata.name.as_ref()?, policy.metadata.uid.clone()?);
+    tracing::warn!(policy = name, "a network policy that is not ours selects agents");
+    Some(JobEvent {
+        uid,
+        count: 1,
+        at: time(policy.metadata.creation_timestamp.as_ref())?,
+        warning: true,
+        reason: FOREIGN_POLICY.to_owned(),
+        message: format!(
+            "the network policy `{name}` is not the platform's and selects this agent: what it allows is added to what ours do"
+        ),
+    })
 }
 
 async fn about(events: &Api<Event>, name: &str) -> Result<Vec<Event>, LaunchError> {

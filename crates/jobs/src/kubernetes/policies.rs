@@ -26,6 +26,9 @@ const DNS_LABEL: (&str, &str) = ("k8s-app", "kube-dns");
 /// The label by which a namespace is selected by its name.
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 
+/// The names of the policies that we make.
+pub const NAMES: [&str; 2] = ["default-deny", "agent"];
+
 /// Both policies: nothing for everybody, and a little for agents.
 #[must_use]
 pub fn policies(order: &JobOrder, settings: &KubernetesSettings, meta: &ObjectMeta) -> [NetworkPolicy; 2] {
@@ -43,8 +46,8 @@ pub fn policies(order: &JobOrder, settings: &KubernetesSettings, meta: &ObjectMe
         ..NetworkPolicySpec::default()
     };
     [
-        NetworkPolicy { metadata: named("default-deny"), spec: Some(nothing) },
-        NetworkPolicy { metadata: named("agent"), spec: Some(a_little) },
+        NetworkPolicy { metadata: named(NAMES[0]), spec: Some(nothing) },
+        NetworkPolicy { metadata: named(NAMES[1]), spec: Some(a_little) },
     ]
 }
 

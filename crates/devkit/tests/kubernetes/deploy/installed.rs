@@ -132,7 +132,9 @@ impl Installed {
 
     /// Notes something that goes with the test.
     pub(super) fn goes_with_it(&mut self, path: String) {
-        self.made.push(path);
+        if !self.made.contains(&path) {
+            self.made.push(path);
+        }
     }
 
     /// Waits until worker and deployer are held: what neither may do is tried without doing it.

@@ -1,70 +1,91 @@
-//! A project's namespace as the launcher makes it, made with the worker's own token.
+//! Namespaces and Jobs as the launcher itself makes them, in an installation of `deploy/`.
 
-use jobs::foreign_policies;
-use k8s_openapi::api::networking::v1::NetworkPolicy;
-use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
 
-use super::{
-    caller::eventually,
-    installed::Installed,
-    jobs::{binding, labels, thing},
+use domain::{
+    ids::{Attempt, Instance, ProjectSlug, RunId},
+    job::JobRuntime,
 };
+use jobs::{
+    JobLauncher as _, JobOrder, JobRef,
+    kubernetes::{Defaults, KubernetesLauncher, KubernetesSettings, Network, Patience, Quota, UserNamespaces},
+};
+use role::SecretText;
 
-/// The policies that the launcher makes.
-const OURS: [&str; 2] = ["agent", "default-deny"];
+use super::installed::Installed;
+use crate::world::World;
 
-/// Makes the namespace of a project, with its policies and its account. Returns its name.
-pub(super) async fn launch(installed: &mut Installed, project: &str) -> String {
-    let worker = installed.account("worker").await;
-    let made = installed.run_namespace(project);
-    let namespace = made["metadata"]["name"].as_str().unwrap().to_owned();
-    worker.apply(&made).await.unwrap();
-    installed.goes_with_it(format!("/api/v1/namespaces/{namespace}"));
-    worker.apply(&binding(installed, &namespace)).await.unwrap();
-    let account = thing("v1", "ServiceAccount", &namespace, "agent", &json!({ "automountServiceAccountToken": false }));
-    eventually("the launcher may work in its namespace", || async {
-        worker.apply(&account).await.map_err(|no| no.words)
-    })
-    .await;
-    for policy in policies(installed, &namespace) {
-        worker.apply(&policy).await.unwrap();
+/// A launcher, and what its Jobs are told of. Their runner is the actor, which does what a Job's token says.
+pub(super) struct Launched {
+    launcher: KubernetesLauncher,
+    gateway: String,
+    models: String,
+}
+
+impl Launched {
+    /// A launcher that finds gateway and model gateway at these addresses, on the ports that `deploy/` gives them.
+    pub(super) fn new(world: &World, installed: &Installed, gateway: &str, models: &str) -> Self {
+        let (system, egress) = (installed.own("codexk8s-system"), installed.own("codexk8s-egress"));
+        let instance: Instance = installed.id.parse().unwrap();
+        let settings = KubernetesSettings {
+            instance,
+            runner_image: world.actor_image.clone(),
+            namespace_prefix: installed.own("codexk8s-run-"),
+            network: Network::Pods { system, egress },
+            egress_proxy: Some("http://egress-proxy.codexk8s-egress.svc:3128".parse().unwrap()),
+            canary: "kubernetes.default.svc:443".to_owned(),
+            user_namespaces: UserNamespaces::Off,
+            defaults: Defaults {
+                cpu: "200m".parse().unwrap(),
+                memory: "64Mi".parse().unwrap(),
+                ephemeral_storage: "64Mi".parse().unwrap(),
+            },
+            quota: Quota {
+                pods: 10,
+                cpu: "20".parse().unwrap(),
+                memory: "20Gi".parse().unwrap(),
+                ephemeral_storage: "200Gi".parse().unwrap(),
+            },
+            patience: Patience::default(),
+            clock: Arc::new(chrono::Utc::now),
+        };
+        let launcher = KubernetesLauncher::new(world.client.clone(), settings);
+        Self { launcher, gateway: gateway.to_owned(), models: models.to_owned() }
     }
-    namespace
+
+    /// Starts a Job that runs a script.
+    pub(super) async fn launch(&self, installed: &mut Installed, project: &str, script: &str) -> Job {
+        let job = JobRef {
+            project: ProjectSlug::new(project),
+            run: RunId::from_uuid(uuid::Uuid::now_v7()),
+            attempt: Attempt::FIRST,
+        };
+        let namespace = self.launcher.namespace(&job.project);
+        installed.goes_with_it(format!("/api/v1/namespaces/{namespace}"));
+        let order = JobOrder {
+            job: job.clone(),
+            token: SecretText::new(script),
+            gateway_url: format!("http://{}:8082", self.gateway).parse().unwrap(),
+            model_url: format!("http://{}:8081", self.models).parse().unwrap(),
+            deadline: Duration::from_secs(600),
+            runtime: JobRuntime::default(),
+        };
+        self.launcher.launch(&order).await.unwrap();
+        Job { selector: format!("codex-k8s.dev/run={}", job.run), namespace, job }
+    }
+
+    /// The reasons of what is said about a Job, with the words.
+    pub(super) async fn told(&self, job: &Job) -> Vec<(String, String)> {
+        let events = self.launcher.events(&job.job).await.unwrap();
+        events.into_iter().map(|event| (event.reason, event.message)).collect()
+    }
 }
 
-fn policies(installed: &Installed, namespace: &str) -> [Value; 2] {
-    let pods = |namespace: &str, key: &str, value: &str| {
-        json!({
-            "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": namespace } },
-            "podSelector": { "matchLabels": { key: value } },
-        })
-    };
-    let component = "app.kubernetes.io/component";
-    let (system, egress) = (installed.own("codexk8s-system"), installed.own("codexk8s-egress"));
-    let tcp = |port: u16| json!([{ "protocol": "TCP", "port": port }]);
-    let names = json!([{ "protocol": "UDP", "port": 53 }, { "protocol": "TCP", "port": 53 }]);
-    let ways = json!([
-        { "to": [pods("kube-system", "k8s-app", "kube-dns")], "ports": names },
-        { "to": [pods(&system, component, "gateway")], "ports": tcp(8080) },
-        { "to": [pods(&system, component, "model-gateway")], "ports": tcp(8081) },
-        { "to": [pods(&egress, component, "egress-proxy")], "ports": tcp(3128) },
-    ]);
-    let api = "networking.k8s.io/v1";
-    let nothing = json!({ "spec": { "podSelector": {}, "policyTypes": ["Ingress", "Egress"] } });
-    let a_little = json!({ "spec": {
-        "podSelector": { "matchLabels": { component: "agent" } }, "policyTypes": ["Egress"], "egress": ways,
-    } });
-    [
-        thing(api, "NetworkPolicy", namespace, "default-deny", &nothing),
-        thing(api, "NetworkPolicy", namespace, "agent", &a_little),
-    ]
-}
-
-/// The policies that select agents in a namespace and are not the launcher's.
-pub(super) async fn foreign(installed: &Installed, namespace: &str) -> Vec<String> {
-    let path = format!("/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies");
-    let mut list = installed.account("worker").await.get(&path).await.unwrap();
-    let policies: Vec<NetworkPolicy> = serde_json::from_value(list["items"].take()).unwrap();
-    let labels = serde_json::from_value(labels(installed)).unwrap();
-    foreign_policies(&policies, &labels, &OURS)
+/// A Job that was started.
+pub(super) struct Job {
+    /// Selects its pod.
+    pub(super) selector: String,
+    /// Where it is.
+    pub(super) namespace: String,
+    job: JobRef,
 }
