@@ -166,7 +166,7 @@ pub async fn silence_model_gateways(store: &Store) -> Result<()> {
     Ok(())
 }
 
-/// The tables in which some row holds a text, in whatever column.
+/// The tables in which some row holds a text, in whatever column; also as bytes.
 ///
 /// # Errors
 /// The database fails.
@@ -177,11 +177,15 @@ pub async fn tables_with(store: &Store, text: &str) -> Result<Vec<String>> {
     )
     .fetch_all(store.pool())
     .await?;
+    let as_bytes: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
     let mut found = Vec::new();
     for (schema, table) in tables {
         let name = format!("\"{schema}\".\"{table}\"");
-        let query = format!("select exists (select from {name} r where position($1 in r::text) > 0)");
-        let holds: bool = sqlx::query_scalar(AssertSqlSafe(query)).bind(text).fetch_one(store.pool()).await?;
+        let query = format!(
+            "select exists (select from {name} r where position($1 in r::text) > 0 or position($2 in r::text) > 0)"
+        );
+        let holds: bool =
+            sqlx::query_scalar(AssertSqlSafe(query)).bind(text).bind(&as_bytes).fetch_one(store.pool()).await?;
         if holds {
             found.push(name);
         }

@@ -63,13 +63,15 @@ impl TryFrom<Row> for Owner {
     }
 }
 
-/// Looks an attempt up by the hash in a column.
+/// Looks an attempt up by the hash in a column; the token in it is worthless, too, where `$and_if` holds.
 macro_rules! owner_by {
-    ($conn:expr, $column:literal, $hash:expr) => {
+    ($conn:expr, $column:literal, $and_if:literal, $hash:expr) => {
         sqlx::query_as!(
             Row,
             "select a.run_id, a.attempt, a.finished_at is not null as \"ended!\", \
-             a.tokens_revoked_at is not null as \"revoked!\", \
+             (a.tokens_revoked_at is not null"
+                + $and_if
+                + ") as \"revoked!\", \
              coalesce(r.deadline_at <= now(), false) as \"expired!\" \
              from attempts a join runs r on r.id = a.run_id where a."
                 + $column
@@ -83,14 +85,16 @@ macro_rules! owner_by {
 
 /// Whose token this is the hash of; see [`domain::job_tokens::hash`].
 ///
+/// Once an attempt is to end, its agent asks no model and goes nowhere; its runner may still report and hand over.
+///
 /// # Errors
 /// The database fails.
 pub async fn owner(conn: &mut PgConnection, kind: TokenKind, hash: &[u8]) -> Result<Option<Owner>> {
     let row = match kind {
-        TokenKind::Launch => owner_by!(conn, "token_hash", hash),
-        TokenKind::Session => owner_by!(conn, "session_hash", hash),
-        TokenKind::Model => owner_by!(conn, "model_hash", hash),
-        TokenKind::Egress => owner_by!(conn, "egress_hash", hash),
+        TokenKind::Launch => owner_by!(conn, "token_hash", "", hash),
+        TokenKind::Session => owner_by!(conn, "session_hash", "", hash),
+        TokenKind::Model => owner_by!(conn, "model_hash", " or a.cancel_requested_at is not null", hash),
+        TokenKind::Egress => owner_by!(conn, "egress_hash", " or a.cancel_requested_at is not null", hash),
     };
     row.map(Owner::try_from).transpose()
 }
