@@ -23,7 +23,7 @@ use crate::{
     health,
     hook_secrets::GatewayKey,
     live::Live,
-    requests, runner_endpoint,
+    problem, requests, runner_endpoint,
     webhooks::{self, BodyBudget, Committers, DEFAULT_BUFFER_BYTES, PlatformSecrets},
 };
 
@@ -179,14 +179,32 @@ pub fn router(state: AppState) -> Router {
 
 /// Every address of the gateway; what none of them is, is the console's.
 pub fn router_with_console(state: AppState, console: Console) -> Router {
+    finished(outside(&state, console).merge(runner_endpoint::router()), state)
+}
+
+/// Every address but those of Jobs: for a gateway whose runner endpoint has a port of its own.
+pub fn outside_router(state: AppState, console: Console) -> Router {
+    finished(outside(&state, console), state)
+}
+
+/// The addresses of Jobs alone.
+pub fn runner_router(state: AppState) -> Router {
+    finished(runner_endpoint::router().fallback(problem::not_found), state)
+}
+
+fn outside(state: &AppState, console: Console) -> Router<AppState> {
     Router::new()
         .route("/webhooks/github", post(webhooks::receive))
         .merge(auth::router())
         .merge(api::router(state.clone()))
-        .merge(runner_endpoint::router())
+        .fallback(move |method, uri, headers| console.clone().answer(method, uri, headers))
+}
+
+/// What every port has: whether the role lives and can work, and one line in the log for each request.
+fn finished(router: Router<AppState>, state: AppState) -> Router {
+    router
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .fallback(move |method, uri, headers| console.clone().answer(method, uri, headers))
         .layer(middleware::from_fn_with_state(Arc::clone(state.telemetry()), requests::observe))
         .with_state(state)
 }

@@ -23,7 +23,7 @@ mod live;
 mod serve;
 
 pub use self::{
-    app::{AppParts, AppState, router, router_with_console},
+    app::{AppParts, AppState, outside_router, router, router_with_console, runner_router},
     console::Console,
     serve::serve,
     settings::GatewaySettings,

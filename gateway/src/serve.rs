@@ -1,6 +1,6 @@
 //! The gateway role: everything put together and kept running.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::{Router, serve::ListenerExt};
@@ -10,9 +10,10 @@ use domain::run_limits::START_MAX_AGE;
 use store::{Store, blobs::Blobs, reads::ReplicaOptions};
 use telemetry::{Telemetry, catalogue::Role, database};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app::{AppParts, AppState, router_with_console},
+    app::{AppParts, AppState, outside_router, router_with_console, runner_router},
     auth::SignIn,
     console::Console,
     settings::GatewaySettings,
@@ -62,9 +63,15 @@ pub async fn serve(
         sign_in,
     });
     let _ops = state.ops().serve_if_wanted(settings.telemetry.metrics_bind).await?;
-    let listener = TcpListener::bind(settings.bind).await.with_context(|| format!("listen on {}", settings.bind))?;
+    let listener = listen(settings.bind).await?;
     let address = listener.local_addr()?;
-    tracing::info!(%address, instance = %settings.instance, "the gateway listens");
+    let (router, of_runners) = match settings.runner_bind {
+        None => (router_with_console(state.clone(), console), None),
+        Some(bind) => {
+            (outside_router(state.clone(), console), Some((listen(bind).await?, runner_router(state.clone()))))
+        }
+    };
+    tracing::info!(%address, runners = ?settings.runner_bind, instance = %settings.instance, "the gateway listens");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let sweeper = tokio::spawn(dispatcher.sweep_until(async {
         let _ = stopped.await;
@@ -76,13 +83,37 @@ pub async fn serve(
         shutdown.await;
         live.close_live();
     };
-    serve_until(listener, router_with_console(state, console), shutdown).await?;
+    serve_both((listener, router), of_runners, shutdown).await?;
     gaps.abort();
     upkeep.abort();
     drop(stop);
     sweeper.await?;
     telemetry.tracer.finish().await;
     tracing::info!("the gateway has stopped");
+    Ok(())
+}
+
+async fn listen(bind: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(bind).await.with_context(|| format!("listen on {bind}"))
+}
+
+/// Serves one port, or two, until `shutdown` ends.
+async fn serve_both(
+    (listener, router): (TcpListener, Router),
+    of_runners: Option<(TcpListener, Router)>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    let Some((for_runners, runner_router)) = of_runners else { return serve_until(listener, router, shutdown).await };
+    let stop = CancellationToken::new();
+    let asked = stop.clone();
+    tokio::spawn(async move {
+        shutdown.await;
+        asked.cancel();
+    });
+    tokio::try_join!(
+        serve_until(listener, router, stop.clone().cancelled_owned()),
+        serve_until(for_runners, runner_router, stop.cancelled_owned()),
+    )?;
     Ok(())
 }
 

@@ -27,6 +27,8 @@ pub struct GatewaySettings {
     pub temporal_address: String,
     /// Where to listen.
     pub bind: SocketAddr,
+    /// Where the runner endpoint is, and nothing else; none: beside everything else.
+    pub runner_bind: Option<SocketAddr>,
     /// The platform's own webhook secrets.
     pub webhook_secrets: PlatformSecrets,
     /// Opens the secrets of hooks.
@@ -65,6 +67,7 @@ impl GatewaySettings {
         let database_read_url = database_read_url(&mut reader);
         let temporal_address = temporal_address(&mut reader);
         let bind = reader.or("GATEWAY_BIND", SocketAddr::from(([127, 0, 0, 1], 8080)), "give an address and a port");
+        let runner_bind = reader.optional("RUNNER_BIND", "give an address and a port, or leave it out");
         let webhook_secrets = platform_secrets(&mut reader);
         let key = gateway_key(&mut reader);
         let egress_hosts = reader.or("EGRESS_ALLOW", HostList::default(), "name hosts, separated by commas");
@@ -80,6 +83,7 @@ impl GatewaySettings {
                 database_read_url,
                 temporal_address: temporal_address?,
                 bind,
+                runner_bind,
                 webhook_secrets: webhook_secrets?,
                 key: key?,
                 egress_hosts,

@@ -31,8 +31,15 @@ impl AdmitSettings {
     /// # Errors
     /// Everything that is wrong, at once.
     pub fn from_env() -> Result<Self, ConfigErrors> {
-        let environment = Environment::of_process();
-        let mut reader = Reader::new(&environment);
+        Self::read(&Environment::of_process())
+    }
+
+    /// Reads the settings from given variables.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn read(environment: &Environment) -> Result<Self, ConfigErrors> {
+        let mut reader = Reader::new(environment);
         let gateway_url = reader.required("GATEWAY_URL", "give the gateway's address, such as http://gateway:8080");
         let log_format = reader.or("LOG_FORMAT", LogFormat::default(), "write `json` or `text`");
         reader.finish(gateway_url.map(|gateway_url| Self { gateway_url, log_format }))

@@ -1,33 +1,50 @@
 //! Settings from the environment. Every variable that is wrong is named at once, each with what to do about it.
 
-use std::{collections::HashMap, fmt, str::FromStr};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// Environment variables, or what a test gives in their place.
 #[derive(Clone, Debug, Default)]
-pub struct Environment(HashMap<String, String>);
+pub struct Environment {
+    values: HashMap<String, String>,
+    /// The variables that were asked for.
+    asked: Arc<Mutex<BTreeSet<&'static str>>>,
+}
 
 impl Environment {
     /// The variables of this process.
     #[must_use]
     pub fn of_process() -> Self {
-        Self(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect())
+        std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect()
+    }
+
+    /// The variables that were asked for so far, by this one and its clones: what a role's settings are.
+    #[must_use]
+    pub fn asked(&self) -> BTreeSet<&'static str> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The value of a variable; an empty one counts as absent.
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    fn get(&self, name: &'static str) -> Option<&str> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+        self.values.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 }
 
 impl<K: Into<String>, V: Into<String>> Extend<(K, V)> for Environment {
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, pairs: I) {
-        self.0.extend(pairs.into_iter().map(|(k, v)| (k.into(), v.into())));
+        self.values.extend(pairs.into_iter().map(|(k, v)| (k.into(), v.into())));
     }
 }
 
 impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Environment {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
+        let values = pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
+        Self { values, asked: Arc::default() }
     }
 }
 
@@ -137,6 +154,7 @@ mod tests {
         let empty: Option<String> = reader.required("EMPTY", "give a name");
         let absent = reader.or("ABSENT", 7_u16, "give a number");
         assert_eq!((port, empty, absent), (None, None, 7));
+        assert_eq!(environment.asked(), ["ABSENT", "EMPTY", "PORT"].into());
         let text = reader.finish(None::<()>).unwrap_err().to_string();
         assert_eq!(
             text,

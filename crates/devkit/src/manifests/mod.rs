@@ -8,6 +8,7 @@ mod rbac;
 mod render;
 pub mod schemas;
 mod secrets;
+mod settings;
 mod workloads;
 
 use std::{fmt, io, path::PathBuf};
@@ -47,6 +48,7 @@ pub fn findings(objects: &[Object], lock: &Lock) -> Vec<Finding> {
         workloads::findings(objects),
         rbac::findings(objects),
         secrets::findings(objects),
+        settings::findings(objects),
         lock.findings(objects),
     ]
     .concat()
