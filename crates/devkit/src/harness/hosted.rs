@@ -40,6 +40,8 @@ pub(super) struct Hosted {
     program: PathBuf,
     folder: PathBuf,
     environment: Vec<(&'static str, OsString)>,
+    of_gateway: Vec<(&'static str, OsString)>,
+    of_worker: Vec<(&'static str, OsString)>,
     gateway: SocketAddr,
     temporal: Temporal,
     running: Vec<(Victim, Child)>,
@@ -90,16 +92,21 @@ impl Hosted {
             ("GATEWAY_URL", format!("http://{gateway}").into()),
             ("GATEWAY_BIND", gateway.to_string().into()),
             ("MODEL_GATEWAY_URL", told.model_gateway_url.into()),
-            ("WEBHOOK_SECRET", parts::WEBHOOK_SECRET.into()),
-            ("GATEWAY_KEY_FILE", key_file("gateway.key", &told.gateway_key.to_hex())?),
-            ("SEALING_PRIVATE_KEY_FILE", key_file("sealing.key", &told.keys.to_file_text())?),
-            ("RUN_TOKEN_KEY_FILE", key_file("run-token.key", &"5a".repeat(32))?),
             ("BLOB_DIR", folder("blobs")),
             ("MIRROR_DIR", folder("mirrors")),
             ("JOBS_DIR", folder("jobs")),
             ("CODEX_K8S_CODEX", told.codex.into()),
             ("CODEX_K8S_READY_FILE", folder("worker-ready")),
             ("WEBHOOK_MODE", if told.webhooks == WebhookMode::Push { "push" } else { "pull" }.into()),
+        ];
+        // As in a cluster, each role has its own secrets alone.
+        let of_gateway = vec![
+            ("WEBHOOK_SECRET", parts::WEBHOOK_SECRET.into()),
+            ("GATEWAY_KEY_FILE", key_file("gateway.key", &told.gateway_key.to_hex())?),
+        ];
+        let of_worker = vec![
+            ("SEALING_PRIVATE_KEY_FILE", key_file("sealing.key", &told.keys.to_file_text())?),
+            ("RUN_TOKEN_KEY_FILE", key_file("run-token.key", parts::RUN_TOKEN_KEY)?),
         ];
         if let Some(release) = told.sleepers {
             environment.push((SLEEPERS, release.into()));
@@ -111,6 +118,8 @@ impl Hosted {
             program: told.program.to_owned(),
             folder: told.folder.to_owned(),
             environment,
+            of_gateway,
+            of_worker,
             gateway,
             temporal,
             running: Vec::new(),
@@ -197,7 +206,8 @@ impl Hosted {
                 let mut command = Command::new(&self.program);
                 command.args(["role", if role == Victim::Gateway { "gateway" } else { "worker" }]);
                 command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-                command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+                let own = if role == Victim::Gateway { &self.of_gateway } else { &self.of_worker };
+                command.envs(self.environment.iter().chain(own).map(|(name, value)| (name, value)));
                 command
             }
         };

@@ -31,6 +31,8 @@ pub struct InCluster {
     pub node_address: IpAddr,
     /// The image with runner, Codex and git.
     pub runner_image: String,
+    /// Addresses within which Jobs reach the gateways and the egress proxy; none: this machine's alone.
+    pub block: Option<String>,
 }
 
 /// Where Jobs run, and what is held for them.
@@ -63,21 +65,28 @@ impl JobsPlace {
         })
     }
 
-    pub(super) async fn in_cluster(cluster: &InCluster, instance: &Instance) -> anyhow::Result<Self> {
+    pub(super) async fn in_cluster(
+        cluster: &InCluster,
+        instance: &Instance,
+        egress_proxy: Option<&Url>,
+    ) -> anyhow::Result<Self> {
         let canary = TcpListener::bind((cluster.node_address, 0)).await?;
         let bits = if cluster.node_address.is_ipv4() { 32 } else { 128 };
-        let told: Vec<(&'static str, String)> = vec![
+        let block = cluster.block.clone().unwrap_or_else(|| format!("{}/{bits}", cluster.node_address));
+        let mut told: Vec<(&'static str, String)> = vec![
             ("JOBS_IN", "kubernetes".to_owned()),
             ("RUNNER_IMAGE", cluster.runner_image.clone()),
             // Tests run beside each other, all with the same project.
             ("RUN_NAMESPACE_PREFIX", format!("codexk8s-run-{instance}-")),
-            ("PLATFORM_BLOCK", format!("{}/{bits}", cluster.node_address)),
+            ("PLATFORM_BLOCK", block),
             ("NETWORK_CANARY", canary.local_addr()?.to_string()),
             ("USER_NAMESPACES", "off".to_owned()),
+            ("PROJECT_PODS", "100".to_owned()),
             ("JOB_CPU", "1".to_owned()),
             ("JOB_MEMORY", "512Mi".to_owned()),
             ("JOB_EPHEMERAL_STORAGE", "1Gi".to_owned()),
         ];
+        told.extend(egress_proxy.map(|proxy| ("EGRESS_PROXY_URL", proxy.to_string())));
         let mut environment: Environment = told.iter().map(|(name, value)| (*name, value.clone())).collect();
         environment.extend([("CODEX_K8S_INSTANCE", instance.as_str())]);
         let settings = activities::jobs_in::read(&environment)?;

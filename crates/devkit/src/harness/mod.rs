@@ -7,6 +7,7 @@
 mod agreement;
 mod apps;
 mod awaiting;
+pub mod canary;
 mod detour;
 mod hosted;
 mod jobs_place;
@@ -58,7 +59,7 @@ pub use self::{
     jobs_place::InCluster,
     lone_run::LoneRun,
     model_process::ModelGatewayProcess,
-    parts::{MODEL_KEY, MODEL_PRICES},
+    parts::{MODEL_KEY, MODEL_PRICES, RUN_TOKEN_KEY, WEBHOOK_SECRET},
     scrape::{Sample, Samples},
     tampering::Tamper,
     wait::until,
@@ -103,7 +104,7 @@ pub struct Options {
     pub budget: BudgetConfig,
     /// Have Jobs do nothing until this file is there, if the roles are processes; none: Jobs work.
     pub sleepers: Option<PathBuf>,
-    /// What programs of Jobs go out through, where the roles are in this process.
+    /// What programs of Jobs go out through: Jobs in a cluster, and those of roles in this process.
     pub egress_proxy: Option<url::Url>,
 }
 
@@ -163,7 +164,7 @@ impl Platform {
         let instance: Instance = format!("t-{}", &uuid::Uuid::now_v7().simple().to_string()[12..]).parse()?;
         let codex = parts::codex()?;
         let jobs = match &options.cluster {
-            Some(cluster) => JobsPlace::in_cluster(cluster, &instance).await?,
+            Some(cluster) => JobsPlace::in_cluster(cluster, &instance, options.egress_proxy.as_ref()).await?,
             None => {
                 let proxy = options.egress_proxy.clone();
                 JobsPlace::processes(&folder.path().join("jobs"), &options.program, &codex, proxy)?

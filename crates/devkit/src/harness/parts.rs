@@ -49,8 +49,11 @@ pub const MODEL_KEY: &str = "harness-model-key";
 /// What the scripted model's tokens cost in tests: round numbers, nobody's prices.
 pub const MODEL_PRICES: &str = "[models.gpt-5-codex]\ninput_usd_per_million = 1\ncached_input_usd_per_million = 0.1\noutput_usd_per_million = 10\nmax_output_tokens = 10000\n";
 
+/// What the worker makes launch tokens with.
+pub const RUN_TOKEN_KEY: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
+
 /// Signs the webhooks of the test.
-pub(super) const WEBHOOK_SECRET: &str = "harness-webhook-secret";
+pub const WEBHOOK_SECRET: &str = "harness-webhook-secret";
 
 /// What the roles are started with.
 pub(super) struct Setting<'a> {
@@ -314,7 +317,7 @@ impl Running {
                 mirrors,
             },
             opening_keys: self.keys.clone(),
-            run_token_key: RunTokenKey::parse(&"5a".repeat(32))?,
+            run_token_key: RunTokenKey::parse(RUN_TOKEN_KEY)?,
             paced: false,
             webhooks: self.again.webhooks,
             retention: Retention { payload_days: 30, log_days: 90, checkpoint_days: 30, setup_cache_days: 14 },

@@ -27,6 +27,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("rate-limited", include_str!("../../assets/scenarios/rate-limited.toml")),
     ("review", include_str!("../../assets/scenarios/review.toml")),
     ("revise", include_str!("../../assets/scenarios/revise.toml")),
+    ("run-probe", include_str!("../../assets/scenarios/run-probe.toml")),
     ("seek-token", include_str!("../../assets/scenarios/seek-token.toml")),
     ("server-error", include_str!("../../assets/scenarios/server-error.toml")),
     ("slow", include_str!("../../assets/scenarios/slow.toml")),

@@ -23,23 +23,24 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
+    sync::{Mutex, MutexGuard},
     task::JoinHandle,
 };
 
 use crate::world::{TestNamespace, World, has_ended, phase, wait_until};
 
 /// Where clouds tell machines who they are, and hand out credentials.
-const METADATA: &str = "169.254.169.254";
+pub(super) const METADATA: &str = "169.254.169.254";
 
 /// Something that listens on this machine, as pods see it, and counts who comes.
-struct Listener {
-    address: SocketAddr,
+pub(super) struct Listener {
+    pub(super) address: SocketAddr,
     came: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
 impl Listener {
-    async fn open(ip: IpAddr) -> Self {
+    pub(super) async fn open(ip: IpAddr) -> Self {
         let listener = TcpListener::bind((ip, 0)).await.unwrap();
         let (address, came) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
         let counted = Arc::clone(&came);
@@ -192,20 +193,27 @@ async fn policies_that_never_come_end_the_job_with_a_sentence() {
     assert!(log.contains(&words), "{log}");
 }
 
+/// One test at a time has addresses.
+static TAKEN: Mutex<()> = Mutex::const_new(());
+
 /// An address of this machine that is one only for as long as the test runs.
-struct Address(&'static str);
+pub(super) struct Address {
+    text: &'static str,
+    _taken: MutexGuard<'static, ()>,
+}
 
 impl Address {
-    fn put() -> Self {
-        let put = Command::new("ip").args(["address", "replace", &format!("{METADATA}/32"), "dev", "lo"]).status();
+    pub(super) async fn put(text: &'static str) -> Self {
+        let taken = TAKEN.lock().await;
+        let put = Command::new("ip").args(["address", "replace", &format!("{text}/32"), "dev", "lo"]).status();
         assert!(put.is_ok_and(|status| status.success()), "the cluster's machine takes addresses");
-        Self(METADATA)
+        Self { text, _taken: taken }
     }
 }
 
 impl Drop for Address {
     fn drop(&mut self) {
-        let _ = Command::new("ip").args(["address", "delete", &format!("{}/32", self.0), "dev", "lo"]).status();
+        let _ = Command::new("ip").args(["address", "delete", &format!("{}/32", self.text), "dev", "lo"]).status();
     }
 }
 
@@ -233,7 +241,7 @@ async fn an_agents_pod_reaches_nothing_but_what_it_needs() {
     let scene = Scene::new().await;
     let ip = scene.world.node_address;
     let (database, engine) = (Listener::open(ip).await, Listener::open(ip).await);
-    let _address = Address::put();
+    let _address = Address::put(METADATA).await;
     let metadata = Listener::open(METADATA.parse().unwrap()).await;
     let neighbour = neighbour(&scene).await;
     let places = [database.address, engine.address, metadata.address, neighbour, service(&scene.world).await];
@@ -254,7 +262,7 @@ async fn an_agents_pod_reaches_nothing_but_what_it_needs() {
 }
 
 /// A pod as *restricted* wants it.
-fn restricted(image: &str, script: &str) -> Value {
+pub(super) fn restricted(image: &str, script: &str) -> Value {
     json!({
         "restartPolicy": "Never",
         "automountServiceAccountToken": false,
@@ -284,7 +292,7 @@ async fn neighbour(scene: &Scene) -> SocketAddr {
 }
 
 /// The Kubernetes API as pods find it.
-async fn service(world: &World) -> SocketAddr {
+pub(super) async fn service(world: &World) -> SocketAddr {
     let services: Api<Service> = Api::namespaced(world.client.clone(), "default");
     let service = services.get("kubernetes").await.unwrap();
     SocketAddr::new(service.spec.unwrap().cluster_ip.unwrap().parse().unwrap(), 443)

@@ -29,6 +29,7 @@ async fn start(hosting: Hosting) -> anyhow::Result<Platform> {
         kubeconfig: std::env::var_os("CODEX_K8S_TEST_KUBECONFIG").map(PathBuf::from).unwrap_or_default(),
         node_address: world.node_address,
         runner_image: world.runner_image.clone(),
+        block: None,
     };
     Platform::start(Options {
         program: PathBuf::from(env!("CARGO_BIN_EXE_dev")),

@@ -5,4 +5,5 @@ mod deploy;
 mod launcher;
 mod network;
 mod runs;
+mod sandbox;
 mod smoke;

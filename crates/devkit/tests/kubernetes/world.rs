@@ -25,6 +25,8 @@ pub struct World {
     pub runner_image: String,
     /// A project's image with nothing but a shell.
     pub shell_image: String,
+    /// The egress proxy with its helpers.
+    pub egress_image: String,
     /// Stands where the runner is, and does what a Job's token says.
     pub actor_image: String,
 }
@@ -40,8 +42,17 @@ impl World {
             node_address: variable("CODEX_K8S_TEST_NODE_ADDRESS").parse().unwrap(),
             runner_image: variable("CODEX_K8S_TEST_RUNNER_IMAGE"),
             shell_image: variable("CODEX_K8S_TEST_SHELL_IMAGE"),
+            egress_image: variable("CODEX_K8S_TEST_EGRESS_IMAGE"),
             actor_image: variable("CODEX_K8S_TEST_ACTOR_IMAGE"),
         }
+    }
+
+    /// `host:port` of the API server, as this machine reaches it.
+    pub async fn api_server(&self) -> String {
+        let read = Kubeconfig::read_from(variable("CODEX_K8S_TEST_KUBECONFIG")).unwrap();
+        let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.unwrap();
+        let port = config.cluster_url.port_u16().unwrap_or(443);
+        format!("{}:{port}", config.cluster_url.host().unwrap())
     }
 
     /// Makes a namespace that admits only restricted pods. Its name is `prefix` and something random.

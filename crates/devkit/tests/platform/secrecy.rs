@@ -1,11 +1,9 @@
 //! What an agent can't get at, though it runs on the same machine and as the same user as the runner; and that the model API's
 //! key is with the model gateway alone.
 
-mod canary;
-
 use activities::run_token::RunTokenKey;
 use anyhow::Context;
-use devkit::harness::{Hosting, MODEL_KEY, REPOSITORY};
+use devkit::harness::{Hosting, MODEL_KEY, REPOSITORY, RUN_TOKEN_KEY, canary};
 use domain::{
     ids::Attempt,
     job::LogStream,
@@ -35,7 +33,7 @@ async fn the_launch_token_is_worthless_while_the_agent_works() -> anyhow::Result
     platform.label(number, "run:dev")?;
     let run = platform.await_run(number, "at work", |run| run.step == Some(Step::Agent)).await?;
     // What `launch_job` has handed out.
-    let launch = RunTokenKey::parse(&"5a".repeat(32))?.token(run.id, Attempt::FIRST);
+    let launch = RunTokenKey::parse(RUN_TOKEN_KEY)?.token(run.id, Attempt::FIRST);
     let client = reqwest::Client::builder().no_proxy().build()?;
     let session = domain::job_tokens::session_token([9; 32]);
     let answers = [

@@ -4,6 +4,7 @@
 mod admission;
 mod attempts;
 mod caller;
+mod egress;
 mod installed;
 mod jobs;
 mod launched;
