@@ -3,6 +3,7 @@
 mod foreign;
 pub mod kubernetes;
 mod launcher;
+#[cfg(feature = "testing")]
+pub mod scripted;
 
-pub use foreign::foreign_policies;
 pub use launcher::{FoundJob, JobEvent, JobLauncher, JobOrder, JobRef, LAST_OUTPUT, LaunchError};

@@ -6,6 +6,7 @@
 mod api;
 mod dispatch;
 mod ingest;
+mod jobs;
 mod load;
 mod model;
 mod payloads;
@@ -13,6 +14,7 @@ mod report;
 mod run;
 mod services;
 mod sleeper;
+mod started;
 
 use std::{
     path::{Path, PathBuf},
@@ -27,6 +29,7 @@ pub use self::sleeper::SleeperLauncher;
 use self::{report::Report, services::Services};
 use crate::{
     console::{Step, say},
+    kube::{self, Holder, KubeError, Lease},
     layout::Layout,
     tools,
 };
@@ -50,6 +53,8 @@ pub enum Bench {
     Model,
     /// The staff API, with years of runs stored.
     Api,
+    /// Jobs, in a cluster where one can be had.
+    Jobs,
 }
 
 /// Builds the optimised program, starts the services, and has it measure. Returns whether it could.
@@ -60,9 +65,12 @@ pub async fn bench(layout: &Layout, only: Option<Bench>, json: Option<&Path>) ->
     let tools = tools::platform_tools(&layout.cache)?;
     let materials = tools::test_materials(&layout.cache)?;
     let program = build(layout)?;
+    let wants_cluster = only.is_none_or(|only| only == Bench::Jobs);
+    let cluster = if wants_cluster { cluster(layout)? } else { None };
     let services = Services::start(layout, &tools).await?;
     let mut command = tokio::process::Command::new(program);
     command.arg("measure").args(only.map(name)).envs(services.environment(&tools, &materials)).kill_on_drop(true);
+    command.envs(cluster.iter().flat_map(|cluster| cluster.environment.iter().cloned()));
     if let Some(json) = json {
         command.arg("--json").arg(std::path::absolute(json)?);
     }
@@ -72,7 +80,32 @@ pub async fn bench(layout: &Layout, only: Option<Bench>, json: Option<&Path>) ->
         measuring.kill().await?;
     }
     services.stop().await;
+    if let Some(cluster) = cluster {
+        cluster.lease.end()?;
+    }
     Ok(ended.context("the benchmark took too long and was ended")??.success())
+}
+
+/// A cluster with the images in it.
+struct Prepared {
+    lease: Lease,
+    /// What the measuring program finds in its environment about it.
+    environment: Vec<(String, String)>,
+}
+
+/// None where none can be had.
+fn cluster(layout: &Layout) -> anyhow::Result<Option<Prepared>> {
+    match kube::obtain(layout, Holder::this_process()) {
+        Ok(lease) => {
+            let environment = kube::prepare(layout, &lease.cluster)?;
+            Ok(Some(Prepared { lease, environment }))
+        }
+        Err(KubeError::Unavailable { why }) => {
+            say(format_args!("    no cluster: {why}"));
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Measures, within the optimised program.
@@ -93,6 +126,7 @@ pub async fn measure(only: Option<Bench>, json: Option<&Path>) -> anyhow::Result
             Bench::Run => run::run(&mut report).await?,
             Bench::Model => model::run(&mut report).await?,
             Bench::Api => api::run(&mut report).await?,
+            Bench::Jobs => jobs::run(&mut report).await?,
         }
     }
     if let Some(path) = json {

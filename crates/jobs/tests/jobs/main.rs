@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it is surprised")]
 
-mod server;
-
 use std::{sync::Arc, time::Duration};
 
 use domain::{
@@ -14,12 +12,11 @@ use domain::{
 use jobs::{
     JobLauncher as _, JobOrder, JobRef, LaunchError,
     kubernetes::{Defaults, KubernetesLauncher, KubernetesSettings, Network, Patience, Quota, UserNamespaces},
+    scripted::{Answer, Server},
 };
 use role::SecretText;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
-
-use self::server::{Answer, Server};
 
 fn launcher(server: &Server) -> KubernetesLauncher {
     let amount = |text: &str| text.parse().unwrap();

@@ -1,0 +1,149 @@
+//! When containers start, as a watch tells it: the same eyes for both sides of a comparison.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use anyhow::Context;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jobs::kubernetes::{AGENT, AGENT_CONTAINER, COMPONENT};
+use k8s_openapi::api::{
+    batch::v1::{Job, JobSpec},
+    core::v1::{Pod, Secret},
+};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, ObjectMeta, PostParams},
+    runtime::{WatchStreamExt as _, watcher},
+};
+use tokio::{task::JoinHandle, time::Instant};
+
+/// However busy the machine is, a container starts or does not within this.
+const LIMIT: Duration = Duration::from_secs(150);
+
+/// The label by which a pod tells its Job's name.
+const JOB_NAME: &str = "batch.kubernetes.io/job-name";
+
+/// When the agents' containers of a namespace were first seen to have started, by Job.
+pub(super) struct Started {
+    seen: Arc<Mutex<HashMap<String, Instant>>>,
+    watching: JoinHandle<()>,
+}
+
+impl Started {
+    pub(super) fn watch(client: &Client, namespace: &str) -> Self {
+        let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+        let seen: Arc<Mutex<HashMap<String, Instant>>> = Arc::default();
+        let told = Arc::clone(&seen);
+        let watching = tokio::spawn(async move {
+            let mut changes = watcher(pods, watcher::Config::default()).default_backoff().applied_objects().boxed();
+            while let Some(change) = changes.next().await {
+                let Ok(pod) = change else { continue };
+                let job = pod.metadata.labels.as_ref().and_then(|labels| labels.get(JOB_NAME)).cloned();
+                if let Some(job) = job.filter(|_| has_started(&pod)) {
+                    lock(&told).entry(job).or_insert_with(Instant::now);
+                }
+            }
+        });
+        Self { seen, watching }
+    }
+
+    /// Waits until those of all these Jobs have; gives when the last did.
+    pub(super) async fn all(&self, jobs: &[String]) -> anyhow::Result<Instant> {
+        let last = || {
+            let seen = lock(&self.seen);
+            jobs.iter().map(|job| seen.get(job).copied()).collect::<Option<Vec<Instant>>>()?.into_iter().max()
+        };
+        let waiting = async {
+            loop {
+                if let Some(last) = last() {
+                    return last;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, waiting).await.with_context(|| format!("not all of {jobs:?} started"))
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        self.watching.abort();
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn has_started(pod: &Pod) -> bool {
+    let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    let mut agents = statuses.filter(|status| status.name == AGENT_CONTAINER);
+    agents
+        .any(|status| status.state.as_ref().is_some_and(|state| state.running.is_some() || state.terminated.is_some()))
+}
+
+/// Makes Jobs of a given shape through the API, as anybody could.
+pub(super) struct Bare {
+    jobs: Api<Job>,
+    secrets: Api<Secret>,
+    spec: JobSpec,
+}
+
+impl Bare {
+    /// Jobs of the shape of the next one in this namespace, which is waited for.
+    pub(super) async fn like_the_next(client: &Client, namespace: &str) -> anyhow::Result<Self> {
+        let jobs: Api<Job> = Api::namespaced(client.clone(), namespace);
+        let mut all = watcher(jobs.clone(), watcher::Config::default()).default_backoff().applied_objects().boxed();
+        let first = tokio::time::timeout(LIMIT, async {
+            while let Some(job) = all.next().await {
+                if let Some(spec) = job.ok().and_then(|job| job.spec) {
+                    return Some(spec);
+                }
+            }
+            None
+        });
+        let mut spec = first.await.ok().flatten().context("no Job was seen")?;
+        // The server makes it up anew.
+        spec.selector = None;
+        Ok(Self { jobs, secrets: Api::namespaced(client.clone(), namespace), spec })
+    }
+
+    /// Makes so many at once, and waits until all containers have started. Gives how long that took.
+    pub(super) async fn start(&self, started: &Started, number: usize) -> anyhow::Result<Duration> {
+        let names: Vec<String> = (0..number).map(|_| format!("bare-{}", crate::secrets::random_hex(4))).collect();
+        for name in &names {
+            let secret: Secret = serde_json::from_value(serde_json::json!({
+                "metadata": { "name": name }, "stringData": { "token": "true" },
+            }))?;
+            self.secrets.create(&PostParams::default(), &secret).await?;
+        }
+        let begun = Instant::now();
+        let made = stream::iter(&names).map(|name| self.make(name));
+        made.buffer_unordered(number).try_collect::<Vec<()>>().await?;
+        let last = started.all(&names).await?;
+        for name in &names {
+            self.jobs.delete(name, &DeleteParams::background()).await?;
+            self.secrets.delete(name, &DeleteParams::default()).await?;
+        }
+        Ok(last - begun)
+    }
+
+    async fn make(&self, name: &str) -> anyhow::Result<()> {
+        let mut spec = self.spec.clone();
+        let pod = spec.template.spec.as_mut().context("a Job has a pod")?;
+        for volume in pod.volumes.iter_mut().flatten() {
+            if let Some(secret) = &mut volume.secret {
+                secret.secret_name = Some(name.to_owned());
+            }
+        }
+        // Nobody is to take it for a run's.
+        let labels = [(COMPONENT.to_owned(), AGENT.to_owned())].into();
+        spec.template.metadata = Some(ObjectMeta { labels: Some(labels), ..ObjectMeta::default() });
+        let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+        self.jobs.create(&PostParams::default(), &Job { metadata, spec: Some(spec), status: None }).await?;
+        Ok(())
+    }
+}
