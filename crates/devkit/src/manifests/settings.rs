@@ -12,8 +12,8 @@ use super::{
 
 /// The settings of a role, as the role itself asks for them.
 fn settings(role: &str) -> Option<BTreeSet<&'static str>> {
-    // What stands behind this one is only asked for where it is there.
-    let environment: Environment = [("OAUTH_CLIENT_ID", "x")].into_iter().collect();
+    // What stands behind these is only asked for where they are there.
+    let environment: Environment = [("OAUTH_CLIENT_ID", "x"), ("WEBHOOK_SECRET", "x")].into_iter().collect();
     match role {
         "gateway" => drop(gateway::GatewaySettings::read(&environment)),
         "model-gateway" => drop(gateway::model_gateway::ModelGatewaySettings::read(&environment)),

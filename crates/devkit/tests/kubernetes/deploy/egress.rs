@@ -1,6 +1,9 @@
 //! The egress proxy of `deploy/egress` as a pod, and an agent of a real run that goes out through it.
 
-use std::{net::Ipv4Addr, path::PathBuf};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use devkit::harness::{Hosting, Identity, InCluster, Options, Platform, REPOSITORY};
 use domain::{egress::EgressRefusal, hook_log::WebhookMode, job::LogStream, run::comment_marker};
@@ -8,7 +11,8 @@ use serde_json::{Value, json};
 use store::egress;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
+    sync::watch,
 };
 
 use super::{
@@ -83,10 +87,27 @@ async fn platform(world: &World, proxy: &str) -> anyhow::Result<Platform> {
     .await
 }
 
-/// Starts the proxy as the manifests have it. Its gateway is not a pod, and no DNS knows the host outside.
-async fn start_proxy(world: &World, installed: &mut Installed, gateway: &url::Url) {
+/// A port that leads to the gateway once there is one: the proxy is told of it before, and the platform of the proxy.
+async fn relay(ip: IpAddr) -> anyhow::Result<(SocketAddr, watch::Sender<Option<SocketAddr>>)> {
+    let listener = TcpListener::bind((ip, 0)).await?;
+    let address = listener.local_addr()?;
+    let (sender, receiver) = watch::channel(None);
+    tokio::spawn(async move {
+        while let Ok((mut one, _)) = listener.accept().await {
+            let Some(to) = *receiver.borrow() else { continue };
+            tokio::spawn(async move {
+                let Ok(mut other) = TcpStream::connect(to).await else { return };
+                let _ = tokio::io::copy_bidirectional(&mut one, &mut other).await;
+            });
+        }
+    });
+    Ok((address, sender))
+}
+
+/// Starts the proxy as the manifests have it, and gives its address. Its gateway is not a pod, and no DNS knows the host outside.
+async fn start_proxy(world: &World, installed: &mut Installed, gateway: SocketAddr) -> String {
     for object in rendered("overlays/local", world).objects {
-        if object.namespace() != "codexk8s-egress" || !["ConfigMap", "Deployment", "Service"].contains(&object.kind()) {
+        if object.namespace() != "codexk8s-egress" || !["ConfigMap", "Deployment"].contains(&object.kind()) {
             continue;
         }
         let mut object = object.value().clone();
@@ -97,7 +118,7 @@ async fn start_proxy(world: &World, installed: &mut Installed, gateway: &url::Ur
             container["image"] = world.egress_image.clone().into();
             for variable in container["env"].as_array_mut().unwrap() {
                 if variable["name"] == "GATEWAY_URL" {
-                    variable["value"] = gateway.as_str().into();
+                    variable["value"] = format!("http://{gateway}").into();
                 }
             }
         }
@@ -114,15 +135,17 @@ async fn start_proxy(world: &World, installed: &mut Installed, gateway: &url::Ur
     let pods = format!("/api/v1/namespaces/{egress}/pods");
     eventually("the proxy is ready", || async {
         let there = installed.admin.get(&deployment).await.map_err(|no| no.words)?;
-        if there["status"]["readyReplicas"].as_u64() >= Some(1) {
-            return Ok(());
-        }
         let list = installed.admin.get(&pods).await.map_err(|no| no.words)?;
+        if let Some(ip) = list["items"][0]["status"]["podIP"].as_str()
+            && there["status"]["readyReplicas"].as_u64() >= Some(1)
+        {
+            return Ok(format!("http://{ip}:3128"));
+        }
         let name = list["items"][0]["metadata"]["name"].as_str().unwrap_or_default();
         let log = installed.admin.get(&format!("{pods}/{name}/log")).await.unwrap_or(Value::Null);
         Err(format!("{}: {log}", list["items"][0]["status"]))
     })
-    .await;
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,9 +153,11 @@ async fn an_agent_goes_out_through_the_proxy_and_refusals_are_shown() -> anyhow:
     let world = World::new().await;
     let mut installed = Installed::new(&world).await;
     let _outside = outside().await;
-    let proxy = format!("http://egress-proxy.{}.svc:3128", installed.own("codexk8s-egress"));
+    let (gateway, there) = relay(world.node_address).await?;
+    let proxy = start_proxy(&world, &mut installed, gateway).await;
     let platform = platform(&world, &proxy).await?;
-    start_proxy(&world, &mut installed, &platform.gateway_url.parse()?).await;
+    let platforms: url::Url = platform.gateway_url.parse()?;
+    there.send(platforms.socket_addrs(|| None)?.into_iter().next())?;
     let settings = "version: 1\negress: {allow: [listed.example]}\n";
     let files = [("services.yaml", Some(settings)), ("probe.py", Some(PROBE))];
     platform.forge.commit("writer", REPOSITORY, "main", &files).await?;
