@@ -1,16 +1,32 @@
 //! What the cluster says about a Job, kept with the run.
 
-use jobs::JobRef;
+use std::time::Duration;
+
+use jobs::{JobRef, LaunchError};
 use store::job_events;
+use tokio::time::Instant;
 use workflows::messages::RunRef;
 
 use crate::{failure::StepError, platform::Platform};
+
+/// Longest that an API server is waited for before a Job goes without its last words; and how often it is asked.
+const AWAY: Duration = Duration::from_secs(4 * 60);
+const PAUSE: Duration = Duration::from_secs(3);
 
 /// Keeps what is said so far. It is told beside the run's work: where it can't be had, the work goes on.
 pub(crate) async fn keep(platform: &Platform, at: RunRef, job: &JobRef) {
     if let Err(error) = try_keep(platform, at, job).await {
         tracing::warn!(job = job.name(), %error, "what the cluster says about a Job could not be kept");
     }
+}
+
+/// Keeps what is said at last, before the Job goes. A cluster that is away is waited for, a few minutes long.
+pub(crate) async fn keep_last(platform: &Platform, at: RunRef, job: &JobRef) {
+    let until = Instant::now() + AWAY;
+    while Instant::now() < until && matches!(platform.launcher.events(job).await, Err(LaunchError::Unavailable(_))) {
+        tokio::time::sleep(PAUSE).await;
+    }
+    keep(platform, at, job).await;
 }
 
 async fn try_keep(platform: &Platform, at: RunRef, job: &JobRef) -> Result<(), StepError> {

@@ -1,14 +1,20 @@
 //! Where Jobs run: the settings of the Kubernetes launcher.
 
+use std::str::FromStr;
+
 use domain::ids::Instance;
 use jobs::kubernetes::{
-    CANARY, Defaults, KubernetesSettings, NAMESPACE_PREFIX, Network, Patience, Quota, UserNamespaces,
+    CANARY, Defaults, KubernetesSettings, NAMESPACE_PREFIX, Network, OwnRights, Patience, Quota, UserNamespaces,
 };
 use role::{ConfigErrors, Environment, Reader};
 use url::Url;
 
 /// Longest prefix that leaves room for the projects' names.
 const LONGEST_PREFIX: usize = 40;
+
+/// The worker's account, and its role in namespaces of Jobs, as `deploy/rbac` names them.
+const ACCOUNT: &str = "worker";
+const ROLE: &str = "codex-k8s-run-namespace";
 
 const AMOUNT: &str = "write an amount like `2`, `500m` or `4Gi`";
 
@@ -24,6 +30,7 @@ pub fn read(environment: &Environment) -> Result<KubernetesSettings, ConfigError
     let runner_image = reader.required("RUNNER_IMAGE", "name the platform's runner image, best by its digest");
     let namespace_prefix = prefix(&mut reader);
     let network = network(&mut reader);
+    let rights = rights(&mut reader, &network);
     let egress_proxy: Option<Url> = reader
         .optional("EGRESS_PROXY_URL", "write http://host:port of the proxy through which Jobs reach the internet");
     let canary = canary(&mut reader);
@@ -35,6 +42,7 @@ pub fn read(environment: &Environment) -> Result<KubernetesSettings, ConfigError
             instance: instance?,
             runner_image: runner_image?,
             namespace_prefix: namespace_prefix?,
+            rights,
             network,
             egress_proxy,
             canary: canary?,
@@ -81,6 +89,37 @@ fn network(reader: &mut Reader<'_>) -> Network {
         system: namespace("SYSTEM_NAMESPACE", "codexk8s-system"),
         egress: namespace("EGRESS_NAMESPACE", "codexk8s-egress"),
     }
+}
+
+/// A service account.
+struct Account {
+    namespace: String,
+    name: String,
+}
+
+impl FromStr for Account {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('/') {
+            Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+                Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
+            }
+            _ => Err("it is not two names"),
+        }
+    }
+}
+
+/// A worker in the cluster has an account; one outside may have one, or an administrator's rights.
+fn rights(reader: &mut Reader<'_>, network: &Network) -> Option<OwnRights> {
+    let account = reader.optional("WORKER_ACCOUNT", "write `namespace/name` of the worker's service account");
+    let role = reader.or("RUN_NAMESPACE_ROLE", ROLE.to_owned(), "name the worker's ClusterRole for namespaces of Jobs");
+    let Account { namespace, name: account } = match (account, network) {
+        (Some(account), _) => account,
+        (None, Network::Pods { system, .. }) => Account { namespace: system.clone(), name: ACCOUNT.to_owned() },
+        (None, Network::Block(_)) => return None,
+    };
+    Some(OwnRights { namespace, account, role })
 }
 
 fn canary(reader: &mut Reader<'_>) -> Option<String> {
@@ -133,10 +172,25 @@ mod tests {
         assert_eq!(wrong(&[("JOBS_IN", "processes")]), ["JOBS_IN"]);
         assert_eq!(wrong(&[("RUN_NAMESPACE_PREFIX", "Run-")]), ["RUN_NAMESPACE_PREFIX"]);
         assert_eq!(wrong(&[("NETWORK_CANARY", "nowhere")]), ["NETWORK_CANARY"]);
+        assert_eq!(wrong(&[("WORKER_ACCOUNT", "worker")]), ["WORKER_ACCOUNT"]);
         let several = [("JOB_MEMORY", "4GB"), ("USER_NAMESPACES", "maybe"), ("PROJECT_PODS", "few")];
         assert_eq!(wrong(&several), ["USER_NAMESPACES", "JOB_MEMORY", "PROJECT_PODS"]);
         let Err(errors) = read(&Environment::default()) else { panic!("nothing was set") };
         assert_eq!(errors.0.len(), 2, "{errors}");
+    }
+
+    #[test]
+    fn a_worker_in_the_cluster_has_an_account_and_one_outside_may_have_one() {
+        let rights = |given: &[(&str, &str)]| {
+            let environment: Environment =
+                [("CODEX_K8S_INSTANCE", "t"), ("RUNNER_IMAGE", "r:1")].iter().chain(given).copied().collect();
+            read(&environment).unwrap().rights.map(|of| format!("{}/{} {}", of.namespace, of.account, of.role))
+        };
+        let outside = ("PLATFORM_BLOCK", "10.0.0.1/32");
+        assert_eq!(rights(&[]).as_deref(), Some("codexk8s-system/worker codex-k8s-run-namespace"));
+        assert_eq!(rights(&[outside]), None);
+        let named = [outside, ("WORKER_ACCOUNT", "there/it"), ("RUN_NAMESPACE_ROLE", "inside")];
+        assert_eq!(rights(&named).as_deref(), Some("there/it inside"));
     }
 
     #[test]

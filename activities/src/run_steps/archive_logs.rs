@@ -12,7 +12,7 @@ use crate::{failure::StepError, job_story, platform::Platform, run_context::RunC
 /// See [`StepError`].
 pub async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
     let job = RunContext::load(platform, at).await?.job();
-    job_story::keep(platform, at, &job).await;
     log_archives::archive(&platform.store, &platform.blobs, at.run, at.attempt, platform.now()).await?;
+    job_story::keep_last(platform, at, &job).await;
     Ok(platform.launcher.remove(&job).await?)
 }

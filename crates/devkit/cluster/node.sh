@@ -14,6 +14,8 @@ start() {
 	PATH=$K8S_PATH LD_LIBRARY_PATH=$K8S_LIB "$@" >"$K8S_RUN/logs/$name.log" 2>&1 </dev/null &
 	eval "pid_${name//-/_}=$!"
 }
+# Starts a program again whenever it ends, as a node's init does.
+keep() { while :; do "$@" || true; sleep 1; done; }
 # wait_for SECONDS PROGRAM WHAT COMMAND...
 wait_for() {
 	local n=$1 p=pid_${2//-/_} what=$3; shift 3
@@ -202,7 +204,7 @@ if [ "$mode" = node ]; then
 		makeIPTablesUtilChains: false
 		volumeStatsAggPeriod: 10s
 	C
-	start kubelet "$K8S_BASE/bin/kubelet" --config "$K8S_RUN/kubelet.yaml" --kubeconfig "$pki/kubelet.kubeconfig" \
+	start kubelet keep "$K8S_BASE/bin/kubelet" --config "$K8S_RUN/kubelet.yaml" --kubeconfig "$pki/kubelet.kubeconfig" \
 		--root-dir "$K8S_RUN/kubelet" --cert-dir "$K8S_RUN/kubelet-pki" --hostname-override "$K8S_NODE" --node-ip "$K8S_NODE_IP"
 	if [ "$K8S_PROXY" = 1 ]; then
 		cat >"$K8S_RUN/proxy.yaml" <<-C

@@ -12,7 +12,9 @@ use domain::{
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jobs::{
     JobLauncher as _, JobOrder, JobRef,
-    kubernetes::{self, Defaults, KubernetesLauncher, KubernetesSettings, Network, Patience, Quota, UserNamespaces},
+    kubernetes::{
+        self, Defaults, KubernetesLauncher, KubernetesSettings, Network, OwnRights, Patience, Quota, UserNamespaces,
+    },
     scripted::Server,
 };
 use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
@@ -57,6 +59,11 @@ fn settings() -> anyhow::Result<KubernetesSettings> {
         instance: "bench".parse()?,
         runner_image: "runner:1".to_owned(),
         namespace_prefix: "run-".to_owned(),
+        rights: Some(OwnRights {
+            namespace: "system".to_owned(),
+            account: "worker".to_owned(),
+            role: "inside".to_owned(),
+        }),
         network: Network::default(),
         egress_proxy: None,
         canary: "canary:1".to_owned(),
@@ -180,6 +187,8 @@ async fn in_cluster(report: &mut Report) -> anyhow::Result<()> {
 async fn start(kubeconfig: PathBuf) -> anyhow::Result<Platform> {
     let cluster = InCluster {
         kubeconfig,
+        namespace_prefix: None,
+        rights: None,
         node_address: super::from_environment(cluster::NODE_ADDRESS)?.parse()?,
         runner_image: super::from_environment("CODEX_K8S_TEST_ACTOR_IMAGE")?,
         block: None,

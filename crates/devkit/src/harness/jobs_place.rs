@@ -5,6 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::{Context, bail};
@@ -14,7 +15,7 @@ use domain::{
 };
 use jobs::{
     JobLauncher,
-    kubernetes::{self, KubernetesLauncher},
+    kubernetes::{self, KubernetesLauncher, OwnRights},
 };
 use role::Environment;
 use tokio::net::TcpListener;
@@ -22,11 +23,18 @@ use url::Url;
 
 use crate::launcher::ProcessLauncher;
 
+/// Long enough for an image that is on the node, or on a registry beside it.
+const IMAGE: Duration = Duration::from_secs(15);
+
 /// A cluster in which Jobs run.
 #[derive(Clone, Debug)]
 pub struct InCluster {
-    /// Opens it with an administrator's rights.
+    /// Opens it for the worker.
     pub kubeconfig: PathBuf,
+    /// How the namespaces of its Jobs begin; none: in a way that no other platform has.
+    pub namespace_prefix: Option<String>,
+    /// Whose rights the worker has; none: an administrator's.
+    pub rights: Option<OwnRights>,
     /// This machine's address as pods see it.
     pub node_address: IpAddr,
     /// The image with runner, Codex and git.
@@ -77,7 +85,10 @@ impl JobsPlace {
             ("JOBS_IN", "kubernetes".to_owned()),
             ("RUNNER_IMAGE", cluster.runner_image.clone()),
             // Tests run beside each other, all with the same project.
-            ("RUN_NAMESPACE_PREFIX", format!("codexk8s-run-{instance}-")),
+            (
+                "RUN_NAMESPACE_PREFIX",
+                cluster.namespace_prefix.clone().unwrap_or_else(|| format!("codexk8s-run-{instance}-")),
+            ),
             ("PLATFORM_BLOCK", block),
             ("NETWORK_CANARY", canary.local_addr()?.to_string()),
             ("USER_NAMESPACES", "off".to_owned()),
@@ -86,10 +97,15 @@ impl JobsPlace {
             ("JOB_MEMORY", "512Mi".to_owned()),
             ("JOB_EPHEMERAL_STORAGE", "1Gi".to_owned()),
         ];
+        if let Some(rights) = &cluster.rights {
+            told.push(("WORKER_ACCOUNT", format!("{}/{}", rights.namespace, rights.account)));
+            told.push(("RUN_NAMESPACE_ROLE", rights.role.clone()));
+        }
         told.extend(egress_proxy.map(|proxy| ("EGRESS_PROXY_URL", proxy.to_string())));
         let mut environment: Environment = told.iter().map(|(name, value)| (*name, value.clone())).collect();
         environment.extend([("CODEX_K8S_INSTANCE", instance.as_str())]);
-        let settings = activities::jobs_in::read(&environment)?;
+        let mut settings = activities::jobs_in::read(&environment)?;
+        settings.patience.image = IMAGE;
         let (client, _) = kubernetes::client_of(&cluster.kubeconfig).await?;
         let mut environment: Vec<_> = told.into_iter().map(|(name, value)| (name, value.into())).collect();
         environment.push(("KUBECONFIG", cluster.kubeconfig.clone().into_os_string()));

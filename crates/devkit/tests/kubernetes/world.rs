@@ -1,6 +1,11 @@
 //! The cluster of a test, with namespaces that go with the test.
 
-use std::{env, net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    env,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::{
@@ -53,6 +58,20 @@ impl World {
         let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.unwrap();
         let port = config.cluster_url.port_u16().unwrap_or(443);
         format!("{}:{port}", config.cluster_url.host().unwrap())
+    }
+
+    /// The same, for connections of our own.
+    pub fn api_address() -> SocketAddr {
+        let read = Kubeconfig::read_from(variable("CODEX_K8S_TEST_KUBECONFIG")).unwrap();
+        let server = read.clusters.into_iter().find_map(|named| named.cluster?.server).unwrap();
+        let url: url::Url = server.parse().unwrap();
+        *url.socket_addrs(|| None).unwrap().first().unwrap()
+    }
+
+    /// Where the devkit's own cluster keeps its files; a folder of something else if it is another cluster.
+    pub fn state_folder() -> PathBuf {
+        let kubeconfig = PathBuf::from(variable("CODEX_K8S_TEST_KUBECONFIG"));
+        kubeconfig.parent().and_then(Path::parent).map(Path::to_owned).unwrap_or_default()
     }
 
     /// Makes a namespace that admits only restricted pods. Its name is `prefix` and something random.

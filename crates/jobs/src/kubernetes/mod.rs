@@ -39,7 +39,8 @@ pub use self::{
     objects::{job as job_object, secret as secret_object},
     pod::{AGENT_CONTAINER, NETWORK_STEP, TOOLS_STEP},
     settings::{
-        CANARY, Clock, Defaults, KubernetesSettings, NAMESPACE_PREFIX, Network, Patience, Quota, UserNamespaces,
+        CANARY, Clock, Defaults, KubernetesSettings, NAMESPACE_PREFIX, Network, OwnRights, Patience, Quota,
+        UserNamespaces,
     },
 };
 use self::{
@@ -49,8 +50,9 @@ use self::{
 };
 use crate::{FoundJob, JobEvent, JobLauncher, JobOrder, JobRef, LaunchError};
 
-/// Longest that what is short goes on trying while the API server is away or busy.
-const SHORT: Duration = Duration::from_secs(10);
+/// Longest that taking away what is left of an ended Job is tried while the API server is away or busy: nobody waits for it, and what is
+/// not taken away now stays until a reconciler finds it.
+const REMOVING: Duration = Duration::from_secs(3 * 60);
 
 /// Most Jobs read in one page of a list.
 const PAGE: u32 = 500;
@@ -256,7 +258,7 @@ impl JobLauncher for KubernetesLauncher {
     async fn remove(&self, job: &JobRef) -> Result<(), LaunchError> {
         let (jobs, name) = (self.jobs(job), job.name());
         let params = DeleteParams::background();
-        persist(SHORT, || find("removing the Job", jobs.delete(&name, &params))).await?;
+        persist(REMOVING, || find("removing the Job", jobs.delete(&name, &params))).await?;
         Ok(())
     }
 

@@ -28,12 +28,9 @@ use super::{
     failure::{call, find},
     names::{self, FIELD_MANAGER, INSTANCE, SERVICE_ACCOUNT},
     policies::policies,
-    settings::{KubernetesSettings, Network},
+    settings::{KubernetesSettings, OwnRights},
 };
 use crate::{JobOrder, LaunchError};
-
-/// The role of the worker in the namespaces that it makes.
-const RUN_NAMESPACE_ROLE: &str = "codex-k8s-run-namespace";
 
 /// A namespace that was seen whole is looked at again after this.
 const TRUSTED: Duration = Duration::from_secs(10 * 60);
@@ -95,9 +92,9 @@ async fn make(client: &Client, settings: &KubernetesSettings, order: &JobOrder, 
         ..Namespace::default()
     };
     apply(&namespaces, "making the project's namespace", &namespace).await?;
-    if let Network::Pods { system, .. } = &settings.network {
+    if let Some(rights) = &settings.rights {
         let bindings = Api::namespaced(client.clone(), name);
-        apply(&bindings, "taking the rights in the project's namespace", &binding(&meta, system)).await?;
+        apply(&bindings, "taking the rights in the project's namespace", &binding(&meta, rights)).await?;
         await_rights(client, name).await?;
     }
     let [nothing, a_little] = policies(order, settings, &meta);
@@ -117,18 +114,18 @@ async fn make(client: &Client, settings: &KubernetesSettings, order: &JobOrder, 
 }
 
 /// What the worker may do inside is a role that it binds to itself: rules can't name namespaces by their beginning.
-fn binding(meta: &ObjectMeta, system: &str) -> RoleBinding {
+fn binding(meta: &ObjectMeta, rights: &OwnRights) -> RoleBinding {
     RoleBinding {
         metadata: ObjectMeta { name: Some("launcher".to_owned()), ..meta.clone() },
         role_ref: RoleRef {
             api_group: "rbac.authorization.k8s.io".to_owned(),
             kind: "ClusterRole".to_owned(),
-            name: RUN_NAMESPACE_ROLE.to_owned(),
+            name: rights.role.clone(),
         },
         subjects: Some(vec![Subject {
             kind: "ServiceAccount".to_owned(),
-            name: "worker".to_owned(),
-            namespace: Some(system.to_owned()),
+            name: rights.account.clone(),
+            namespace: Some(rights.namespace.clone()),
             ..Subject::default()
         }]),
     }

@@ -24,6 +24,8 @@ pub struct KubernetesSettings {
     pub runner_image: String,
     /// How the namespaces of projects' Jobs begin.
     pub namespace_prefix: String,
+    /// Whose rights the launcher has; none: those of an administrator, which need no binding.
+    pub rights: Option<OwnRights>,
     /// How Jobs reach what they may.
     pub network: Network,
     /// Where everything else goes out; none: nothing else is reached.
@@ -40,6 +42,17 @@ pub struct KubernetesSettings {
     pub patience: Patience,
     /// Where the time comes from.
     pub clock: Clock,
+}
+
+/// The launcher's account, and the role that it binds to that account in the namespaces that it makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnRights {
+    /// The namespace of the account.
+    pub namespace: String,
+    /// The account.
+    pub account: String,
+    /// What it may do in a namespace of Jobs.
+    pub role: String,
 }
 
 /// How Jobs reach gateway, model gateway and egress proxy.

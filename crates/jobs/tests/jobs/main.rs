@@ -11,7 +11,9 @@ use domain::{
 };
 use jobs::{
     JobLauncher as _, JobOrder, JobRef, LaunchError,
-    kubernetes::{Defaults, KubernetesLauncher, KubernetesSettings, Network, Patience, Quota, UserNamespaces},
+    kubernetes::{
+        Defaults, KubernetesLauncher, KubernetesSettings, Network, OwnRights, Patience, Quota, UserNamespaces,
+    },
     scripted::{Answer, Server},
 };
 use role::SecretText;
@@ -24,6 +26,11 @@ fn launcher(server: &Server) -> KubernetesLauncher {
         instance: "t".parse().unwrap(),
         runner_image: "runner:1".to_owned(),
         namespace_prefix: "run-".to_owned(),
+        rights: Some(OwnRights {
+            namespace: "system".to_owned(),
+            account: "worker".to_owned(),
+            role: "inside".to_owned(),
+        }),
         network: Network::default(),
         egress_proxy: Some("http://proxy:3128".parse().unwrap()),
         canary: "canary:1".to_owned(),

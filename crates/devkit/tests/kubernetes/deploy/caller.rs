@@ -69,12 +69,7 @@ impl Caller {
 
     /// Somebody who has nothing but a token.
     pub(super) async fn with_token(token: &str) -> Self {
-        let path = PathBuf::from(env::var_os("CODEX_K8S_TEST_KUBECONFIG").unwrap());
-        let mut given: Value = serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        for user in given["users"].as_array_mut().unwrap() {
-            user["user"] = json!({ "token": token });
-        }
-        let kubeconfig: Kubeconfig = serde_json::from_value(given).unwrap();
+        let kubeconfig: Kubeconfig = serde_json::from_value(kubeconfig_with(token)).unwrap();
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
         Self { client: Client::try_from(config).unwrap() }
     }
@@ -117,6 +112,16 @@ impl Caller {
     pub(super) async fn delete(&self, path: &str) -> Result<Value, No> {
         self.ask(Method::DELETE, path, None).await
     }
+}
+
+/// A kubeconfig that opens the cluster of the tests with nothing but a token.
+pub(super) fn kubeconfig_with(token: &str) -> Value {
+    let path = PathBuf::from(env::var_os("CODEX_K8S_TEST_KUBECONFIG").unwrap());
+    let mut given: Value = serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    for user in given["users"].as_array_mut().unwrap() {
+        user["user"] = json!({ "token": token });
+    }
+    given
 }
 
 /// Asks again until what is wanted comes: rights and policies are in force a moment after they are written.

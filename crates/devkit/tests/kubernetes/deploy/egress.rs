@@ -66,6 +66,8 @@ async fn platform(world: &World, proxy: &str) -> anyhow::Result<Platform> {
     let [a, b, c, _] = node.octets();
     let cluster = InCluster {
         kubeconfig: std::env::var_os("CODEX_K8S_TEST_KUBECONFIG").map(PathBuf::from).unwrap_or_default(),
+        namespace_prefix: None,
+        rights: None,
         node_address: world.node_address,
         runner_image: world.runner_image.clone(),
         // The node and its pods: gateways here, the proxy there.

@@ -10,7 +10,7 @@ use devkit::{
 use http::Method;
 use serde_json::{Value, json};
 
-use super::caller::{Caller, eventually, place};
+use super::caller::{Caller, eventually, kubeconfig_with, place};
 use crate::world::World;
 
 /// Names of the whole cluster that the manifests have.
@@ -58,7 +58,7 @@ fn fill_in(file: &Path, world: &World) {
 }
 
 /// The installation of one test.
-pub(super) struct Installed {
+pub(crate) struct Installed {
     /// What makes its names its own.
     pub(super) id: String,
     /// With an administrator's rights.
@@ -70,7 +70,7 @@ pub(super) struct Installed {
 
 impl Installed {
     /// Installs rights, admission and network policies, and waits until they are in force.
-    pub(super) async fn new(world: &World) -> Self {
+    pub(crate) async fn new(world: &World) -> Self {
         let id = format!("t{}", devkit::secrets::random_hex(3));
         let mut installed =
             Self { id, admin: Caller::new(world.client.clone()), shell: world.shell_image.clone(), made: Vec::new() };
@@ -89,7 +89,7 @@ impl Installed {
     }
 
     /// A name, or a text with names, as it is in this installation.
-    pub(super) fn own(&self, text: &str) -> String {
+    pub(crate) fn own(&self, text: &str) -> String {
         let mut text = text.replace("codexk8s-", &format!("codexk8s-{}-", self.id));
         text = text.replace(&format!("codexk8s-{}-run-", self.id), &format!("codexk8s-run-{}-", self.id));
         for name in CLUSTER_NAMES {
@@ -110,11 +110,20 @@ impl Installed {
 
     /// One of the platform's accounts, with a token of its own.
     pub(super) async fn account(&self, name: &str) -> Caller {
+        Caller::with_token(&self.token(name).await).await
+    }
+
+    /// What opens the cluster for one of the platform's accounts, and for nobody else.
+    pub(crate) async fn kubeconfig(&self, name: &str) -> Value {
+        kubeconfig_with(&self.token(name).await)
+    }
+
+    async fn token(&self, name: &str) -> String {
         let path = self.own(&format!("/api/v1/namespaces/codexk8s-system/serviceaccounts/{name}/token"));
         let wanted =
             json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": { "audiences": [] } });
         let given = self.admin.ask(Method::POST, &path, Some(&wanted)).await.unwrap();
-        Caller::with_token(given["status"]["token"].as_str().unwrap()).await
+        given["status"]["token"].as_str().unwrap().to_owned()
     }
 
     /// A namespace of a project's Jobs, as the launcher makes it.

@@ -5,7 +5,7 @@ mod admission;
 mod attempts;
 mod caller;
 mod egress;
-mod installed;
+pub(crate) mod installed;
 mod jobs;
 mod launched;
 mod manifests;

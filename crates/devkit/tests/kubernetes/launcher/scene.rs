@@ -42,6 +42,7 @@ fn settings(name: &str, actor: String) -> KubernetesSettings {
         instance,
         runner_image: actor,
         namespace_prefix: "codexk8s-run-t-".to_owned(),
+        rights: None,
         network: Network::Block("127.0.0.1/32".to_owned()),
         egress_proxy: None,
         canary: "127.0.0.1:1".to_owned(),

@@ -16,6 +16,8 @@ use crate::world::World;
 pub(super) async fn start(world: &World) -> anyhow::Result<Platform> {
     let cluster = InCluster {
         kubeconfig: std::env::var_os("CODEX_K8S_TEST_KUBECONFIG").map(PathBuf::from).unwrap_or_default(),
+        namespace_prefix: None,
+        rights: None,
         node_address: world.node_address,
         runner_image: world.runner_image.clone(),
         block: None,
