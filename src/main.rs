@@ -3,6 +3,7 @@
 mod credentials;
 mod keys;
 mod repo;
+mod staff;
 mod worker;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -44,6 +45,19 @@ enum Command {
         #[command(subcommand)]
         command: repo::RepoCommand,
     },
+    /// List, show and start runs, over the staff API.
+    Run {
+        #[command(subcommand)]
+        command: staff::RunCommand,
+    },
+    /// Print the log of a run, and follow it.
+    Logs(staff::LogsArguments),
+    /// End a run: its agent is asked to stop, and stopped if it does not.
+    Cancel(staff::CancelArguments),
+    /// Begin a new attempt of a run that has ended.
+    Retry(staff::RetryArguments),
+    /// Say why a run waits, or ended as it did, and what to do next.
+    Why(staff::WhyArguments),
     /// Look after sealed credentials.
     Credentials {
         #[command(subcommand)]
@@ -116,6 +130,11 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Repo { command } => return repo::run(command).await,
+        Command::Run { command } => return staff::run(command).await,
+        Command::Logs(arguments) => return staff::logs(arguments).await,
+        Command::Cancel(arguments) => return staff::cancel(arguments).await,
+        Command::Retry(arguments) => return staff::retry(arguments).await,
+        Command::Why(arguments) => return staff::why(arguments).await,
         Command::Credentials { command } => return credentials::run(command).await,
         Command::Keys { command } => println_line(&keys::run(command).await?),
         Command::Gateway => gateway::serve(gateway::GatewaySettings::from_env()?, asked_to_stop()).await?,

@@ -1,12 +1,6 @@
-//! Waking the runs that free slots go to: the signal is stored in the transaction that grants the slot.
+//! Waking the runs that free slots go to.
 
-use domain::workflow_id;
-use serde_json::Value;
-use store::{
-    CommandKind, PgConnection,
-    commands::{self, About, NewCommand},
-    slots::Grant,
-};
+use store::{PgConnection, slots::Grant};
 
 use crate::{failure::StepError, platform::Platform};
 
@@ -15,21 +9,8 @@ use crate::{failure::StepError, platform::Platform};
 /// # Errors
 /// When the database is away.
 pub async fn signal(platform: &Platform, tx: &mut PgConnection, grants: Vec<Grant>) -> Result<Vec<String>, StepError> {
-    let mut woken = Vec::with_capacity(grants.len());
-    for Grant { run, attempt } in grants {
-        let workflow_id = workflow_id::agent_run(platform.dispatcher.instance(), run, attempt);
-        let command = NewCommand {
-            workflow_id: &workflow_id,
-            kind: CommandKind::Signal,
-            about: About::Run(run, attempt),
-            name: Some("slot_granted"),
-            payload: Value::Null,
-            now: platform.now(),
-        };
-        commands::enqueue(tx, command).await?;
-        woken.push(workflow_id);
-    }
-    Ok(woken)
+    let place = (platform.dispatcher.instance(), platform.now());
+    Ok(ingest::slot_grants::signal(tx, grants, place).await?)
 }
 
 /// Delivers, once the transaction is through.

@@ -12,6 +12,7 @@ use domain::{
     egress::{HostList, HostPattern},
     ids::Instance,
 };
+use forge::seal::SealingKeys;
 use store::{Store, blobs::Blobs};
 use telemetry::{Telemetry, ops::Ops, readiness::Readiness};
 
@@ -49,6 +50,8 @@ pub struct AppParts {
     pub telemetry: Arc<Telemetry>,
     /// How people sign in; none: they can't.
     pub sign_in: Option<SignIn>,
+    /// Closes boxes that the worker opens; none: no credential can be given to this gateway.
+    pub sealing: Option<SealingKeys>,
 }
 
 /// The gateway's parts as its handlers see them. Cloning shares them.
@@ -148,6 +151,10 @@ impl AppState {
 
     pub(crate) fn sign_in(&self) -> Option<&SignIn> {
         self.0.parts.sign_in.as_ref()
+    }
+
+    pub(crate) fn sealing(&self) -> Option<&SealingKeys> {
+        self.0.parts.sealing.as_ref()
     }
 
     pub(crate) fn known_keys(&self) -> &KnownKeys {

@@ -17,6 +17,7 @@ pub mod problem;
 pub mod requests;
 pub mod runner_endpoint;
 pub mod settings;
+pub mod staff_client;
 pub mod webhooks;
 
 mod live;

@@ -61,6 +61,7 @@ pub async fn serve(
         clock,
         telemetry: Arc::clone(&telemetry),
         sign_in,
+        sealing: settings.sealing,
     });
     let _ops = state.ops().serve_if_wanted(settings.telemetry.metrics_bind).await?;
     let listener = listen(settings.bind).await?;

@@ -3,12 +3,14 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use domain::{egress::HostList, ids::Instance};
+use forge::seal::SealingKeys;
 use role::{ConfigErrors, Environment, LogFormat, Reader, SecretText};
 use telemetry::TelemetrySettings;
 use url::Url;
 
 use crate::{
     auth::SignInSettings,
+    connecting,
     console::Console,
     hook_secrets::GatewayKey,
     webhooks::{HookSecret, PlatformSecrets},
@@ -45,6 +47,8 @@ pub struct GatewaySettings {
     pub telemetry: TelemetrySettings,
     /// How people sign in; none: they can't.
     pub sign_in: Option<SignInSettings>,
+    /// Closes boxes that the worker opens; none: repositories are attached on the command line alone.
+    pub sealing: Option<SealingKeys>,
 }
 
 impl GatewaySettings {
@@ -76,6 +80,7 @@ impl GatewaySettings {
         let log_format = reader.or("LOG_FORMAT", LogFormat::default(), "write `json` or `text`");
         let telemetry = TelemetrySettings::read(&mut reader);
         let sign_in = SignInSettings::read(&mut reader);
+        let sealing = connecting::optional_sealing_key(&mut reader);
         let settings = (|| {
             Some(Self {
                 instance: instance?,
@@ -92,6 +97,7 @@ impl GatewaySettings {
                 log_format,
                 telemetry,
                 sign_in,
+                sealing,
             })
         })();
         reader.finish(settings)

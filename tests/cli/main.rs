@@ -116,3 +116,39 @@ fn a_worker_without_a_cluster_says_what_helps() {
         assert!(said(&output).contains(variable), "{variable}: {}", said(&output));
     }
 }
+
+#[test]
+fn staff_commands_say_where_the_token_comes_from_and_never_take_it_as_an_argument() {
+    for arguments in [
+        &["run", "list", "--help"][..],
+        &["run", "show", "--help"],
+        &["run", "start", "--help"],
+        &["logs", "--help"],
+        &["cancel", "--help"],
+        &["retry", "--help"],
+        &["why", "--help"],
+    ] {
+        let output = command(arguments).output().unwrap();
+        let help = said(&output);
+        assert!(output.status.success(), "{help}");
+        assert!(help.contains("CODEX_K8S_TOKEN_FILE") && help.contains("Exit codes:"), "{arguments:?}: {help}");
+        assert!(!help.contains("--token ") && !help.contains("--token="), "{arguments:?}: {help}");
+    }
+}
+
+#[test]
+fn staff_commands_tell_what_is_missing_and_who_does_not_answer() {
+    let run = "01900000-0000-7000-8000-000000000000";
+    let nowhere = command(&["why", run]).output().unwrap();
+    assert_eq!(nowhere.status.code(), Some(2), "{}", said(&nowhere));
+    let url = ["CODEX_K8S_URL", "http://127.0.0.1:1"];
+    let nobody = command(&["why", run]).env(url[0], url[1]).output().unwrap();
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(said(&nobody).contains("CODEX_K8S_TOKEN_FILE"), "{}", said(&nobody));
+    let away = command(&["why", run]).env(url[0], url[1]).env("CODEX_K8S_TOKEN", "ck8s_hunter2").output().unwrap();
+    let text = said(&away);
+    assert_eq!(away.status.code(), Some(1));
+    assert!(text.contains("does not answer") && !text.contains("hunter2"), "{text}");
+    let wrong = command(&["why", "not-a-run"]).env(url[0], url[1]).output().unwrap();
+    assert_eq!(wrong.status.code(), Some(2));
+}

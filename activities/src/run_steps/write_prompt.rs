@@ -14,7 +14,7 @@ use domain::{
 };
 use forge::{CommitSha, IssueNumber, PullNumber, ReviewComment, ReviewId, git::Git};
 use serde::{Deserialize, Serialize};
-use store::{PgConnection, StoreError, attempts, blobs::BlobKey, checkpoints, steps};
+use store::{PgConnection, StoreError, attempts, blobs::BlobKey, checkpoints, runs, steps};
 use workflows::messages::RunRef;
 
 use super::failing_checks;
@@ -116,6 +116,7 @@ async fn write(platform: &Platform, context: &RunContext) -> Result<JobSpec, Ste
     let subject = context.run.subject;
     let number = IssueNumber(subject.number);
     let issue = forge.provider.issue(&forge.repo, number).await?;
+    runs::learn_title(&mut *platform.store.acquire().await?, context.run.id, &issue.title).await?;
     let comments = comments(&forge, number).await?;
     let documents = documents(platform, context, &cloned).await?;
     let diff = match subject.kind {

@@ -55,6 +55,8 @@ uuid_id! {
     DeliveryId,
     /// A webhook registration as we know it.
     HookId,
+    /// A pause of the platform, a project or an agent.
+    PauseId,
     /// Somebody who may sign in.
     PersonId,
     /// A project: its settings, slots and people.

@@ -89,6 +89,7 @@ pub fn probes(event: &Event) -> Vec<Probe> {
         | EventKind::IssueOther(_)
         | EventKind::CheckEnded(_)
         | EventKind::Scheduled(_)
+        | EventKind::ByHand(_)
         | EventKind::Repository(_)
         | EventKind::Ping
         | EventKind::Other { .. } => Vec::new(),

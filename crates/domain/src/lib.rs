@@ -17,6 +17,7 @@ pub mod job_ending;
 pub mod job_tokens;
 pub mod log_lines;
 pub mod model;
+pub mod pauses;
 pub mod people;
 pub mod policy;
 pub mod reconciler;

@@ -3,21 +3,27 @@
 use chrono::{DateTime, Utc};
 use domain::{
     commands::RetryFrom,
-    event::Sender,
+    event::{self, Event, EventKind, HandWish, Sender, Subject},
     ids::{DeliveryId, Instance, RunId},
     run::{RunState, Step},
-    triggers::{BusinessKey, CancelRequest, EarlierWork, RetryRun},
+    triggers::{BusinessKey, CancelRequest, DeliverySource, EarlierWork, RetryRun, VerdictKind},
 };
+use serde_json::json;
 use store::{
     PgConnection, Result, StoreError,
     audit::{self, NewFlowEvent},
     checkpoints,
+    deliveries::NO_HOOK,
     locks::{self, Turn},
-    repositories,
+    pauses,
+    repositories::{self, Repository},
     runs::{self, RetryError, Run},
 };
 
-use crate::effects::{Done, ask_to_end, begin_attempt};
+use crate::{
+    effects::{Done, ask_to_end, begin_attempt},
+    record::{Arrival, record_within},
+};
 
 /// Somebody who asks.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +59,17 @@ pub enum ByHandError {
     /// Another run is at work there.
     #[error("run {0} is at work on the same issue or pull request")]
     SubjectBusy(RunId),
+    /// A pause holds it back.
+    #[error("{0}")]
+    Paused(String),
+    /// The rules say no.
+    #[error("{reason}")]
+    Refused {
+        /// What was decided.
+        verdict: VerdictKind,
+        /// Why, as a sentence.
+        reason: String,
+    },
     /// This wish was told before.
     #[error("this retry was asked for before")]
     SameKey,
@@ -79,6 +96,71 @@ pub async fn cancel(conn: &mut PgConnection, run: RunId, asker: Asker<'_>) -> Re
     followed(conn, &run, done, asker).await
 }
 
+/// A run to be started by hand.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    /// Where.
+    pub repository: &'a Repository,
+    /// What the agent is to work on.
+    pub subject: Subject,
+    /// The agent's name, as it was written.
+    pub agent: &'a str,
+    /// What the agent is told beyond the issue.
+    pub instructions: &'a str,
+    /// What makes the same wish told twice one run.
+    pub key: &'a str,
+}
+
+/// Has an agent run: an event of our own on the way of all events. What the rules refuse leaves no trace if the caller
+/// then gives the transaction up. Their right to it was checked by whoever calls this.
+///
+/// # Errors
+/// [`ByHandError`]
+pub async fn start(conn: &mut PgConnection, start: Start<'_>, asker: Asker<'_>) -> Result<Followed, ByHandError> {
+    let Start { repository, subject, agent, instructions, key } = start;
+    let latest = runs::latest_for_subject(conn, repository.id, subject).await?;
+    let wish = HandWish {
+        subject,
+        // Only the worker can ask the forge; it notes the title when it reads the issue.
+        title: latest.map(|run| run.subject_title).unwrap_or_default(),
+        agent: agent.to_owned(),
+        instructions: instructions.to_owned(),
+        key: key.to_owned(),
+        at: asker.now,
+    };
+    let body =
+        json!({ "subject": subject.kind, "number": subject.number, "agent": agent, "instructions": instructions });
+    let named = event::Repository {
+        forge_id: repository.forge_repo_id,
+        owner: repository.owner.clone(),
+        name: repository.name.clone(),
+        default_branch: None,
+        private: None,
+        archived: None,
+    };
+    let event = Event {
+        name: "by_hand".to_owned(),
+        action: None,
+        repository: Some(named),
+        sender: Some(asker.by.clone()),
+        kind: EventKind::ByHand(wish),
+    };
+    let arrival = Arrival {
+        hook_key: NO_HOOK,
+        guid: &format!("hand:{key}"),
+        spoken_for: Some(repository.id),
+        event: &event,
+        body: &body.to_string().into(),
+        received_at: asker.now,
+        source: DeliverySource::Manual,
+    };
+    let recorded = record_within(conn, asker.instance, &arrival).await?;
+    match (recorded.verdict, recorded.run) {
+        (VerdictKind::Started, Some(run)) => Ok(Followed { run, workflow_id: recorded.workflow_id }),
+        (verdict, _) => Err(ByHandError::Refused { verdict, reason: recorded.reason }),
+    }
+}
+
 /// Begins a new attempt of a run that has ended. Their right to it was checked by whoever calls this.
 ///
 /// # Errors
@@ -92,6 +174,9 @@ pub async fn retry(
     let run = settled(conn, run).await?;
     if run.state != RunState::Finished {
         return Err(ByHandError::AtWork);
+    }
+    if let Some(pause) = domain::pauses::holding(&pauses::holding(conn, run.project_id).await?, &run.agent) {
+        return Err(ByHandError::Paused(pause.sentence()));
     }
     let (from, earlier_work) = match from {
         RetryFrom::Start => (None, EarlierWork::NotAsked),

@@ -4,6 +4,8 @@
 //! Whoever records knows that the event is the forge's own; nothing in here asks again.
 
 pub mod by_hand;
+pub mod replay;
+pub mod slot_grants;
 
 mod effects;
 mod go_on;
@@ -14,5 +16,5 @@ mod record;
 pub use self::{
     go_on::{GoneOn, go_on},
     group::{GroupError, Grouped, record_group},
-    record::{Arrival, Recorded, record},
+    record::{Arrival, Recorded, foresee, record, record_within},
 };

@@ -9,7 +9,7 @@ use domain::{
     triggers::{BusinessKey, Facts, KeptWork, KnownRepository, KnownRun, OwnPull, Parent},
 };
 use store::{
-    PgConnection, Result, cancel_marks, checkpoints, intents,
+    PgConnection, Result, cancel_marks, checkpoints, intents, pauses,
     repositories::Repository,
     runs::{self, Run},
 };
@@ -45,6 +45,7 @@ pub(crate) async fn look_up(
     looked.active = runs::active_for_subject(conn, repository.id, subject).await?;
     looked.facts.active_run = looked.active.as_ref().map(known);
     if let Some((key, at)) = wish(event) {
+        looked.facts.pauses = pauses::holding(conn, repository.project).await?;
         let by_machine =
             matches!(event.kind, EventKind::CheckEnded(_)) || event.sender.as_ref().is_some_and(|sender| sender.is_bot);
         let wish = Wish { key, at, subject, by_machine, continues: continues(event), now };
@@ -81,6 +82,7 @@ fn wish(event: &Event) -> Option<(BusinessKey, DateTime<Utc>)> {
     let at = match &event.kind {
         EventKind::IssueLabeled(on) | EventKind::IssueUnlabeled(on) => on.issue.updated_at,
         EventKind::Scheduled(moment) => moment.issue.updated_at,
+        EventKind::ByHand(wish) => wish.at,
         EventKind::PullRequest(on) => match &on.action {
             PullRequestAction::Labeled(_) | PullRequestAction::Unlabeled(_) => on.pull_request.updated_at,
             _ => return None,

@@ -68,16 +68,29 @@ pub struct Recorded {
 /// When the database is away, or two events were in each other's way.
 pub async fn record(store: &Store, instance: &Instance, arrival: &Arrival<'_>) -> Result<Recorded> {
     let mut tx = store.begin().await?;
-    let repository = match &arrival.event.repository {
-        Some(named) => repositories::find_by_forge_id(&mut tx, named.forge_id).await?.map(Arc::new),
-        None => None,
-    };
-    let about = About::of(&mut tx, arrival, repository).await?;
-    locks::take(&mut tx, &about.turn(arrival)).await?;
-    let judged = judge(&mut tx, arrival, &about).await?;
-    let recorded = keep(&mut tx, (instance, arrival), &about, judged).await?;
+    let recorded = record_within(&mut tx, instance, arrival).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(recorded)
+}
+
+/// The same within a transaction of the caller's, who writes more in it.
+///
+/// # Errors
+/// As for [`record`].
+pub async fn record_within(tx: &mut PgConnection, instance: &Instance, arrival: &Arrival<'_>) -> Result<Recorded> {
+    let about = About::found(tx, arrival).await?;
+    locks::take(tx, &about.turn(arrival)).await?;
+    let judged = judge(tx, arrival, &about).await?;
+    keep(tx, (instance, arrival), &about, judged).await
+}
+
+/// What would be decided about an event now. Writes nothing, and waits for nobody.
+///
+/// # Errors
+/// The database is away.
+pub async fn foresee(conn: &mut PgConnection, arrival: &Arrival<'_>) -> Result<Verdict> {
+    let about = About::found(conn, arrival).await?;
+    Ok(judge(conn, arrival, &about).await?.0)
 }
 
 /// What an event is about, as far as it is known here.
@@ -87,6 +100,15 @@ pub(crate) struct About {
 }
 
 impl About {
+    /// Finds what the event is about.
+    async fn found(conn: &mut PgConnection, arrival: &Arrival<'_>) -> Result<Self> {
+        let repository = match &arrival.event.repository {
+            Some(named) => repositories::find_by_forge_id(conn, named.forge_id).await?.map(Arc::new),
+            None => None,
+        };
+        Self::of(conn, arrival, repository).await
+    }
+
     /// Finds what the event is about within the repository that it names.
     pub(crate) async fn of(
         conn: &mut PgConnection,

@@ -175,3 +175,26 @@ pub async fn revoke(conn: &mut PgConnection, person: PersonId, id: ApiTokenId, n
     .await?;
     Ok(revoked.rows_affected() > 0)
 }
+
+/// Names and ends of a person's living tokens that end by then, what ends first first; at most 50.
+///
+/// # Errors
+/// The database fails.
+pub async fn ending(
+    conn: &mut PgConnection,
+    person: PersonId,
+    now: DateTime<Utc>,
+    by: DateTime<Utc>,
+) -> Result<Vec<(String, DateTime<Utc>)>> {
+    let rows = sqlx::query!(
+        "select name, expires_at from api_tokens where person_id = $1 and revoked_at is null \
+             and expires_at > $2 and expires_at < $3 \
+             and expires_at - created_at > interval '2 days' order by expires_at limit 50",
+        person.as_uuid(),
+        now,
+        by,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.name, row.expires_at)).collect())
+}

@@ -104,6 +104,8 @@ pub struct Delivery {
     pub received_at: DateTime<Utc>,
     /// How it came.
     pub source: DeliverySource,
+    /// The delivery whose event was judged once more.
+    pub replay_of: Option<DeliveryId>,
 }
 
 struct Row {
@@ -122,6 +124,7 @@ struct Row {
     run_id: Option<Uuid>,
     received_at: DateTime<Utc>,
     source: String,
+    replay_of: Option<Uuid>,
 }
 
 impl TryFrom<Row> for Delivery {
@@ -144,6 +147,7 @@ impl TryFrom<Row> for Delivery {
             run: row.run_id.map(RunId::from_uuid),
             received_at: row.received_at,
             source: parse("deliveries", "source", &row.source)?,
+            replay_of: row.replay_of.map(DeliveryId::from_uuid),
         })
     }
 }
@@ -154,7 +158,7 @@ macro_rules! select_deliveries {
         sqlx::query_as!(
             Row,
             "select id, hook_key, guid, event, action, repository_id, forge_repo_id, subject_number, sender_login, \
-             sender_id, verdict, reason, run_id, received_at, source from deliveries " + $tail
+             sender_id, verdict, reason, run_id, received_at, source, replay_of from deliveries " + $tail
             $(, $argument)*
         )
     };
@@ -249,6 +253,17 @@ pub async fn set_verdict(
     )
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// Writes down whose event a delivery judges once more.
+///
+/// # Errors
+/// The database fails.
+pub async fn set_replay_of(conn: &mut PgConnection, id: DeliveryId, first: DeliveryId) -> Result<()> {
+    sqlx::query!("update deliveries set replay_of = $2 where id = $1", id.as_uuid(), first.as_uuid())
+        .execute(conn)
+        .await?;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use std::{
 
 use domain::ids::{Attempt, RunId};
 use sqlx::{
-    Connection, PgPool, Postgres, Transaction,
+    Connection, PgPool, Postgres,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -24,6 +24,7 @@ pub use sqlx::PgConnection;
 
 pub mod api_tokens;
 pub mod attempts;
+pub mod attention;
 pub mod audit;
 #[cfg(feature = "testing")]
 pub mod benching;
@@ -58,6 +59,7 @@ pub mod model_calls;
 pub mod model_gateways;
 pub mod pacing;
 pub mod partitions;
+pub mod pauses;
 pub mod people;
 pub mod project_schedules;
 pub mod reads;
@@ -90,6 +92,9 @@ pub struct Store {
     waits: Option<WaitObserver>,
     doorbell: doorbell::Doorbell,
 }
+
+/// A transaction, as [`Store::begin`] begins it.
+pub type Transaction = sqlx::Transaction<'static, Postgres>;
 
 /// Is told how long somebody waited for a connection.
 pub type WaitObserver = Arc<dyn Fn(Duration) + Send + Sync>;
@@ -140,7 +145,7 @@ impl Store {
     ///
     /// # Errors
     /// There is no connection to be had.
-    pub async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
+    pub async fn begin(&self) -> Result<Transaction> {
         Ok(self.waited_for(self.pool.begin()).await?)
     }
 

@@ -164,6 +164,16 @@ pub async fn get(conn: &mut PgConnection, id: RepositoryId) -> Result<Repository
     row.map(Repository::from).ok_or_else(|| StoreError::missing("repository", &id))
 }
 
+/// The repository of this name, if it is connected.
+///
+/// # Errors
+/// The database fails.
+pub async fn find_by_name(conn: &mut PgConnection, owner: &str, name: &str) -> Result<Option<Repository>> {
+    let (owner, name) = (convert::clean(owner), convert::clean(name));
+    let row = select_repositories!("where lower(owner) = lower($1) and lower(name) = lower($2)", &owner, &name);
+    Ok(row.fetch_optional(conn).await?.map(Repository::from))
+}
+
 /// Every connected repository, by name.
 ///
 /// # Errors

@@ -156,12 +156,20 @@ pub async fn grant_waiting(conn: &mut PgConnection, project: ProjectId, now: Dat
     grant_free(conn, project.as_uuid(), now).await
 }
 
-async fn lock_project(conn: &mut PgConnection, project: Uuid) -> Result<()> {
+/// How many slots a project has; nobody claims, releases or changes one until the transaction ends.
+///
+/// # Errors
+/// The project is not there, or the database fails.
+pub async fn lock(conn: &mut PgConnection, project: ProjectId) -> Result<u32> {
+    convert::unsigned("projects", "slots", lock_project(conn, project.as_uuid()).await?)
+}
+
+async fn lock_project(conn: &mut PgConnection, project: Uuid) -> Result<i32> {
     // Not `for update`: that would wait for whoever is inserting a run, whose foreign key shares the row's key.
     sqlx::query!("select slots from projects where id = $1 for no key update", project)
         .fetch_optional(conn)
         .await?
-        .map(|_| ())
+        .map(|row| row.slots)
         .ok_or_else(|| StoreError::missing("project", &project))
 }
 

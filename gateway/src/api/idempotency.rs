@@ -5,11 +5,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, StatusCode};
+use ingest::by_hand::Followed;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use store::{
-    PgConnection,
+    PgConnection, StoreError, Transaction,
     idempotency::{self, Known},
 };
 
@@ -17,6 +18,49 @@ use crate::{auth::Caller, problem::Problem};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const MAX_KEY: usize = 200;
+
+/// Whether a write is new.
+pub(super) enum Begun {
+    /// It was done already, and this was the answer.
+    Answered(Response),
+    /// It is to be done now.
+    New(Writing),
+}
+
+/// A write that is being done: nothing of it holds until it is answered.
+pub(super) struct Writing {
+    wish: Wish,
+    tx: Transaction,
+}
+
+impl Writing {
+    /// The transaction that it is done in.
+    pub(super) fn conn(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+
+    /// Commits it with its answer. Of a run that it is about pages hear at once, and its commands are delivered.
+    ///
+    /// # Errors
+    /// 503 if the database does not answer.
+    pub(super) async fn answer(
+        mut self,
+        caller: &Caller,
+        status: StatusCode,
+        answer: &impl Serialize,
+        followed: Option<Followed>,
+    ) -> Result<Response, Problem> {
+        let response = self.wish.answer(caller, &mut self.tx, status, answer).await?;
+        self.tx.commit().await.map_err(StoreError::from)?;
+        if let Some(Followed { run, workflow_id }) = followed {
+            caller.store().ring(run);
+            if let Some(workflow) = workflow_id {
+                caller.app().dispatcher().spawn(workflow);
+            }
+        }
+        Ok(response)
+    }
+}
 
 /// A write with a key, or without one.
 pub(super) struct Wish {
@@ -79,6 +123,18 @@ impl Wish {
             idempotency::answered(conn, wish, status.as_u16(), &body).await?;
         }
         Ok((status, Json(body)).into_response())
+    }
+
+    /// Begins the write; or gives the answer, if it was done already.
+    ///
+    /// # Errors
+    /// As for [`Wish::earlier`].
+    pub(super) async fn begin(self, caller: &Caller) -> Result<Begun, Problem> {
+        let mut tx = caller.store().begin().await?;
+        match self.earlier(caller, &mut tx).await? {
+            Some(answer) => Ok(Begun::Answered(answer)),
+            None => Ok(Begun::New(Writing { wish: self, tx })),
+        }
     }
 
     fn stored(&self, caller: &Caller) -> Option<idempotency::Wish<'_>> {

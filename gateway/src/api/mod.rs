@@ -2,7 +2,10 @@
 //!
 //! Every handler takes a [`Caller`](crate::auth::Caller): without one it has no data.
 
+mod attention;
+mod audit;
 mod body;
+mod connections;
 mod deliveries;
 mod etag;
 mod idempotency;
@@ -10,8 +13,11 @@ mod live;
 mod me;
 mod members;
 mod paging;
+mod pauses;
 mod people;
 mod projects;
+mod reasons;
+mod repositories;
 mod runs;
 mod sessions;
 mod tokens;
@@ -76,10 +82,10 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(people::list::list_people, people::add::add_person))
         .routes(routes!(people::read::read_person, people::change::change_person))
         .routes(routes!(projects::list::list_projects))
-        .routes(routes!(projects::read::read_project))
+        .routes(routes!(projects::read::read_project, projects::change::change_project))
         .routes(routes!(members::list::list_members, members::put::put_member))
         .routes(routes!(members::remove::remove_member))
-        .routes(routes!(runs::list::list_runs))
+        .routes(routes!(runs::list::list_runs, runs::start::start_run))
         .routes(routes!(runs::read::read_run))
         .routes(routes!(runs::log::read_log))
         .routes(routes!(runs::search_log::search_log))
@@ -92,6 +98,17 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(runs::retry::retry_run))
         .routes(routes!(deliveries::list::list_deliveries))
         .routes(routes!(live::follow::follow_live))
+        .routes(routes!(deliveries::decision::decide_delivery))
+        .routes(routes!(deliveries::replay::replay_delivery))
+        .routes(routes!(attention::read_attention))
+        .routes(routes!(repositories::list::list_repositories))
+        .routes(routes!(repositories::attach::attach_repository))
+        .routes(routes!(repositories::check::check_repository))
+        .routes(routes!(connections::read_connection))
+        .routes(routes!(audit::list::list_audit))
+        .routes(routes!(audit::export::export_audit))
+        .routes(routes!(pauses::list::list_pauses, pauses::begin::begin_pause))
+        .routes(routes!(pauses::end::end_pause))
 }
 
 /// The description of the staff API.

@@ -26,6 +26,9 @@ pub(super) async fn begin(State(state): State<AppState>, headers: HeaderMap, Que
         Ok(sign_in) => sign_in,
         Err(problem) => return shown(&state, &headers, problem),
     };
+    if let Err(problem) = sign_in.limit().admit(&headers, state.now()) {
+        return shown(&state, &headers, problem);
+    }
     let pending = Pending::begin(wanted.return_to.as_deref(), state.now());
     let redirect = sign_in.address("/auth/callback");
     let target = sign_in.client().authorize_url(&redirect, &pending.state(), &pending.challenge());

@@ -9,6 +9,7 @@ mod cookies;
 mod github;
 mod jwks;
 mod keys;
+mod limit;
 mod login;
 mod logout;
 mod origin;
@@ -41,7 +42,7 @@ pub(crate) use self::{
     keys::KnownKeys,
     secret::{api_token, hash},
 };
-use self::{cookies::Cookies, github::OAuthClient};
+use self::{cookies::Cookies, github::OAuthClient, limit::SignInLimit};
 use crate::{app::AppState, outgoing::OutgoingError, problem::Problem};
 
 /// A sign-in ends after so long, however much it is used.
@@ -61,6 +62,7 @@ struct Inner {
     settings: SignInSettings,
     cookies: Cookies,
     client: OAuthClient,
+    limit: SignInLimit,
 }
 
 impl SignIn {
@@ -71,7 +73,7 @@ impl SignIn {
     pub fn new(instance: &Instance, settings: SignInSettings) -> Result<Self, OutgoingError> {
         let cookies = Cookies::new(instance, &settings.public_url);
         let client = OAuthClient::new(&settings)?;
-        Ok(Self(Arc::new(Inner { settings, cookies, client })))
+        Ok(Self(Arc::new(Inner { settings, cookies, client, limit: SignInLimit::default() })))
     }
 
     fn settings(&self) -> &SignInSettings {
@@ -86,7 +88,12 @@ impl SignIn {
         &self.0.client
     }
 
-    fn public_url(&self) -> &Url {
+    fn limit(&self) -> &SignInLimit {
+        &self.0.limit
+    }
+
+    /// Where browsers and the forge reach the gateway.
+    pub(crate) fn public_url(&self) -> &Url {
         &self.0.settings.public_url
     }
 

@@ -32,6 +32,7 @@ use workflows::messages::ConnectionRef;
 
 use crate::hook_secrets::{self, GatewayKey, NotSealed};
 
+pub(crate) use self::settings::optional_sealing_key;
 pub use self::{
     follow::{Heard, follow, stands},
     settings::{ConnectSettings, DatabaseSettings},

@@ -70,11 +70,22 @@ fn database(reader: &mut Reader<'_>) -> Option<DatabaseSettings> {
     Some(DatabaseSettings { instance: instance?, database_url: database_url? })
 }
 
+const VARIABLE: &str = "SEALING_PUBLIC_KEY_FILE";
+const FIX: &str = "name the public file that `codex-k8s keys generate sealing` wrote beside the private one";
+
 fn sealing_key(reader: &mut Reader<'_>) -> Option<SealingKeys> {
-    const VARIABLE: &str = "SEALING_PUBLIC_KEY_FILE";
-    const FIX: &str = "name the public file that `codex-k8s keys generate sealing` wrote beside the private one";
     let path: PathBuf = reader.required(VARIABLE, FIX)?;
-    match read_key(&path) {
+    read_sealing_key(reader, &path)
+}
+
+/// `SEALING_PUBLIC_KEY_FILE`, which may be absent.
+pub(crate) fn optional_sealing_key(reader: &mut Reader<'_>) -> Option<SealingKeys> {
+    let path: PathBuf = reader.optional(VARIABLE, FIX)?;
+    read_sealing_key(reader, &path)
+}
+
+fn read_sealing_key(reader: &mut Reader<'_>, path: &Path) -> Option<SealingKeys> {
+    match read_key(path) {
         Ok(key) => Some(key),
         Err(problem) => {
             reader.complain(VARIABLE, format!("names {}, and {problem}", path.display()), FIX);

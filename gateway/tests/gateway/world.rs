@@ -142,6 +142,7 @@ pub fn state(store: Store, blobs: Blobs, key: GatewayKey, buffer_bytes: Option<u
         clock,
         telemetry,
         sign_in: None,
+        sealing: None,
     })
 }
 
@@ -226,5 +227,6 @@ pub fn state_with_secret(world: &World, secret: &str) -> AppState {
         clock: Arc::new(Utc::now),
         telemetry: Arc::new(Telemetry::new(Role::Gateway, &TelemetrySettings::default()).unwrap()),
         sign_in: None,
+        sealing: None,
     })
 }

@@ -19,10 +19,11 @@ export const verdicts = [
   'nothing_to_retry',
   'config_refresh',
   'repository_updated',
+  'paused',
   'ignored',
 ] as const satisfies Verdict[]
 
-const HELD_BACK: readonly Verdict[] = ['repository_unknown', 'loop_guard', 'two_agent_labels', 'already_working', 'archived', 'nothing_to_retry', 'nothing_to_cancel']
+const HELD_BACK: readonly Verdict[] = ['repository_unknown', 'loop_guard', 'two_agent_labels', 'already_working', 'archived', 'nothing_to_retry', 'nothing_to_cancel', 'paused']
 
 /** What did something, what was held back, and what was nothing to begin with. */
 export function verdictLook(verdict: Verdict): { tone: 'good' | 'warn' | 'plain'; icon: IconName | undefined } {

@@ -1,3 +1,9 @@
+import { audit } from './en/audit'
+import { home } from './en/home'
+import { pauses, start } from './en/pauses'
+import { replay } from './en/replay'
+import { repositories } from './en/repositories'
+
 const en = {
   waiting: 'Loading…',
   close: 'Close',
@@ -11,7 +17,13 @@ const en = {
   you: 'you',
   more: 'Show more',
   unit: { ms: 'ms', s: 's', min: 'min', h: 'h' },
-  places: { runs: 'Runs', deliveries: 'Deliveries', projects: 'Projects', people: 'People', profile: 'My profile' },
+  places: { home: 'Home', runs: 'Runs', deliveries: 'Deliveries', projects: 'Projects', repositories: 'Repositories', people: 'People', audit: 'Audit', profile: 'My profile' },
+  audit,
+  home,
+  pauses,
+  replay,
+  repositories,
+  start,
   live: { live: 'Live', stale: 'Out of date' },
   platform_role: { owner: 'Owner', admin: 'Admin', none: 'Member' },
   project_role: { admin: 'Admin', write: 'Write', read: 'Read' },
@@ -74,6 +86,7 @@ const en = {
       email_not_verified: 'Verify your primary e-mail address on GitHub first (Settings → Emails), then sign in again.',
       sign_in_denied: 'You did not allow it on GitHub. Begin again if that was a slip.',
       sign_in_stale: 'It took too long, or was begun in another browser. Begin again.',
+      too_many_sign_ins: 'Too many sign-ins were begun from here. Wait a moment, then try once more.',
       github_unavailable: 'GitHub can’t be asked who you are. Try again in a moment.',
       other: 'Begin again. If it happens again, tell an admin this word: {code}.',
     },
@@ -87,6 +100,9 @@ const en = {
     name: 'Project',
     since: 'Since',
     slots: 'Runs at a time',
+    slots_text: 'With more, runs that wait go on at once. With fewer, nobody is stopped.',
+    slots_change: 'Change',
+    slots_invalid: 'Give a number',
     at_a_time: '{count} run at a time | {count} runs at a time',
     you_are: 'You: {role}',
     role_of: 'Role of {name}',
@@ -341,6 +357,7 @@ const en = {
     nothing_to_retry: 'Nothing to retry',
     config_refresh: 'Settings read',
     repository_updated: 'Repository noted',
+    paused: 'Paused',
     ignored: 'Nothing to do',
   },
   log: {

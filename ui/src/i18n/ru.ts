@@ -1,4 +1,9 @@
 import type { Messages } from './en'
+import { audit } from './ru/audit'
+import { home } from './ru/home'
+import { pauses, start } from './ru/pauses'
+import { replay } from './ru/replay'
+import { repositories } from './ru/repositories'
 
 const ru: Messages = {
   waiting: 'Загрузка…',
@@ -13,7 +18,13 @@ const ru: Messages = {
   you: 'вы',
   more: 'Показать ещё',
   unit: { ms: 'мс', s: 'с', min: 'мин', h: 'ч' },
-  places: { runs: 'Запуски', deliveries: 'Доставки', projects: 'Проекты', people: 'Люди', profile: 'Мой профиль' },
+  places: { home: 'Главная', runs: 'Запуски', deliveries: 'Доставки', projects: 'Проекты', repositories: 'Репозитории', people: 'Люди', audit: 'Аудит', profile: 'Мой профиль' },
+  audit,
+  home,
+  pauses,
+  replay,
+  repositories,
+  start,
   live: { live: 'Обновляется', stale: 'Устарело' },
   platform_role: { owner: 'Владелец', admin: 'Администратор', none: 'Участник' },
   project_role: { admin: 'Администратор', write: 'Запись', read: 'Чтение' },
@@ -76,6 +87,7 @@ const ru: Messages = {
       email_not_verified: 'Сначала подтвердите основной адрес на GitHub (Settings → Emails), затем войдите снова.',
       sign_in_denied: 'Вы не разрешили вход на GitHub. Если это случайно, начните снова.',
       sign_in_stale: 'Прошло слишком много времени, или вход начат в другом браузере. Начните снова.',
+      too_many_sign_ins: 'Отсюда начато слишком много входов. Подождите немного и попробуйте снова.',
       github_unavailable: 'Не удаётся спросить GitHub, кто вы. Повторите чуть позже.',
       other: 'Начните снова. Если повторится, сообщите администратору это слово: {code}.',
     },
@@ -89,6 +101,9 @@ const ru: Messages = {
     name: 'Проект',
     since: 'С каких пор',
     slots: 'Запусков одновременно',
+    slots_text: 'Если их станет больше, ждущие запуски сразу продолжатся. Если меньше, никого не остановят.',
+    slots_change: 'Изменить',
+    slots_invalid: 'Укажите число',
     at_a_time: '{count} запуск одновременно | {count} запуска одновременно | {count} запусков одновременно',
     you_are: 'Вы: {role}',
     role_of: 'Роль: {name}',
@@ -343,6 +358,7 @@ const ru: Messages = {
     nothing_to_retry: 'Нечего повторять',
     config_refresh: 'Настройки прочитаны',
     repository_updated: 'Репозиторий отмечен',
+    paused: 'Пауза',
     ignored: 'Нечего делать',
   },
   log: {

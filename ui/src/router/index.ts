@@ -15,7 +15,7 @@ export const router = createRouter({
   history: createWebHistory(),
   scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
   routes: [
-    { path: '/', redirect: '/runs' },
+    { path: '/', component: () => import('@/screens/Home.vue') },
     { path: '/sign-in', component: () => import('@/screens/SignIn.vue'), meta: { bare: true } },
     { path: '/trouble', component: () => import('@/screens/Trouble.vue'), meta: { bare: true } },
     { path: '/runs', component: () => import('@/screens/Runs.vue') },
@@ -23,7 +23,9 @@ export const router = createRouter({
     { path: '/deliveries', component: () => import('@/screens/Deliveries.vue') },
     { path: '/projects', component: () => import('@/screens/Projects.vue') },
     { path: '/projects/:project', component: () => import('@/screens/Project.vue'), props: true },
+    { path: '/repositories', component: () => import('@/screens/Repositories.vue') },
     { path: '/people', component: () => import('@/screens/People.vue') },
+    { path: '/audit', component: () => import('@/screens/Audit.vue') },
     { path: '/profile', component: () => import('@/screens/Profile.vue') },
     { path: '/:rest(.*)*', component: () => import('@/screens/Nowhere.vue') },
   ],

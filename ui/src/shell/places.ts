@@ -14,9 +14,12 @@ export interface Place {
 
 /** In the order of the navigation. A place is here when its screen is. */
 export const places: readonly Place[] = [
+  { name: 'home', path: '/', icon: 'home', key: 'h' },
   { name: 'runs', path: '/runs', icon: 'runs', key: 'r' },
   { name: 'deliveries', path: '/deliveries', icon: 'deliveries', key: 'd' },
   { name: 'projects', path: '/projects', icon: 'projects', key: 'p' },
+  { name: 'repositories', path: '/repositories', icon: 'repositories', key: 'o' },
   { name: 'people', path: '/people', icon: 'people', key: 'e', needs: 'admin' },
+  { name: 'audit', path: '/audit', icon: 'audit', key: 'a' },
   { name: 'profile', path: '/profile', icon: 'profile', key: 'm' },
 ]

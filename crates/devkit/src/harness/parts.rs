@@ -237,6 +237,7 @@ impl Running {
             clock,
             telemetry,
             sign_in: None,
+            sealing: None,
         });
         let (gaps, stop) = (state.clone().keep_gaps(), self.stop.clone());
         self.tasks.push(tokio::spawn(async move {

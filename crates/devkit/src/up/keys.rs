@@ -31,6 +31,8 @@ pub struct Keys {
     pub sealing_private_key_file: PathBuf,
     /// Closes credentials; beside the private file, with `.pub` behind its name, for whoever connects a repository by hand.
     pub sealing_public_key: String,
+    /// The same as a file, for the gateway.
+    pub sealing_public_key_file: PathBuf,
     /// Makes launch tokens; the worker's alone.
     pub run_token_key_file: PathBuf,
     /// What the gateway shows the stand-in when people sign in.
@@ -45,6 +47,7 @@ impl Keys {
     pub fn load_or_make(folder: &Path) -> Result<Self, UpError> {
         let path = |name: &str| folder.join(name);
         let (sealing_private_key_file, sealing_public_key) = sealing_pair(folder)?;
+        let sealing_public_key_file = path("sealing.key.pub");
         let forge_tokens_file = path("forge-tokens.json");
         let forge_tokens = forge_tokens(&forge_tokens_file)?;
         let gateway_key_file = path("gateway.key");
@@ -61,6 +64,7 @@ impl Keys {
             gateway_key_file,
             sealing_private_key_file,
             sealing_public_key,
+            sealing_public_key_file,
             run_token_key_file,
             oauth_secret_file,
         })

@@ -206,6 +206,7 @@ impl Plan<'_> {
                 list.text("DATABASE_URL", database_url);
                 list.text("WEBHOOK_SECRET", &self.keys.webhook_secret);
                 list.path("GATEWAY_KEY_FILE", self.keys.gateway_key_file.clone());
+                list.path("SEALING_PUBLIC_KEY_FILE", self.keys.sealing_public_key_file.clone());
                 list.path("BLOB_DIR", self.data("blobs"));
                 list.text("OAUTH_CLIENT_ID", OAUTH_CLIENT_ID);
                 list.path("OAUTH_CLIENT_SECRET_FILE", self.keys.oauth_secret_file.clone());

@@ -123,6 +123,7 @@ fn state(store: Store, blobs: Blobs) -> AppState {
         clock,
         telemetry,
         sign_in: None,
+        sealing: None,
     })
 }
 

@@ -2,15 +2,22 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod api_tokens;
+mod attention;
+mod audit;
+mod bad_input;
 mod browser;
 mod description;
 mod forged;
 mod live;
 mod log;
+mod pauses;
 mod people;
 mod reading;
+mod replays;
+mod repositories;
 mod rights;
 mod runs;
 mod sessions;
 mod sign_in;
+mod staff_client;
 mod world;

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{browser::Browser, runs::ended_run, world::World};
+use domain::ids::{DeliveryId, RunId};
+use store::runs;
+
+use crate::{browser::Browser, replays::kept, runs::ended_run, world::World};
 
 /// Everybody that an operation is tried as.
 const ROLES: [&str; 7] = ["nobody", "outsider", "reader", "writer", "project-admin", "admin", "owner"];
@@ -22,7 +25,7 @@ fn row(operation: &'static str, path: &'static str, body: Option<Value>, statuse
     Row { operation, path, body, statuses }
 }
 
-/// `{writer}` is the writer's id; `{run}` a run of the project, which has ended; `{none}` the id of nothing. Each write is one that changes nothing that another row needs.
+/// `{writer}` is the writer's id; `{run}` a run of the project, which has ended; `{delivery}` one whose body is gone; `{repository}` one without a credential; `{none}` the id of nothing. Each write is one that changes nothing that another row needs.
 fn table() -> Vec<Row> {
     let known = [401, 200, 200, 200, 200, 200, 200];
     let platform = |good| [401, 403, 403, 403, 403, good, good];
@@ -54,6 +57,12 @@ fn table() -> Vec<Row> {
         ),
         row("GET /api/v1/projects", "/api/v1/projects", None, known),
         row("GET /api/v1/projects/{project}", "/api/v1/projects/demo", None, members(200, 200, 200)),
+        row(
+            "PATCH /api/v1/projects/{project}",
+            "/api/v1/projects/demo",
+            Some(json!({"slots": 3})),
+            members(403, 403, 200),
+        ),
         row("GET /api/v1/projects/{project}/members", "/api/v1/projects/demo/members", None, members(200, 200, 200)),
         row(
             "POST /api/v1/projects/{project}/members",
@@ -127,6 +136,72 @@ fn of_runs() -> Vec<Row> {
     ]
 }
 
+/// What needs attention, deliveries once more, pauses, repositories, the audit.
+fn of_staff() -> Vec<Row> {
+    let known = [401, 200, 200, 200, 200, 200, 200];
+    let members = |read, write, admin| [401, 404, read, write, admin, admin, admin];
+    vec![
+        row(
+            "GET /api/v1/deliveries/{delivery}/decision",
+            "/api/v1/deliveries/{delivery}/decision",
+            None,
+            members(409, 409, 409),
+        ),
+        row(
+            "POST /api/v1/deliveries/{delivery}/replay",
+            "/api/v1/deliveries/{delivery}/replay",
+            Some(json!({"reason": "again"})),
+            members(403, 409, 409),
+        ),
+        row("GET /api/v1/attention", "/api/v1/attention", None, known),
+        row("GET /api/v1/repositories", "/api/v1/repositories", None, known),
+        row(
+            "POST /api/v1/projects/{project}/repositories",
+            "/api/v1/projects/demo/repositories",
+            Some(json!({"repository": "not a name", "token": "t"})),
+            members(403, 403, 400),
+        ),
+        row(
+            "POST /api/v1/repositories/{repository}/check",
+            "/api/v1/repositories/{repository}/check",
+            None,
+            members(403, 409, 409),
+        ),
+        row(
+            "GET /api/v1/connections/{connection}",
+            "/api/v1/connections/{none}",
+            None,
+            [401, 404, 404, 404, 404, 404, 404],
+        ),
+        row("GET /api/v1/audit", "/api/v1/audit", None, known),
+        row("GET /api/v1/audit/export", "/api/v1/audit/export?kind=none", None, known),
+        row(
+            "POST /api/v1/runs",
+            "/api/v1/runs",
+            Some(json!({"repository": "acme/greeter", "number": 0, "agent": "dev"})),
+            members(403, 400, 400),
+        ),
+        row("GET /api/v1/pauses", "/api/v1/pauses", None, known),
+        row(
+            "POST /api/v1/pauses",
+            "/api/v1/pauses",
+            Some(json!({"project": "demo", "reason": " "})),
+            members(403, 403, 400),
+        ),
+        row(
+            "POST /api/v1/pauses/{pause}/end",
+            "/api/v1/pauses/{none}/end",
+            Some(json!({})),
+            [401, 404, 404, 404, 404, 404, 404],
+        ),
+    ]
+}
+
+async fn delivery_of(world: &World, run: RunId) -> DeliveryId {
+    let repository = runs::get(&mut world.store().acquire().await.unwrap(), run).await.unwrap().repository_id;
+    kept(world, Some(repository), ("of-rights", 1), None).await
+}
+
 fn described() -> Vec<String> {
     let described = serde_json::to_value(gateway::api::openapi()).unwrap();
     let paths = described["paths"].as_object().unwrap().clone();
@@ -148,8 +223,12 @@ async fn every_operation_is_tried_as_everybody() {
         people.insert(role, browser);
     }
     let writer = world.person("writer").await.id.to_string();
-    let run = ended_run(&world).await.to_string();
-    let table: Vec<Row> = table().into_iter().chain(of_runs()).collect();
+    let run = ended_run(&world).await;
+    let delivery = delivery_of(&world, run).await.to_string();
+    let repository =
+        runs::get(&mut *world.store().acquire().await.unwrap(), run).await.unwrap().repository_id.to_string();
+    let run = run.to_string();
+    let table: Vec<Row> = table().into_iter().chain(of_runs()).chain(of_staff()).collect();
     let mut wrong: Vec<String> = described()
         .into_iter()
         .filter(|operation| table.iter().filter(|row| row.operation == operation).count() != 1)
@@ -164,6 +243,8 @@ async fn every_operation_is_tried_as_everybody() {
             .path
             .replace("{writer}", &writer)
             .replace("{run}", &run)
+            .replace("{delivery}", &delivery)
+            .replace("{repository}", &repository)
             .replace("{none}", "01900000-0000-7000-8000-000000000000");
         for (role, expected) in ROLES.iter().zip(row.statuses) {
             let browser = &people[role];

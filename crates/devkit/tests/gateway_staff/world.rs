@@ -51,6 +51,16 @@ pub struct World {
 impl World {
     /// An owner, an admin, and a member of each kind on the list; nobody has signed in yet.
     pub async fn start() -> Self {
+        let keys = forge::seal::OpeningKeys::generate(&mut rand::rng());
+        Self::with(Some(keys.sealing().clone())).await
+    }
+
+    /// One whose gateway can't take credentials.
+    pub async fn without_sealing() -> Self {
+        Self::with(None).await
+    }
+
+    async fn with(sealing: Option<forge::seal::SealingKeys>) -> Self {
         log::keep();
         let folder = tempfile::tempdir().unwrap();
         let stand_in = stand_in(&folder).await;
@@ -66,7 +76,7 @@ impl World {
         let told = Arc::clone(&clock);
         let parts =
             parts(database.store().clone(), blobs.clone(), key.clone(), Arc::new(move || *told.lock().unwrap()));
-        let state = AppState::new(AppParts { sign_in: Some(sign_in), ..parts });
+        let state = AppState::new(AppParts { sign_in: Some(sign_in), sealing, ..parts });
         let router = gateway::router(state);
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { stand_in, key, blobs, database, address, clock, server, _folder: folder }
@@ -205,5 +215,6 @@ pub fn parts(store: Store, blobs: Blobs, key: GatewayKey, clock: dispatch::Clock
         clock,
         telemetry,
         sign_in: None,
+        sealing: None,
     }
 }

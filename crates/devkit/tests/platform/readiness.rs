@@ -72,6 +72,7 @@ impl Services {
             clock,
             telemetry,
             sign_in: None,
+            sealing: None,
         };
         Ok(AppState::new(parts).ops())
     }

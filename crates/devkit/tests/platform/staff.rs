@@ -85,3 +85,17 @@ async fn a_failed_run_is_begun_again_from_its_failing_step() -> anyhow::Result<(
     assert_eq!(platform.forge.pulls(REPOSITORY)?.len(), 1);
     platform.finish().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_is_run_by_hand_on_an_issue() -> anyhow::Result<()> {
+    let platform = super::platform_with(1).await?;
+    staff(&platform).await?;
+    let number = platform.open_issue("good-fix")?;
+    let body = json!({"repository": REPOSITORY, "number": number, "agent": "dev", "instructions": "Be brief."});
+    post(&platform, "/api/v1/runs", body).await?;
+    let run = platform.await_end(number).await?;
+    assert_eq!(run.outcome, Some(Outcome::PullRequestOpen), "{run:?}");
+    assert_eq!((run.requested_by_login.as_str(), run.instructions.as_str()), ("maintainer", "Be brief."));
+    assert!(run.subject_title.contains("good-fix"), "the worker noted the title: {run:?}");
+    platform.finish().await
+}

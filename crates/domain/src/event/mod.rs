@@ -4,6 +4,7 @@
 //! needs is missing, the kind is [`EventKind::Other`] with a sentence that says which.
 
 mod actor;
+mod by_hand;
 mod check;
 mod comment;
 mod issue;
@@ -19,6 +20,7 @@ use serde_json::value::RawValue;
 use self::json::Object;
 pub use self::{
     actor::Sender,
+    by_hand::HandWish,
     check::Check,
     comment::{Comment, CommentCreated},
     issue::{Issue, IssueLabel},
@@ -82,6 +84,8 @@ pub enum EventKind {
     Repository(RepositoryAction),
     /// The time of a schedule has come. No webhook is this one.
     Scheduled(ScheduledMoment),
+    /// Staff want an agent to run. No webhook is this one.
+    ByHand(HandWish),
     /// The forge tries out a hook.
     Ping,
     /// Nothing that a rule reads.
@@ -168,6 +172,7 @@ impl Event {
             EventKind::IssueClosed(on) | EventKind::IssueOther(on) => Some(issue(on.number)),
             EventKind::CommentCreated(event) => Some(event.subject),
             EventKind::Scheduled(moment) => Some(issue(moment.issue.number)),
+            EventKind::ByHand(wish) => Some(wish.subject),
             EventKind::PullRequest(event) => Some(pull_request(event.pull_request.number)),
             EventKind::ReviewSubmitted(review) => Some(pull_request(review.pull_request.number)),
             EventKind::CheckEnded(_)
@@ -186,6 +191,7 @@ impl Event {
             EventKind::IssueClosed(issue) | EventKind::IssueOther(issue) => &issue.title,
             EventKind::CommentCreated(event) => &event.title,
             EventKind::Scheduled(moment) => &moment.issue.title,
+            EventKind::ByHand(wish) => &wish.title,
             EventKind::PullRequest(event) => &event.pull_request.title,
             EventKind::ReviewSubmitted(review) => &review.pull_request.title,
             EventKind::CheckEnded(_)

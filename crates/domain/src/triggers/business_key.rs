@@ -52,6 +52,7 @@ impl BusinessKey {
                 let at = on.issue.updated_at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
                 Some(Self::new(format!("schedule:{repository}:{}:{at}", on.schedule)))
             }
+            EventKind::ByHand(on) => Some(Self::by_hand(&on.key)),
             EventKind::IssueClosed(_)
             | EventKind::IssueOther(_)
             | EventKind::Repository(_)

@@ -11,11 +11,29 @@ use crate::{
         CommentCreated, Event, EventKind, PullRequestAction, PullRequestEvent, Push, RepositoryAction, ReviewState,
         Subject, SubjectKind,
     },
+    pauses,
 };
 
 /// Decides about an event.
 #[must_use]
 pub fn decide(event: &Event, facts: &Facts) -> Verdict {
+    let verdict = by_the_rules(event, facts);
+    held_by_pause(&verdict, facts).unwrap_or(verdict)
+}
+
+/// What would start is only written down while a pause holds. Everything else goes on: above all, what is at work can end.
+fn held_by_pause(verdict: &Verdict, facts: &Facts) -> Option<Verdict> {
+    let (agent, what) = match &verdict.effect {
+        Effect::Start(run) => (&run.agent, "starts then"),
+        Effect::Retry(_) => (&facts.last_run.as_ref()?.agent, "begins again then"),
+        _ => return None,
+    };
+    let pause = pauses::holding(&facts.pauses, agent)?;
+    let reason = format!("{}; replay this when the pause is over, and agent `{agent}` {what}", pause.sentence());
+    Some(plain(VerdictKind::Paused, reason))
+}
+
+fn by_the_rules(event: &Event, facts: &Facts) -> Verdict {
     let Some(repository) = &event.repository else {
         return no_repository(event);
     };
@@ -57,6 +75,7 @@ fn by_kind(event: &Event, known: &KnownRepository, facts: &Facts) -> Verdict {
         EventKind::CheckEnded(check) => revise::after_check(event, check, facts),
         EventKind::Push(push) => pushed(event, push, known),
         EventKind::Scheduled(moment) => start::scheduled(event, moment, facts),
+        EventKind::ByHand(wish) => start::by_hand(event, wish, facts),
         EventKind::Ping => plain(VerdictKind::Ignored, "the forge tries the hook out, and it works"),
         EventKind::Repository(_) => plain(VerdictKind::Ignored, starts_nothing(event)),
     }

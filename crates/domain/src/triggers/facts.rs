@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     event::Sender,
     ids::{Attempt, RepositoryId, RunId},
+    pauses::Pause,
     services_yaml::{AgentName, ServicesYaml},
 };
 
@@ -35,6 +36,8 @@ pub struct Facts {
     pub bot_runs_last_hour: u32,
     /// The run that the event may be a consequence of.
     pub parent: Option<Parent>,
+    /// The pauses that hold for the project.
+    pub pauses: Vec<Pause>,
     /// Set if the event's subject is a pull request that a run of ours opened.
     pub own_pull: Option<OwnPull>,
 }

@@ -21,7 +21,7 @@ pub use self::{
     facts::{Facts, KeptWork, KnownRepository, KnownRun, OwnPull, Parent},
     source::DeliverySource,
     verdict::{
-        CancelMark, CancelRequest, CancelRun, EarlierWork, Effect, NewRun, RetryRun, Trigger, TriggerKind, Verdict,
-        VerdictKind,
+        CancelMark, CancelRequest, CancelRun, EarlierWork, Effect, EffectKind, NewRun, RetryRun, Trigger, TriggerKind,
+        Verdict, VerdictKind,
     },
 };

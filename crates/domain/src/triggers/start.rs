@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     agents::{self, Agent, AgentRole},
-    event::{CommentCreated, Event, IssueLabel, PullRequest, ScheduledMoment, Sender, Subject, SubjectKind},
+    event::{CommentCreated, Event, HandWish, IssueLabel, PullRequest, ScheduledMoment, Sender, Subject, SubjectKind},
     services_yaml::{AgentName, ServicesYaml},
 };
 
@@ -112,6 +112,22 @@ pub(super) fn scheduled(event: &Event, on: &ScheduledMoment, facts: &Facts) -> V
     judge(wish, facts)
 }
 
+pub(super) fn by_hand(event: &Event, on: &HandWish, facts: &Facts) -> Verdict {
+    let wish = Wish {
+        event,
+        subject: on.subject,
+        title: &on.title,
+        by: sender_of(event),
+        agent: &on.agent,
+        labels: &[],
+        // Whether it is, only the forge knows; the run finds out.
+        open: true,
+        instructions: on.instructions.clone(),
+        trigger: Trigger::Manual { at: on.at },
+    };
+    judge(wish, facts)
+}
+
 fn no_agent_behind(label: &str, config: &ServicesYaml) -> String {
     let wants_agent = config.triggers.labels.is_none() && label.starts_with(AGENT_LABEL_PREFIX);
     let hint = if wants_agent { format!("; there are the agents {}", agent_list(config)) } else { String::new() };
@@ -212,7 +228,7 @@ fn asked(trigger: &Trigger, by: &Sender) -> String {
         Trigger::Command { .. } => format!("`/run` by @{by}"),
         Trigger::Review { .. } => format!("the review by @{by}"),
         Trigger::Checks { name, .. } => format!("the failing check {}", quote(name)),
-        Trigger::Manual { .. } => format!("@{by}"),
+        Trigger::Manual { .. } => format!("@{by} by hand"),
         Trigger::Schedule { name, .. } => format!("schedule {} of the settings", quote(name)),
     }
 }

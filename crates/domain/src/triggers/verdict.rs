@@ -45,6 +45,8 @@ text_enum! {
         ConfigRefresh = "config_refresh",
         /// The repository's own facts are brought up to date.
         RepositoryUpdated = "repository_updated",
+        /// It would start something, and a pause holds that back.
+        Paused = "paused",
         /// It was read and there is nothing to do.
         Ignored = "ignored",
     }
@@ -83,6 +85,42 @@ pub enum Effect {
     },
     /// The repository has another name, owner, default branch or visibility; what the event leaves out stays.
     UpdateRepository(Repository),
+}
+
+text_enum! {
+    /// Kinds of effects.
+    EffectKind {
+        /// Nothing.
+        None = "none",
+        /// A run starts.
+        Start = "start",
+        /// A run at work ends.
+        Cancel = "cancel",
+        /// A finished run begins again.
+        Retry = "retry",
+        /// A start that may still arrive is cancelled.
+        MarkCancel = "mark_cancel",
+        /// The project's settings are read.
+        RefreshConfig = "refresh_config",
+        /// The repository's own facts are brought up to date.
+        UpdateRepository = "update_repository",
+    }
+}
+
+impl Effect {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> EffectKind {
+        match self {
+            Self::None => EffectKind::None,
+            Self::Start(_) => EffectKind::Start,
+            Self::Cancel(_) => EffectKind::Cancel,
+            Self::Retry(_) => EffectKind::Retry,
+            Self::MarkCancel(_) => EffectKind::MarkCancel,
+            Self::RefreshConfig { .. } => EffectKind::RefreshConfig,
+            Self::UpdateRepository(_) => EffectKind::UpdateRepository,
+        }
+    }
 }
 
 /// A run to be started.

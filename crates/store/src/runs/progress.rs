@@ -201,3 +201,18 @@ pub async fn set_facts(conn: &mut PgConnection, run: RunId, facts: Facts) -> Res
     .await?;
     Ok(())
 }
+
+/// Gives a run the title of its issue or pull request, where that was not known when it was asked for.
+///
+/// # Errors
+/// The database fails.
+pub async fn learn_title(conn: &mut PgConnection, run: RunId, title: &str) -> Result<()> {
+    sqlx::query!(
+        "update runs set subject_title = $2 where id = $1 and subject_title = ''",
+        run.as_uuid(),
+        &clean(title),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -56,6 +56,8 @@ pub(in crate::api) struct Delivery {
     run: Option<RunId>,
     received_at: DateTime<Utc>,
     source: DeliverySource,
+    /// The delivery whose event this judges once more.
+    replay_of: Option<DeliveryId>,
 }
 
 impl From<deliveries::Delivery> for Delivery {
@@ -73,6 +75,7 @@ impl From<deliveries::Delivery> for Delivery {
             run: row.run,
             received_at: row.received_at,
             source: row.source,
+            replay_of: row.replay_of,
         }
     }
 }

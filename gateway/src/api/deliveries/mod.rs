@@ -1,3 +1,53 @@
-//! What came in, and what became of it.
+//! What came in, what became of it, and what would become of it now.
 
+pub(super) mod decision;
 pub(super) mod list;
+pub(super) mod replay;
+
+use domain::{ids::DeliveryId, people::ProjectRole};
+use http::StatusCode;
+use ingest::replay::ReplayError;
+use store::{deliveries, repositories};
+
+use crate::{auth::Caller, problem::Problem};
+
+/// What is said about a delivery that there is not, or that may not be seen.
+fn no_delivery() -> Problem {
+    let detail = "there is no such delivery, or you are no member of its project";
+    Problem::new(StatusCode::NOT_FOUND, "delivery_not_found", detail)
+}
+
+/// A delivery, if the caller may do this with it. What belongs to no project is for those who run the platform.
+///
+/// # Errors
+/// 404; 403 if they may see it, but not do this; 503 if the database does not answer.
+async fn found(caller: &Caller, id: DeliveryId, needed: ProjectRole) -> Result<deliveries::Delivery, Problem> {
+    let mut conn = caller.store().acquire().await?;
+    let delivery = deliveries::get(&mut conn, id).await?.ok_or_else(no_delivery)?;
+    match delivery.repository {
+        Some(repository) => {
+            let project = repositories::get(&mut conn, repository).await?.project;
+            drop(conn);
+            caller.in_project(project, needed, no_delivery).await?;
+        }
+        None if caller.sees_all() => {}
+        None => return Err(no_delivery()),
+    }
+    Ok(delivery)
+}
+
+fn refused(error: ReplayError) -> Problem {
+    match error {
+        ReplayError::NotSent => Problem::new(
+            StatusCode::CONFLICT,
+            "delivery_not_sent",
+            "no forge sent this: it was a schedule's moment or a wish by hand; start the agent by hand instead",
+        ),
+        ReplayError::BodyGone => Problem::new(
+            StatusCode::CONFLICT,
+            "body_gone",
+            "the body of this delivery is no longer kept: start the agent by hand instead",
+        ),
+        ReplayError::Store(error) => error.into(),
+    }
+}

@@ -12,12 +12,11 @@ use super::{
     super::{
         body::{At, Sent},
         etag::{tagged, unchanged},
+        reasons,
     },
     Person, no_person,
 };
 use crate::{auth::Caller, problem::Problem};
-
-const MAX_REASON: usize = 500;
 
 /// What is to be different. What is left away stays as it is.
 #[derive(Deserialize, ToSchema)]
@@ -48,9 +47,7 @@ pub(in crate::api) async fn change_person(
     Sent(change): Sent<ChangePerson>,
 ) -> Result<Response, Problem> {
     caller.on_platform(PlatformRole::Admin)?;
-    if change.reason.as_ref().is_some_and(|reason| reason.chars().count() > MAX_REASON) {
-        return Err(Problem::bad_request("reason_invalid", format!("give the reason in {MAX_REASON} characters")));
-    }
+    let reason = reasons::optional(change.reason.as_deref())?;
     let (now, mut tx) = (caller.now(), caller.store().begin().await?);
     // The owners first, always: two of them who step down at once wait for each other.
     let owners = people::lock_owners(&mut tx).await?;
@@ -76,7 +73,7 @@ pub(in crate::api) async fn change_person(
     }
     let disabled = disabled_at.is_some();
     let detail =
-        json!({"person": id, "role": role, "role_before": before.role, "disabled": disabled, "reason": change.reason});
+        json!({"person": id, "role": role, "role_before": before.role, "disabled": disabled, "reason": reason});
     caller.audit(&mut tx, "person.changed", detail).await?;
     let after = changed(&mut tx, id).await?;
     tx.commit().await.map_err(StoreError::from)?;

@@ -1,5 +1,6 @@
 //! The projects that the caller sees.
 
+pub(super) mod change;
 pub(super) mod list;
 pub(super) mod read;
 

@@ -5,15 +5,15 @@ use domain::{ids::RunId, people::ProjectRole};
 use http::{HeaderMap, StatusCode};
 use ingest::by_hand::{self, Asker};
 use serde::{Deserialize, Serialize};
-use store::StoreError;
 use utoipa::ToSchema;
 
 use super::{
     super::{
         body::{At, Sent},
-        idempotency::Wish,
+        idempotency::{Begun, Wish},
+        reasons,
     },
-    account, found, reason, refused,
+    account, found, refused,
 };
 use crate::{auth::Caller, problem::Problem};
 
@@ -49,19 +49,13 @@ pub(in crate::api) async fn cancel_run(
 ) -> Result<Response, Problem> {
     found(&caller, id, ProjectRole::Write).await?;
     let by = account(&caller)?;
-    let reason = reason(why.reason.as_deref())?;
+    let reason = reasons::optional(why.reason.as_deref())?;
     let wish = Wish::read(&headers, &format!("cancel_run {id}"), &why)?;
-    let mut tx = caller.store().begin().await?;
-    if let Some(answer) = wish.earlier(&caller, &mut tx).await? {
-        return Ok(answer);
-    }
+    let mut writing = match wish.begin(&caller).await? {
+        Begun::Answered(answer) => return Ok(answer),
+        Begun::New(writing) => writing,
+    };
     let asker = Asker { by: &by, reason, instance: caller.app().instance(), now: caller.now() };
-    let followed = by_hand::cancel(&mut tx, id, asker).await.map_err(refused)?;
-    let answer = wish.answer(&caller, &mut tx, StatusCode::ACCEPTED, &Accepted { run: id }).await?;
-    tx.commit().await.map_err(StoreError::from)?;
-    caller.store().ring(id);
-    if let Some(workflow) = followed.workflow_id {
-        caller.app().dispatcher().spawn(workflow);
-    }
-    Ok(answer)
+    let followed = by_hand::cancel(writing.conn(), id, asker).await.map_err(refused)?;
+    writing.answer(&caller, StatusCode::ACCEPTED, &Accepted { run: id }, Some(followed)).await
 }

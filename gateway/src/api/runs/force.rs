@@ -16,10 +16,11 @@ use super::{
     super::{
         body::{At, Sent},
         idempotency::Wish,
+        reasons,
     },
     account,
     cancel::Accepted,
-    found, reason, refused,
+    found, refused,
 };
 use crate::{auth::Caller, problem::Problem};
 
@@ -54,7 +55,7 @@ pub(in crate::api) async fn force_run(
 ) -> Result<Response, Problem> {
     let (run, _) = found(&caller, id, ProjectRole::Write).await?;
     let by = account(&caller)?;
-    let reason = reason(why.reason.as_deref())?;
+    let reason = reasons::optional(why.reason.as_deref())?;
     let wish = Wish::read(&headers, &format!("force_run {id}"), &why)?;
     let mut tx = caller.store().begin().await?;
     if let Some(answer) = wish.earlier(&caller, &mut tx).await? {

@@ -1,4 +1,4 @@
-//! Runs: what they are about, how they went, and the two things that staff do to them.
+//! Runs: what they are about, how they went, and what staff do: start, cancel and retry them.
 
 pub(super) mod cancel;
 pub(super) mod diff;
@@ -11,6 +11,7 @@ pub(super) mod prompt;
 pub(super) mod read;
 pub(super) mod retry;
 pub(super) mod search_log;
+pub(super) mod start;
 
 mod shown;
 
@@ -28,9 +29,6 @@ use store::{
 };
 
 use crate::{auth::Caller, problem::Problem};
-
-/// Longest reason that is kept.
-const MAX_REASON: usize = 500;
 
 /// What is said about a run that there is not, or that may not be seen.
 fn no_run() -> Problem {
@@ -63,24 +61,12 @@ async fn of_attempt(caller: &Caller, id: RunId, attempt: u32, needed: ProjectRol
 ///
 /// # Errors
 /// 403 for somebody who has never signed in.
-fn account(caller: &Caller) -> Result<Sender, Problem> {
+pub(super) fn account(caller: &Caller) -> Result<Sender, Problem> {
     let person = caller.person();
     match (person.github_id, &person.login) {
         (Some(id), Some(login)) => Ok(Sender { id, login: login.clone(), is_bot: false }),
         _ => Err(Problem::new(StatusCode::FORBIDDEN, "account_unknown", "sign in with a browser once first")),
     }
-}
-
-/// A reason as it is kept: trimmed, and not too long.
-///
-/// # Errors
-/// 400 if it is.
-fn reason(given: Option<&str>) -> Result<Option<&str>, Problem> {
-    let given = given.map(str::trim).filter(|reason| !reason.is_empty());
-    if given.is_some_and(|reason| reason.chars().count() > MAX_REASON) {
-        return Err(Problem::bad_request("reason_invalid", format!("give the reason in {MAX_REASON} characters")));
-    }
-    Ok(given)
 }
 
 fn refused(error: ByHandError) -> Problem {
@@ -94,6 +80,8 @@ fn refused(error: ByHandError) -> Problem {
             "subject_busy",
             format!("run {other} is at work on the same issue or pull request: wait for its end"),
         ),
+        ByHandError::Paused(pause) => conflict("paused", format!("{pause}; end the pause first")),
+        ByHandError::Refused { verdict, reason } => conflict(verdict.as_str(), reason),
         ByHandError::SameKey => conflict("retry_known", "this retry was asked for before".into()),
         ByHandError::Store(error) => error.into(),
     }
@@ -109,9 +97,9 @@ fn retry_from(text: &str) -> Option<RetryFrom> {
 }
 
 /// The caller's key for this wish; a new one if they gave none.
-fn wish_key(caller: &Caller, headers: &HeaderMap, run: RunId) -> String {
+fn wish_key(caller: &Caller, headers: &HeaderMap, about: impl std::fmt::Display) -> String {
     match headers.get("idempotency-key").and_then(|value| value.to_str().ok()) {
-        Some(key) => format!("{}:{run}:{key}", caller.person().id),
-        None => format!("{}:{run}:{}", caller.person().id, uuid::Uuid::now_v7()),
+        Some(key) => format!("{}:{about}:{key}", caller.person().id),
+        None => format!("{}:{about}:{}", caller.person().id, uuid::Uuid::now_v7()),
     }
 }

@@ -5,17 +5,17 @@ use domain::{ids::RunId, people::ProjectRole};
 use http::{HeaderMap, StatusCode};
 use ingest::by_hand::{self, Asker};
 use serde::{Deserialize, Serialize};
-use store::StoreError;
 use utoipa::ToSchema;
 
 use super::{
     super::{
         body::{At, Sent},
-        idempotency::Wish,
+        idempotency::{Begun, Wish},
+        reasons,
     },
     account,
     cancel::Accepted,
-    found, reason, refused, retry_from, wish_key,
+    found, refused, retry_from, wish_key,
 };
 use crate::{auth::Caller, problem::Problem};
 
@@ -48,24 +48,18 @@ pub(in crate::api) async fn retry_run(
 ) -> Result<Response, Problem> {
     found(&caller, id, ProjectRole::Write).await?;
     let by = account(&caller)?;
-    let reason = reason(wanted.reason.as_deref())?;
+    let reason = reasons::optional(wanted.reason.as_deref())?;
     let from = retry_from(&wanted.from).ok_or_else(|| {
         let detail = "begin at `start`, `continue`, or at one of the steps of a run, such as `publish`";
         Problem::bad_request("from_invalid", detail)
     })?;
     let wish = Wish::read(&headers, &format!("retry_run {id}"), &wanted)?;
-    let mut tx = caller.store().begin().await?;
-    if let Some(answer) = wish.earlier(&caller, &mut tx).await? {
-        return Ok(answer);
-    }
+    let mut writing = match wish.begin(&caller).await? {
+        Begun::Answered(answer) => return Ok(answer),
+        Begun::New(writing) => writing,
+    };
     let asker = Asker { by: &by, reason, instance: caller.app().instance(), now: caller.now() };
     let key = wish_key(&caller, &headers, id);
-    let followed = by_hand::retry(&mut tx, id, (from, &key), asker).await.map_err(refused)?;
-    let answer = wish.answer(&caller, &mut tx, StatusCode::ACCEPTED, &Accepted { run: id }).await?;
-    tx.commit().await.map_err(StoreError::from)?;
-    caller.store().ring(id);
-    if let Some(workflow) = followed.workflow_id {
-        caller.app().dispatcher().spawn(workflow);
-    }
-    Ok(answer)
+    let followed = by_hand::retry(writing.conn(), id, (from, &key), asker).await.map_err(refused)?;
+    writing.answer(&caller, StatusCode::ACCEPTED, &Accepted { run: id }, Some(followed)).await
 }

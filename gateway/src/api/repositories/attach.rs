@@ -1,0 +1,94 @@
+//! `POST /api/v1/projects/{project}/repositories`
+
+use axum::Json;
+use domain::{people::ProjectRole, workflow_id};
+use forge::Credential;
+use http::StatusCode;
+use role::SecretText;
+use serde::Deserialize;
+use serde_json::json;
+use store::repositories;
+use utoipa::ToSchema;
+
+use super::{
+    super::body::{At, Sent},
+    BegunConnection, refused,
+};
+use crate::{
+    auth::Caller,
+    connecting::{Asking, ConnectKeys, ConnectRequest},
+    problem::Problem,
+};
+
+/// A repository to be attached.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct AttachRepository {
+    /// `owner/name`
+    #[schema(example = "acme/greeter")]
+    repository: String,
+    /// A fine-grained personal access token for it. It is sealed for the worker at once and never shown again.
+    #[schema(value_type = String, format = Password)]
+    token: String,
+}
+
+/// Attach a repository: look at every right of the credential at once, make the webhook, read its settings
+///
+/// One that is attached already gets the new credential.
+#[utoipa::path(
+    post, path = "/api/v1/projects/{project}/repositories", tag = "repositories", request_body = AttachRepository,
+    params(("project" = String, Path, description = "Short name of its project.")),
+    responses((status = 202, description = "It has begun: read the connection.", body = BegunConnection))
+)]
+pub(in crate::api) async fn attach_repository(
+    caller: Caller,
+    At(slug): At<String>,
+    Sent(AttachRepository { repository, token }): Sent<AttachRepository>,
+) -> Result<(StatusCode, Json<BegunConnection>), Problem> {
+    let token = SecretText::new(token);
+    let project = caller.on_project(&slug, ProjectRole::Admin).await?;
+    let (owner, name) = named(&repository)?;
+    let credential = Credential::token(token.expose()).map_err(|_| {
+        Problem::bad_request(
+            "token_invalid",
+            "this is no token: copy it once more from GitHub, one line without spaces",
+        )
+    })?;
+    let (Some(sealing), Some(sign_in)) = (caller.app().sealing(), caller.app().sign_in()) else {
+        let detail = "this gateway can't take credentials: set SEALING_PUBLIC_KEY_FILE, or use `codex-k8s repo add`";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "sealing_not_configured", detail));
+    };
+    let known = repositories::find_by_name(&mut *caller.store().acquire().await?, owner, name).await?;
+    if known.is_some_and(|known| known.project != project.id) {
+        let detail = "this repository belongs to another project: its admins attach it there";
+        return Err(Problem::new(StatusCode::CONFLICT, "attached_elsewhere", detail));
+    }
+    let keys = ConnectKeys { gateway: caller.app().key().clone(), sealing: sealing.clone() };
+    let request = ConnectRequest {
+        owner,
+        name,
+        project: &project.slug,
+        slots: project.slots,
+        credential: &credential,
+        public_url: sign_in.public_url(),
+    };
+    let mut rng: rand::rngs::StdRng = rand::make_rng();
+    let mut asking =
+        Asking { store: caller.store(), instance: caller.app().instance(), rng: &mut rng, now: caller.now() };
+    let connection = asking.connect(&keys, &request).await.map_err(refused)?;
+    let detail = json!({"repository": repository, "project": project.slug, "connection": connection});
+    caller.audit(&mut *caller.store().acquire().await?, "repository.attaching", detail).await?;
+    caller.app().dispatcher().spawn(workflow_id::connect_repository(caller.app().instance(), connection));
+    Ok((StatusCode::ACCEPTED, Json(BegunConnection { connection })))
+}
+
+/// Owner and name, as GitHub allows them.
+fn named(full_name: &str) -> Result<(&str, &str), Problem> {
+    let part = |text: &str| {
+        (1..=100).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
+    full_name
+        .split_once('/')
+        .filter(|(owner, name)| part(owner) && part(name))
+        .ok_or_else(|| Problem::bad_request("repository_invalid", "write owner/name, as in the repository's address"))
+}

@@ -1,0 +1,23 @@
+export const replay = {
+  now: 'What would it do now?',
+  now_title: 'What this delivery would do now',
+  now_text: 'It is judged by the rules as they are now. Nothing follows from looking.',
+  then: 'When it came',
+  present: 'Now',
+  no_effect: 'Nothing would follow.',
+  effect: {
+    start: 'Agent {agent} would start.',
+    cancel: 'The run at work would be cancelled.',
+    retry: 'The run would begin again.',
+    mark_cancel: 'A start that arrives later would be held back.',
+    refresh_config: 'The project’s settings would be read again.',
+    update_repository: 'The repository’s name and state would be noted.',
+  },
+  go: 'Replay',
+  title: 'Replay this delivery?',
+  text: 'It is judged once more, with everything that follows. What it started before is not started again.',
+  done: 'Replayed: {verdict}.',
+  is_replay: 'a replay',
+  not_sent: 'No forge sent this: start the agent by hand instead',
+  actions: 'Actions',
+}
