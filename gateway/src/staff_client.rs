@@ -72,7 +72,7 @@ impl StaffClient {
             .map_err(|_| StaffClientError::NoToken)?;
         authorization.set_sensitive(true);
         let base = gateway.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { http: client(&[gateway])?, base, authorization })
+        Ok(Self { http: client(&[gateway], 1)?, base, authorization })
     }
 
     /// Reads what is at this path of the API, such as `/api/v1/runs?limit=1`.

@@ -226,7 +226,7 @@ async fn every_operation_is_tried_as_everybody() {
     let run = ended_run(&world).await;
     let delivery = delivery_of(&world, run).await.to_string();
     let repository =
-        runs::get(&mut *world.store().acquire().await.unwrap(), run).await.unwrap().repository_id.to_string();
+        runs::get(&mut world.store().acquire().await.unwrap(), run).await.unwrap().repository_id.to_string();
     let run = run.to_string();
     let table: Vec<Row> = table().into_iter().chain(of_runs()).chain(of_staff()).collect();
     let mut wrong: Vec<String> = described()
