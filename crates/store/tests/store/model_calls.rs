@@ -143,7 +143,7 @@ async fn many_at_once_never_use_more_than_there_is() {
     const LIMIT: u64 = 20_000;
     let world = World::new().await;
     let store = world.store();
-    let limits = Limits { day: Limit { tokens: Some(LIMIT), usd: None }, ..Limits::default() };
+    let limits = Limits { day: Limit { tokens: Some(LIMIT), ..Limit::default() }, ..Limits::default() };
     let mut runs = Vec::new();
     for number in 1..=4 {
         runs.push(world.run(number).await);
@@ -236,7 +236,10 @@ async fn an_attempt_keeps_its_policy_and_where_its_words_are() {
     assert_eq!((caller.project, caller.policy, caller.agent_since), (world.project, None, None));
     let policy = ModelPolicy {
         models: vec!["m".to_owned()],
-        limits: Limits { run: Limit { tokens: None, usd: Some(Usd::from_nano(1_500_000_000)) }, ..Limits::default() },
+        limits: Limits {
+            run: Limit { usd: Some(Usd::from_nano(1_500_000_000)), ..Limit::default() },
+            ..Limits::default()
+        },
         record_bodies: true,
         agent_secs: 60,
     };
