@@ -17,8 +17,9 @@ use crate::{console::Step, layout::Layout, tools, tools::ToolError};
 const TITLE: &str = "packages of the console";
 /// Where the source is in the tree.
 const SOURCE: &str = "ui";
-/// The description of the staff API, from which types are written.
-const API: &str = "docs/openapi.json";
+/// What it is made of and tried with that lies elsewhere: the description of the staff API, from which types are written, and a history
+/// that the engine wrote.
+const OTHERS: [&str; 2] = ["docs/openapi.json", "workflows/histories/agent-run-queued-no-change.json"];
 /// Not part of the source, whatever lies there on a developer's machine.
 const NOT_SOURCE: [&str; 4] = ["node_modules", "dist", "test-results", ".vite"];
 
@@ -74,9 +75,11 @@ impl Workshop {
         for name in files_of(&source)? {
             copy(&source.join(&name), &folder.path().join(SOURCE).join(&name))?;
         }
-        let api = layout.tree.join(API);
-        if api.is_file() {
-            copy(&api, &folder.path().join(API))?;
+        for other in OTHERS {
+            let path = layout.tree.join(other);
+            if path.is_file() {
+                copy(&path, &folder.path().join(other))?;
+            }
         }
         let modules = folder.path().join(SOURCE).join("node_modules");
         symlink(packages.join("node_modules"), &modules).map_err(StaffConsoleError::files("link", &modules))?;

@@ -4,6 +4,74 @@
  */
 
 export interface paths {
+    "/api/v1/attention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What needs attention in the projects that you see */
+        get: operations["read_attention"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What happened in the projects that you see, the newest first */
+        get: operations["list_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same as JSON Lines: one event a line, the newest first, to the last */
+        get: operations["export_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{connection}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the attaching of a repository, or a look at its rights, goes */
+        get: operations["read_connection"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/deliveries": {
         parameters: {
             query?: never;
@@ -18,6 +86,43 @@ export interface paths {
         get: operations["list_deliveries"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries/{delivery}/decision": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a delivery would do now: judged by the same rules as when it came; nothing follows */
+        get: operations["decide_delivery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries/{delivery}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Judge a delivery once more, with everything that follows
+         * @description What it started the first time is not started again.
+         */
+        post: operations["replay_delivery"];
         delete?: never;
         options?: never;
         head?: never;
@@ -138,6 +243,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/pauses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The pauses that hold for the platform and for the projects that you see */
+        get: operations["list_pauses"];
+        put?: never;
+        /** Pause the platform, a project or an agent: what would start meanwhile is written down, and can be replayed later */
+        post: operations["begin_pause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pauses/{pause}/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End a pause
+         * @description What it held back stays where it is: replay the deliveries with the verdict `paused` that are still wanted.
+         */
+        post: operations["end_pause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/people": {
         parameters: {
             query?: never;
@@ -205,7 +348,8 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** Change a project */
+        patch: operations["change_project"];
         trace?: never;
     };
     "/api/v1/projects/{project}/members": {
@@ -246,6 +390,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/repositories": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Attach a repository: look at every right of the credential at once, make the webhook, read its settings
+         * @description One that is attached already gets the new credential.
+         */
+        post: operations["attach_repository"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/repositories": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The connected repositories of the projects that you see, with what keeps them connected */
+        get: operations["list_repositories"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/repositories/{repository}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Look once more at every right of a repository's credential */
+        post: operations["check_repository"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs": {
         parameters: {
             query?: never;
@@ -256,7 +454,8 @@ export interface paths {
         /** Runs of the projects that you see, the newest first */
         get: operations["list_runs"];
         put?: never;
-        post?: never;
+        /** Have an agent work on an issue or pull request, as if its label were put on */
+        post: operations["start_run"];
         delete?: never;
         options?: never;
         head?: never;
@@ -440,6 +639,19 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description What something is about. */
+        About: {
+            /** @description Name of the agent. */
+            agent?: string | null;
+            /** Format: int64 */
+            number: number;
+            /** @description The project's short name. */
+            project: string;
+            /** @description `owner/name` */
+            repository: string;
+            subject: components["schemas"]["SubjectKind"];
+            title: string;
+        };
         /** @description A wish that is on its way to the engine. */
         Accepted: {
             run: components["schemas"]["RunId"];
@@ -467,6 +679,19 @@ export interface components {
          * @description A person's token for scripts.
          */
         ApiTokenId: string;
+        /** @description A repository to be attached. */
+        AttachRepository: {
+            /**
+             * @description `owner/name`
+             * @example acme/greeter
+             */
+            repository: string;
+            /**
+             * Format: password
+             * @description A fine-grained personal access token for it. It is sealed for the worker at once and never shown again.
+             */
+            token: string;
+        };
         /** @description What the calls of an attempt cost. */
         AttemptCost: {
             /**
@@ -485,6 +710,62 @@ export interface components {
              */
             unpriced_calls: number;
         };
+        /** @description What a person should look at, each list with what presses most first. A list has 50 entries at most. */
+        Attention: {
+            /** @description Credentials of repositories that end within 14 days, or are no longer taken. */
+            credentials: components["schemas"]["Ending"][];
+            /** @description Deliveries of the last day that started nothing though somebody meant something, and that nobody has replayed. */
+            deliveries: components["schemas"]["HeldBack"][];
+            /** @description Failed and lost runs of the last seven days that nothing has followed on the same issue or pull request. */
+            failed: components["schemas"]["FailedRun"][];
+            /** @description Webhooks whose delivery log can't be read: what was missed stays missed. */
+            hooks: components["schemas"]["Unread"][];
+            /** @description Issues and pull requests on which runs are held back so that they do not cause one another without end. */
+            storms: components["schemas"]["Storm"][];
+            /** @description Runs to which the engine was not told something for a minute. */
+            stuck: components["schemas"]["Stuck"][];
+            /** @description Your own tokens for scripts that end within 14 days. */
+            tokens: components["schemas"]["EndingToken"][];
+            /** @description Runs that wait for a slot or a limit. */
+            waiting: components["schemas"]["WaitingRun"][];
+        };
+        /** @description Something that happened. */
+        AuditEvent: {
+            /** @description Who did it: a login, or a part of the platform. */
+            actor: string;
+            /** Format: date-time */
+            at: string;
+            delivery?: components["schemas"]["DeliveryId"] | null;
+            /** @description The particulars. */
+            detail: unknown;
+            /** Format: uuid */
+            id: string;
+            /** @description What, as a word. */
+            kind: string;
+            repository?: components["schemas"]["RepositoryId"] | null;
+            run?: components["schemas"]["RunId"] | null;
+        };
+        /** @description What is to be paused. */
+        BeginPause: {
+            /** @description Name of an agent; without, it holds for all of them. */
+            agent?: string | null;
+            /** @description Short name of a project; without, it holds for all of them. */
+            project?: string | null;
+            /** @description Stands in the audit, on the banner, and at every delivery that is held back. */
+            reason: string;
+            /** @description What becomes of the runs that are at work or wait. */
+            running?: components["schemas"]["Running"];
+        };
+        /** @description A connection that has begun: read it until it is over. */
+        BegunConnection: {
+            connection: components["schemas"]["ConnectionId"];
+        };
+        /** @description A pause that has begun. */
+        BegunPause: {
+            /** @description The runs that are to be asked to end, 1000 at most. */
+            cancelling: number;
+            pause: components["schemas"]["Pause"];
+        };
         /** @description Why a run is to end. */
         CancelRun: {
             /** @description Stands in the audit, and in the run's comment. */
@@ -502,6 +783,16 @@ export interface components {
             /** @description Why; stands in the audit. */
             reason?: string | null;
             role?: components["schemas"]["PlatformRole"] | null;
+        };
+        /** @description What is to be different. What is left away stays as it is. */
+        ChangeProject: {
+            /** @description Why; stands in the audit. */
+            reason?: string | null;
+            /**
+             * Format: int32
+             * @description How many of its runs may work at once. With more, those that wait go on at once; with fewer, nobody is stopped.
+             */
+            slots?: number | null;
         };
         /** @description Result of one check. */
         CheckResult: {
@@ -522,6 +813,75 @@ export interface components {
             /** @description Whether it exited 0 in time. */
             passed: boolean;
         };
+        /** @description A right that is needed. */
+        CheckedRight: {
+            held: boolean;
+            /** @description As GitHub's pages call the level. */
+            level: string;
+            /** @description What it is needed for. */
+            purpose: string;
+            /** @description Where to grant it; none if it is held. */
+            remedy?: string | null;
+            right: components["schemas"]["Right"];
+            /** @description As GitHub's pages call it. */
+            title: string;
+        };
+        /** @description A repository that is being attached, or whose rights are looked at. */
+        Connection: {
+            /** @description `owner/name`, as it was asked for. */
+            full_name: string;
+            id: components["schemas"]["ConnectionId"];
+            /** @description What it waits for, or how it ended, as a sentence. */
+            message?: string | null;
+            purpose: components["schemas"]["ConnectionPurpose"];
+            repository?: components["schemas"]["RepositoryId"] | null;
+            /** @description Every right that is needed; empty before they were looked at. */
+            rights: components["schemas"]["CheckedRight"][];
+            state: components["schemas"]["ConnectionState"];
+            step?: components["schemas"]["ConnectionStep"] | null;
+        };
+        /**
+         * Format: uuid
+         * @description One request to connect a repository.
+         */
+        ConnectionId: string;
+        /**
+         * @description What a connection is for.
+         * @enum {string}
+         */
+        ConnectionPurpose: "connect" | "check";
+        /**
+         * @description Where a connection is.
+         * @enum {string}
+         */
+        ConnectionState: "waiting" | "working" | "done" | "failed";
+        /**
+         * @description The steps of connecting a repository.
+         * @enum {string}
+         */
+        ConnectionStep: "rights" | "repository" | "hook" | "settings";
+        /**
+         * @description What kind of credential the sealed bytes hold.
+         * @enum {string}
+         */
+        CredentialKind: "token" | "app";
+        /** @description What would be decided about a delivery if it came now. */
+        Decision: {
+            /** @description The agent that would start. */
+            agent?: string | null;
+            delivery: components["schemas"]["DeliveryId"];
+            /** @description What would follow. Nothing does. */
+            effect: components["schemas"]["EffectKind"];
+            /** @description Why, as a sentence. */
+            reason: string;
+            /** @description Why, as a sentence. */
+            reason_then: string;
+            run?: components["schemas"]["RunId"] | null;
+            /** @description What would be decided now. */
+            verdict: components["schemas"]["VerdictKind"];
+            /** @description What was decided when it came. */
+            verdict_then: components["schemas"]["VerdictKind"];
+        };
         /** @description Something that came in. */
         Delivery: {
             action?: string | null;
@@ -538,6 +898,7 @@ export interface components {
             reason: string;
             /** Format: date-time */
             received_at: string;
+            replay_of?: components["schemas"]["DeliveryId"] | null;
             repository?: components["schemas"]["RepositoryId"] | null;
             run?: components["schemas"]["RunId"] | null;
             /** @description Login of whoever caused it. */
@@ -561,10 +922,46 @@ export interface components {
             diff: string;
         };
         /**
+         * @description Kinds of effects.
+         * @enum {string}
+         */
+        EffectKind: "none" | "start" | "cancel" | "retry" | "mark_cancel" | "refresh_config" | "update_repository";
+        /**
          * Format: email
          * @description An e-mail address as it is compared: trimmed, in lower case.
          */
         Email: string;
+        /** @description Why a pause is over. */
+        EndPause: {
+            /** @description Stands in the audit. */
+            reason?: string | null;
+        };
+        /** @description A credential that ends. */
+        Ending: {
+            /** Format: date-time */
+            expires_at?: string | null;
+            /** @description Whom it acts as. */
+            login?: string | null;
+            project: string;
+            /** @description The forge no longer takes it. */
+            refused: boolean;
+            repository: string;
+        };
+        /** @description A token for scripts that ends. */
+        EndingToken: {
+            /** Format: date-time */
+            expires_at: string;
+            name: string;
+        };
+        /** @description A run that ended badly. */
+        FailedRun: components["schemas"]["About"] & {
+            /** @description Why, as a sentence. */
+            cause?: string | null;
+            /** Format: date-time */
+            ended_at: string;
+            outcome: components["schemas"]["Outcome"];
+            run: components["schemas"]["RunId"];
+        };
         /** @description Why a run is not to be waited for any longer. */
         ForceRun: {
             /** @description Stands in the audit, and as the cause. */
@@ -597,6 +994,19 @@ export interface components {
              * @description Its number, from 1.
              */
             line: number;
+        };
+        /** @description A delivery that started nothing. */
+        HeldBack: {
+            delivery: components["schemas"]["DeliveryId"];
+            /** Format: int64 */
+            number?: number | null;
+            /** @description None if its repository is not connected. */
+            project?: string | null;
+            reason: string;
+            /** Format: date-time */
+            received_at: string;
+            repository?: string | null;
+            verdict: components["schemas"]["VerdictKind"];
         };
         /** @description A part of a history. */
         History: {
@@ -754,6 +1164,27 @@ export interface components {
             next?: string | null;
         };
         /** @description A page of a list. */
+        Page_AuditEvent: {
+            /** @description The entries. */
+            items: {
+                /** @description Who did it: a login, or a part of the platform. */
+                actor: string;
+                /** Format: date-time */
+                at: string;
+                delivery?: components["schemas"]["DeliveryId"] | null;
+                /** @description The particulars. */
+                detail: unknown;
+                /** Format: uuid */
+                id: string;
+                /** @description What, as a word. */
+                kind: string;
+                repository?: components["schemas"]["RepositoryId"] | null;
+                run?: components["schemas"]["RunId"] | null;
+            }[];
+            /** @description Send this as `cursor` for the next page; none on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
         Page_Delivery: {
             /** @description The entries. */
             items: {
@@ -771,6 +1202,7 @@ export interface components {
                 reason: string;
                 /** Format: date-time */
                 received_at: string;
+                replay_of?: components["schemas"]["DeliveryId"] | null;
                 repository?: components["schemas"]["RepositoryId"] | null;
                 run?: components["schemas"]["RunId"] | null;
                 /** @description Login of whoever caused it. */
@@ -916,6 +1348,37 @@ export interface components {
             /** @description Send this as `cursor` for the next page; none on the last one. */
             next?: string | null;
         };
+        /** @description A pause. */
+        Pause: {
+            /** @description Name of the agent; none: it holds for all. */
+            agent?: string | null;
+            /** Format: date-time */
+            begun_at: string;
+            /** @description Who paused it. */
+            begun_by: string;
+            /** Format: date-time */
+            ended_at?: string | null;
+            /**
+             * Format: int64
+             * @description Deliveries that were held back since it began.
+             */
+            held_back: number;
+            id: components["schemas"]["PauseId"];
+            /** @description Whether the caller may end it. */
+            may_end: boolean;
+            /** @description Short name of the project; none: it holds for all. */
+            project?: string | null;
+            reason: string;
+        };
+        /**
+         * Format: uuid
+         * @description A pause of the platform, a project or an agent.
+         */
+        PauseId: string;
+        /** @description The pauses that hold now, those of the whole platform first. */
+        Pauses: {
+            items: components["schemas"]["Pause"][];
+        };
         /** @description Somebody on the list. */
         Person: {
             /** Format: date-time */
@@ -1007,6 +1470,59 @@ export interface components {
             /** @description What it is, where the prompt says so. */
             what?: string | null;
         };
+        /** @description Why a delivery is to be judged once more. */
+        ReplayDelivery: {
+            /** @description Stands in the audit. */
+            reason: string;
+        };
+        /** @description What became of it this time. */
+        Replayed: {
+            /** @description The delivery that the replay is. */
+            delivery: components["schemas"]["DeliveryId"];
+            /** @description Why, as a sentence. */
+            reason: string;
+            run?: components["schemas"]["RunId"] | null;
+            verdict: components["schemas"]["VerdictKind"];
+        };
+        /** @description Connected repositories, by name. */
+        Repositories: {
+            items: components["schemas"]["Repository"][];
+        };
+        /** @description A connected repository and how it fares. */
+        Repository: {
+            /** @description Nothing can be written to it. */
+            archived: boolean;
+            credential?: components["schemas"]["RepositoryCredential"] | null;
+            /** @description `owner/name` */
+            full_name: string;
+            /** @description Whether a webhook of its own is registered. */
+            has_hook: boolean;
+            /** @description Whether it has a `services.yaml` that could be read. */
+            has_settings: boolean;
+            id: components["schemas"]["RepositoryId"];
+            /**
+             * Format: date-time
+             * @description When a webhook about it last came.
+             */
+            last_delivery_at?: string | null;
+            /** @description Short name of its project. */
+            project: string;
+            /** @description What is wrong with the newest one. */
+            settings_error?: string | null;
+        };
+        /** @description What a repository is worked with. */
+        RepositoryCredential: {
+            /**
+             * Format: date-time
+             * @description When it ends, as GitHub last told.
+             */
+            expires_at?: string | null;
+            kind: components["schemas"]["CredentialKind"];
+            /** @description Whom it acts as. */
+            login?: string | null;
+            /** @description GitHub no longer takes it. */
+            refused: boolean;
+        };
         /**
          * Format: uuid
          * @description A connected repository; survives renames.
@@ -1022,6 +1538,11 @@ export interface components {
             /** @description Stands in the audit. */
             reason?: string | null;
         };
+        /**
+         * @description A right on a repository, in GitHub's words for permissions.
+         * @enum {string}
+         */
+        Right: "metadata" | "contents" | "issues" | "pull_requests" | "statuses" | "repository_hooks";
         /** @description A run, as it stands in lists. */
         Run: {
             /** @description Name of the agent. */
@@ -1186,6 +1707,11 @@ export interface components {
             /** @description Its address, where the forge's is known. */
             url?: string | null;
         };
+        /**
+         * @description What becomes of the runs that are at work or wait.
+         * @enum {string}
+         */
+        Running: "go_on" | "cancel";
         /** @description Others that ended by the same failure. */
         SameFailure: {
             /**
@@ -1252,11 +1778,58 @@ export interface components {
              */
             until: string;
         };
+        /** @description What an agent is to work on. */
+        StartRun: {
+            /**
+             * @description Name of the agent.
+             * @example dev
+             */
+            agent: string;
+            /** @description What the agent is told beyond the issue. */
+            instructions?: string;
+            /**
+             * Format: int64
+             * @description Number of the issue or pull request.
+             */
+            number: number;
+            /**
+             * @description `owner/name`
+             * @example acme/greeter
+             */
+            repository: string;
+            /** @description An issue, unless a pull request is named. */
+            subject?: components["schemas"]["SubjectKind"];
+        };
         /**
          * @description The steps of a run, in order.
          * @enum {string}
          */
         Step: "authorise" | "slot" | "clone" | "prompt" | "launch" | "agent" | "collect" | "publish" | "settle";
+        /** @description Where runs are held back. */
+        Storm: {
+            /**
+             * Format: int64
+             * @description How many were.
+             */
+            held_back: number;
+            /** Format: date-time */
+            last_at: string;
+            /** Format: int64 */
+            number: number;
+            project: string;
+            /** @description Why the last thing was held back. */
+            reason: string;
+            repository: string;
+            subject: components["schemas"]["SubjectKind"];
+        };
+        /** @description A run that was not told something. */
+        Stuck: components["schemas"]["About"] & {
+            /** @description What the last try met. */
+            error?: string | null;
+            run: components["schemas"]["RunId"];
+            /** Format: date-time */
+            since: string;
+        };
         /**
          * @description What a run can be about.
          * @enum {string}
@@ -1342,6 +1915,13 @@ export interface components {
          * @enum {string}
          */
         Trust: "platform" | "project" | "requester" | "outsider";
+        /** @description A hook whose log can't be read. */
+        Unread: {
+            /** @description Why, as a sentence. */
+            problem: string;
+            project: string;
+            repository: string;
+        };
         /** @description Tokens. */
         Usage: {
             /**
@@ -1369,7 +1949,7 @@ export interface components {
          * @description Kinds of verdicts, as the ledger keeps them.
          * @enum {string}
          */
-        VerdictKind: "started" | "signalled" | "duplicate" | "no_rule" | "repository_unknown" | "loop_guard" | "two_agent_labels" | "already_working" | "archived" | "echo" | "cancelled_before_start" | "nothing_to_cancel" | "nothing_to_retry" | "config_refresh" | "repository_updated" | "ignored";
+        VerdictKind: "started" | "signalled" | "duplicate" | "no_rule" | "repository_unknown" | "loop_guard" | "two_agent_labels" | "already_working" | "archived" | "echo" | "cancelled_before_start" | "nothing_to_cancel" | "nothing_to_retry" | "config_refresh" | "repository_updated" | "paused" | "ignored";
         /** @description Why a run does not go on now. */
         Waiting: {
             /** @enum {string} */
@@ -1393,6 +1973,25 @@ export interface components {
             /** Format: date-time */
             until: string;
         };
+        /** @description A run that does not go on now. */
+        WaitingRun: components["schemas"]["About"] & {
+            /** @description Who set the limit, as a sentence. */
+            cause?: string | null;
+            /**
+             * Format: int32
+             * @description Place in the queue for a slot, 1 being next.
+             */
+            place?: number | null;
+            run: components["schemas"]["RunId"];
+            /** Format: date-time */
+            since: string;
+            step?: components["schemas"]["Step"] | null;
+            /**
+             * Format: date-time
+             * @description A limit lets it go on then.
+             */
+            until?: string | null;
+        };
     };
     responses: never;
     parameters: never;
@@ -1402,6 +2001,153 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    read_attention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What to look at. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Attention"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_audit: {
+        parameters: {
+            query?: {
+                /** @description Short name of the project. */
+                project?: string;
+                /** @description Login of who did it, or a part of the platform. */
+                actor?: string;
+                /** @description Of this kind, such as `run_requested`, or of all that begin with it and a dot, such as `pause`. */
+                kind?: string;
+                run?: components["schemas"]["RunId"];
+                /** @description At this time or later. */
+                since?: string;
+                /** @description Before this time. */
+                until?: string;
+                /** @description How many entries, 1 to 200; 50 unless asked otherwise. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AuditEvent"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_audit: {
+        parameters: {
+            query?: {
+                /** @description Short name of the project. */
+                project?: string;
+                /** @description Login of who did it, or a part of the platform. */
+                actor?: string;
+                /** @description Of this kind, or of all that begin with it and a dot. */
+                kind?: string;
+                run?: components["schemas"]["RunId"];
+                /** @description At this time or later. */
+                since?: string;
+                /** @description Before this time. */
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One event a line. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": components["schemas"]["AuditEvent"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which. */
+                connection: components["schemas"]["ConnectionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The connection. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connection"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_deliveries: {
         parameters: {
             query?: {
@@ -1430,6 +2176,77 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Delivery"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    decide_delivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which. */
+                delivery: components["schemas"]["DeliveryId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What would be decided now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Decision"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replay_delivery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same body is done once. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Which. */
+                delivery: components["schemas"]["DeliveryId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayDelivery"];
+            };
+        };
+        responses: {
+            /** @description It was judged once more. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replayed"];
                 };
             };
             /** @description What is wrong, and what helps. */
@@ -1690,6 +2507,110 @@ export interface operations {
             };
         };
     };
+    list_pauses: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is paused. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pauses"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    begin_pause: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same body is done once. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BeginPause"];
+            };
+        };
+        responses: {
+            /** @description It is paused. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BegunPause"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_pause: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same body is done once. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Which. */
+                pause: components["schemas"]["PauseId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EndPause"];
+            };
+        };
+        responses: {
+            /** @description The pause, over. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pause"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_people: {
         parameters: {
             query?: {
@@ -1899,6 +2820,45 @@ export interface operations {
             };
         };
     };
+    change_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` that was seen: another state is refused with 412. */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /** @description Its short name. */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeProject"];
+            };
+        };
+        responses: {
+            /** @description The project, changed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_members: {
         parameters: {
             query?: {
@@ -2004,6 +2964,106 @@ export interface operations {
             };
         };
     };
+    attach_repository: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Short name of its project. */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AttachRepository"];
+            };
+        };
+        responses: {
+            /** @description It has begun: read the connection. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BegunConnection"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_repositories: {
+        parameters: {
+            query?: {
+                /** @description Short name of the project. */
+                project?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Repositories"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    check_repository: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which. */
+                repository: components["schemas"]["RepositoryId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It has begun: read the connection. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BegunConnection"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_runs: {
         parameters: {
             query?: {
@@ -2044,6 +3104,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Run"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_run: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same body is done once. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StartRun"];
+            };
+        };
+        responses: {
+            /** @description A run is accepted. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
                 };
             };
             /** @description What is wrong, and what helps. */
