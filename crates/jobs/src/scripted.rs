@@ -128,7 +128,8 @@ impl Server {
     /// Puts a Job's pod there, or changes it; nothing without the Job.
     pub fn pod(&self, of: &JobRef, uid: &str, status: &Value) {
         let mut state = self.state();
-        let job = state.objects.iter().find(|(path, _)| path.ends_with(&format!("/jobs/{}", of.name())));
+        let suffix = format!("/jobs/{}", of.name());
+        let job = state.objects.iter().find(|(path, _)| path.ends_with(&suffix));
         let Some((path, job)) = job else { return };
         let mut parts = path.split('/').skip_while(|part| *part != "namespaces");
         let namespace = parts.nth(1).unwrap_or_default().to_owned();
