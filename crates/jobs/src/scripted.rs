@@ -128,7 +128,8 @@ impl Server {
     /// Puts a Job's pod there, or changes it; nothing without the Job.
     pub fn pod(&self, of: &JobRef, uid: &str, status: &Value) {
         let mut state = self.state();
-        let job = state.objects.iter().find(|(path, _)| path.ends_with(&format!("/jobs/{}", of.name())));
+        let suffix = format!("/jobs/{}", of.name());
+        let job = state.objects.iter().find(|(path, _)| path.ends_with(&suffix));
         let Some((path, job)) = job else { return };
         let mut parts = path.split('/').skip_while(|part| *part != "namespaces");
         let namespace = parts.nth(1).unwrap_or_default().to_owned();
@@ -223,7 +224,8 @@ impl State {
             selector.iter().flat_map(|(_, text)| text.split(',')).filter_map(|pair| pair.split_once('=')).collect();
         let selected = |object: &Value| {
             let labels = object.get("metadata").and_then(|metadata| metadata.get("labels"));
-            let has = |(key, value): &(&str, &str)| labels.and_then(|labels| labels.get(*key)?.as_str()) == Some(*value);
+            let has =
+                |(key, value): &(&str, &str)| labels.and_then(|labels| labels.get(*key)?.as_str()) == Some(*value);
             wanted.iter().all(has)
         };
         // Thousands are there, of which one kind is asked for.
