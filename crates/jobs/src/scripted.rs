@@ -224,7 +224,8 @@ impl State {
             selector.iter().flat_map(|(_, text)| text.split(',')).filter_map(|pair| pair.split_once('=')).collect();
         let selected = |object: &Value| {
             let labels = object.get("metadata").and_then(|metadata| metadata.get("labels"));
-            let has = |(key, value): &(&str, &str)| labels.and_then(|labels| labels.get(*key)?.as_str()) == Some(*value);
+            let has =
+                |(key, value): &(&str, &str)| labels.and_then(|labels| labels.get(*key)?.as_str()) == Some(*value);
             wanted.iter().all(has)
         };
         // Thousands are there, of which one kind is asked for.
