@@ -93,8 +93,18 @@ pub async fn owner(conn: &mut PgConnection, kind: TokenKind, hash: &[u8]) -> Res
     let row = match kind {
         TokenKind::Launch => owner_by!(conn, "token_hash", "", hash),
         TokenKind::Session => owner_by!(conn, "session_hash", "", hash),
-        TokenKind::Model => owner_by!(conn, "model_hash", " or a.cancel_requested_at is not null", hash),
-        TokenKind::Egress => owner_by!(conn, "egress_hash", " or a.cancel_requested_at is not null", hash),
+        TokenKind::Model => owner_by!(
+            conn,
+            "model_hash",
+            " or a.cancel_requested_at is not null or a.stop_requested_at is not null",
+            hash
+        ),
+        TokenKind::Egress => owner_by!(
+            conn,
+            "egress_hash",
+            " or a.cancel_requested_at is not null or a.stop_requested_at is not null",
+            hash
+        ),
     };
     row.map(Owner::try_from).transpose()
 }

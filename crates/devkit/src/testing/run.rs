@@ -1,8 +1,11 @@
 //! Running cargo's tests with real services around them.
 
 use std::{
+    env,
     io::{self, BufRead, BufReader, IsTerminal, Write},
+    num::NonZero,
     process::{Command, ExitStatus, Stdio},
+    thread,
     time::Instant,
 };
 
@@ -19,6 +22,9 @@ use crate::{
     layout::Layout,
     tools,
 };
+
+/// How many tests run beside each other, as the test programs are told.
+const THREADS: &str = "RUST_TEST_THREADS";
 
 /// Which tests to run.
 #[derive(Debug, Clone)]
@@ -102,6 +108,10 @@ fn cargo_test(layout: &Layout, selection: &Selection, environment: &[(String, St
     command.arg("test").args(call).arg("--no-fail-fast").arg("--");
     if !in_cluster::is_call(call) {
         command.args(["--skip", in_cluster::PREFIX]);
+    } else if env::var_os(THREADS).is_none() {
+        // They mostly wait for the cluster: one more than there are processors keeps those at work.
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        command.env(THREADS, (processors + 1).to_string());
     }
     command.args(&selection.rest);
     if io::stdout().is_terminal() {

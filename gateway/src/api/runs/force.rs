@@ -64,7 +64,9 @@ pub(in crate::api) async fn force_run(
     if run.state == RunState::Finished {
         return Err(refused(ingest::by_hand::ByHandError::Ended));
     }
-    let asked = attempts::get(&mut tx, id, run.attempt).await?.cancel_requested_at;
+    let attempt = attempts::get(&mut tx, id, run.attempt).await?;
+    // A cancel in the engine's own console is known by what the worker made of it.
+    let asked = attempt.cancel_requested_at.or(attempt.stop_requested_at);
     may(asked, caller.now())?;
     let event = NewFlowEvent {
         at: caller.now(),
