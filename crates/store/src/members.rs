@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 
 use crate::{
     Result,
-    convert::{parse, parse_opt},
+    convert::{clean, clean_opt, parse, parse_opt},
 };
 
 /// A project as somebody sees it.
@@ -65,7 +65,7 @@ pub async fn project(conn: &mut PgConnection, slug: &str, person: PersonId) -> R
     let row = sqlx::query!(
         "select p.id, p.slug, p.slots, p.created_at, m.role as \"role?\" from projects p \
          left join project_members m on m.project_id = p.id and m.person_id = $2 where p.slug = $1",
-        slug,
+        &*clean(slug),
         person.as_uuid(),
     )
     .fetch_optional(conn)
@@ -108,7 +108,7 @@ pub async fn projects(conn: &mut PgConnection, page: ProjectsPage<'_>) -> Result
          where ($2 or m.role is not null) and ($3::text is null or p.slug > $3) order by p.slug limit $4",
         page.person.as_uuid(),
         page.all,
-        page.after,
+        clean_opt(page.after),
         page.limit,
     )
     .fetch_all(conn)

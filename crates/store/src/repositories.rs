@@ -225,7 +225,10 @@ pub async fn get_project(conn: &mut PgConnection, id: ProjectId) -> Result<Proje
 /// # Errors
 /// The database fails.
 pub async fn has_project(conn: &mut PgConnection, slug: &str) -> Result<bool> {
-    let there = sqlx::query_scalar!("select exists (select from projects where slug = $1) as \"there!\"", slug);
+    let there = sqlx::query_scalar!(
+        "select exists (select from projects where slug = $1) as \"there!\"",
+        &*convert::clean(slug)
+    );
     Ok(there.fetch_one(conn).await?)
 }
 

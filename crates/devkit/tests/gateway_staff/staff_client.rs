@@ -11,7 +11,7 @@ async fn token(world: &World, login: &str, scope: &str) -> SecretText {
     let browser = world.signed_in(login).await;
     let made = browser.post("/api/v1/me/tokens", json!({"name": "cli", "scopes": [scope], "days": 1})).await;
     assert_eq!(made.status, 201, "{}", made.body);
-    SecretText::new(made.body["token"].as_str().unwrap())
+    SecretText::new(made.body["secret"].as_str().unwrap())
 }
 
 fn refusal(error: &StaffError) -> (u16, &str) {

@@ -25,7 +25,7 @@ pub(in crate::api) struct DeliveriesQuery {
     /// Short name of the project.
     project: Option<String>,
     /// Number of the issue or pull request.
-    number: Option<i64>,
+    number: Option<u32>,
     /// GitHub's id of the delivery.
     guid: Option<String>,
     verdict: Option<VerdictKind>,
@@ -101,7 +101,7 @@ pub(in crate::api) async fn list_deliveries(
     let filter = DeliveryFilter {
         seen_by: (!caller.sees_all()).then_some(caller.person().id),
         project,
-        subject_number: query.number,
+        subject_number: query.number.map(i64::from),
         guid: query.guid.as_deref(),
         verdict: query.verdict,
         before,

@@ -41,7 +41,7 @@ pub(in crate::api) struct RunsQuery {
     /// Part of the title of the issue or pull request.
     q: Option<String>,
     /// Number of the issue or pull request.
-    number: Option<i64>,
+    number: Option<u32>,
     /// Ended by the failure of this name, as a run tells it.
     failure: Option<String>,
     /// How many entries, 1 to 200; 50 unless asked otherwise.
@@ -69,7 +69,7 @@ pub(in crate::api) async fn list_runs(
     let filter = RunFilter {
         project,
         repository: query.repository,
-        subject_number: query.number,
+        subject_number: query.number.map(i64::from),
         state: query.state,
         outcome: query.outcome,
         agent: query.agent.as_deref(),
