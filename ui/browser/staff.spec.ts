@@ -124,7 +124,7 @@ test('a repository is attached with a token: every right that is missing is list
     await dialog.getByRole('button', { name: 'Attach', exact: true }).click()
   }
   const going = page.getByRole('dialog', { name: /attaching/ })
-  await attach(state.forge_tokens.reader ?? '')
+  await attach(state.forge_tokens.outsider ?? '')
   await expect(going.getByText('missing').first()).toBeVisible({ timeout: 60_000 })
   expect(await going.getByText('missing', { exact: true }).count()).toBeGreaterThan(1)
   await accessible(page)
