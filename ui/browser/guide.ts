@@ -31,7 +31,19 @@ test('a run', async ({ page }) => {
   await page.getByRole('log').waitFor()
   await page.setViewportSize({ width: 1200, height: 1400 })
   await picture(page, 'run')
+  await page.setViewportSize({ width: 1200, height: 900 })
+  for (const [tab, name] of [
+    ['What the agent saw', 'prompt'],
+    ['Workflow history', 'history'],
+  ] as const) {
+    await page.getByRole('link', { name: tab }).click()
+    await page.getByRole('region', { name: tab }).waitFor()
+    await picture(page, name)
+  }
   await page.setViewportSize({ width: 1200, height: 700 })
+  await page.goto('/')
+  await page.getByRole('region', { name: 'Failed and lost runs' }).waitFor()
+  await picture(page, 'home')
   await page.goto('/deliveries')
   await page.getByRole('row').nth(3).waitFor()
   await picture(page, 'deliveries')
@@ -45,6 +57,9 @@ test('as the owner', async ({ page }) => {
   await page.goto('/people')
   await page.getByRole('row', { name: /writer@/ }).waitFor()
   await picture(page, 'people')
+  await page.goto('/audit')
+  await page.getByRole('row').nth(3).waitFor()
+  await picture(page, 'audit')
   await page.goto('/profile')
   await page.getByText('This browser').waitFor()
   await picture(page, 'profile')

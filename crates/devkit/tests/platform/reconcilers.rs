@@ -17,6 +17,7 @@ use domain::{
 };
 use serde_json::json;
 use store::{
+    attempts,
     blobs::BlobKey,
     checkpoints::{self, Checkpoint},
     deliveries::{self, Inserted, NewDelivery},
@@ -118,6 +119,9 @@ async fn ended(platform: &Platform, number: i64, days: i64) -> anyhow::Result<Ru
     platform.blobs()?.put(&work, Bytes::from_static(b"x")).await?;
     let kept = Checkpoint { attempt: Attempt::FIRST, seq: 1, at: now, work, thread: None, bytes: 1 };
     checkpoints::record(&mut conn, run, &kept).await?;
+    let workspace = BlobKey::workspace(run, Attempt::FIRST);
+    platform.blobs()?.put(&workspace, Bytes::from_static(b"x")).await?;
+    attempts::set_workspace_blob(&mut conn, run, Attempt::FIRST, workspace.as_str()).await?;
     let end = End { attempt: Attempt::FIRST, outcome: Outcome::Refused, cause: "Old.", now };
     runs::finish(&mut conn, run, end).await?;
     conn.commit().await?;
@@ -136,13 +140,19 @@ async fn what_is_old_is_dropped_and_its_story_stays() -> anyhow::Result<()> {
     let setup = BlobKey::setup_cache(platform.repository.id, "of today");
     platform.blobs()?.put(&setup, Bytes::from_static(b"x")).await?;
     let found = platform.reconcile(Reconciler::Retention).await?;
-    let said = "1 stray payloads, deleted 1 logs, 2 kept states, 0 set-up caches and the half uploads of 0 attempts";
+    let said = "1 stray payloads, deleted 1 logs, 2 kept states, 0 set-up caches, the half uploads of 0 attempts, the bundles of \
+                2 runs and 0 blobs that nothing names";
     assert!(found.ends_with(said), "{found}");
     let mut conn = platform.store().acquire().await?;
     assert!(checkpoints::newest(&mut conn, ended_long_ago).await?.is_none());
     assert!(!platform.blobs()?.exists(&kept.work).await? && platform.blobs()?.exists(&setup).await?);
     let young_one = checkpoints::newest(&mut conn, recently).await?.context("it is young")?;
     assert!(platform.blobs()?.exists(&young_one.work).await?);
+    for (run, is_kept) in [(ended_long_ago, false), (ended_lately, false), (recently, true)] {
+        assert_eq!(platform.blobs()?.exists(&BlobKey::workspace(run, Attempt::FIRST)).await?, is_kept);
+        let named = attempts::get(&mut conn, run, Attempt::FIRST).await?.workspace_blob;
+        assert_eq!(named.is_some(), is_kept);
+    }
     assert!(deliveries::payload(&mut conn, old).await?.is_none() && deliveries::get(&mut conn, old).await?.is_some());
     assert!(deliveries::payload(&mut conn, young).await?.is_some());
     assert!(logs::read(&mut conn, ended_long_ago, Attempt::FIRST, 0, 10).await?.is_empty());
@@ -150,7 +160,8 @@ async fn what_is_old_is_dropped_and_its_story_stays() -> anyhow::Result<()> {
     assert_eq!(runs::get(&mut conn, ended_long_ago).await?.outcome, Some(Outcome::Refused));
     drop(conn);
     let again = platform.reconcile(Reconciler::Retention).await?;
-    let said = "0 stray payloads, deleted 0 logs, 0 kept states, 0 set-up caches and the half uploads of 0 attempts";
+    let said = "0 stray payloads, deleted 0 logs, 0 kept states, 0 set-up caches, the half uploads of 0 attempts, the bundles of \
+                0 runs and 0 blobs that nothing names";
     assert!(again.ends_with(said), "{again}");
     platform.finish().await
 }
