@@ -43,10 +43,11 @@ async fn a_crash_takes_ends_and_leases_and_never_what_was_announced() -> anyhow:
     let mut store = Store::connect(&server.url(), 2).await?;
     store::migrate(store.pool()).await?;
     connect_a_repository(&store).await?;
-    let now = Utc::now();
     let mut lost = 0;
     for round in 0..5_i32 {
         let waiting = benching::waiting_starts(&store, &"crash".parse()?, 9).await?;
+        // They are due from now on.
+        let now = Utc::now();
         let mut conn = store.acquire().await?;
         for (place, workflow_id) in waiting.iter().enumerate() {
             let owner = Uuid::new_v4();
