@@ -7,6 +7,7 @@ use axum::{Router, serve::ListenerExt};
 use chrono::Utc;
 use dispatch::{Dispatcher, Engine, EngineSettings};
 use domain::run_limits::START_MAX_AGE;
+use socket2::{SockRef, TcpKeepalive};
 use store::{Store, blobs::Blobs, reads::ReplicaOptions};
 use telemetry::{Telemetry, catalogue::Role, database};
 use tokio::net::TcpListener;
@@ -26,6 +27,11 @@ const REPLICA_MAX_LAG: Duration = Duration::from_secs(10);
 
 /// What requests under way get to finish in, once the role is asked to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
+
+/// A connection on which nothing comes for so long is probed, so often and at such intervals; then its client is gone.
+const SILENT_FOR: Duration = Duration::from_secs(15);
+const PROBES_EVERY: Duration = Duration::from_secs(5);
+const PROBES: u32 = 3;
 
 /// Serves until `shutdown` ends, then finishes what is under way. Starts even while Postgres or Temporal is down.
 ///
@@ -123,9 +129,14 @@ pub(crate) async fn serve_until(
     router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    let listener = listener.tap_io(|stream| {
+    let keepalive = TcpKeepalive::new().with_time(SILENT_FOR).with_interval(PROBES_EVERY).with_retries(PROBES);
+    let listener = listener.tap_io(move |stream| {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "small answers may be delayed");
+        }
+        // A pod that is gone with its network says no farewell, and its call of the model would be held for good.
+        if let Err(error) = SockRef::from(&*stream).set_tcp_keepalive(&keepalive) {
+            tracing::debug!(%error, "a client that is gone may not be noticed");
         }
     });
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

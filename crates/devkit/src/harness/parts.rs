@@ -89,6 +89,9 @@ pub(super) struct Running {
     pub(super) met: Met,
 }
 
+/// A server that was asked to stop has so long for the requests under way.
+const LAST_REQUESTS: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// What it takes to start another worker.
 struct Again {
     instance: Instance,
@@ -298,7 +301,10 @@ impl Running {
         }
         self.stop.cancel();
         for task in self.tasks {
-            task.await?;
+            // The connection of a pod that is gone with its network stays open for a while.
+            if let Ok(ended) = tokio::time::timeout(LAST_REQUESTS, task).await {
+                ended?;
+            }
         }
         Ok(())
     }

@@ -32,6 +32,9 @@ use super::{
 
 /// A conversation carries the outputs of all its commands.
 const MAX_BODY: usize = 64 << 20;
+
+/// Requests under way have so long once it is asked to stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
 /// Requests remembered; a platform that is up for days must not grow.
 const MAX_RECORDS: usize = 10_000;
 
@@ -159,9 +162,9 @@ impl ScriptedModel {
     /// Stops and waits for the end.
     pub async fn shutdown(mut self) {
         self.stop();
-        if let Some(server) = self.server.take()
-            && let Err(error) = server.await
-        {
+        let Some(server) = self.server.take() else { return };
+        // Whoever calls it may not have noticed that its own client is gone.
+        if let Ok(Err(error)) = tokio::time::timeout(LAST_REQUESTS, server).await {
             tracing::error!(%error, "the scripted model did not end well");
         }
     }
