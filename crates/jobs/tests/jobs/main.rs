@@ -68,8 +68,11 @@ async fn at_work(server: &Server) -> (JobRef, tokio::task::JoinHandle<Result<Job
     server.pod(&order.job, "1", &json!({"phase": "Running"}));
     let job = order.job.clone();
     let waiting = tokio::spawn(async move { launcher.ended(&order.job).await });
-    sleep(Duration::from_millis(500)).await;
-    assert!(!waiting.is_finished());
+    let begun = Instant::now();
+    while server.open_watches() < 2 && begun.elapsed() < Duration::from_secs(10) {
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!((server.open_watches(), waiting.is_finished()), (2, false));
     (job, waiting)
 }
 
