@@ -29,6 +29,9 @@ use tokio::{
 
 use crate::world::{TestNamespace, World, has_ended, phase, wait_until};
 
+/// How long a new pod tries to reach what nothing keeps it from.
+pub(super) const FOR_A_NEW_POD: Duration = Duration::from_secs(30);
+
 /// Where clouds tell machines who they are, and hand out credentials.
 pub(super) const METADATA: &str = "169.254.169.254";
 
@@ -217,20 +220,29 @@ impl Drop for Address {
     }
 }
 
-/// Tries each place for at most 3 s, and writes what came of it, in order.
-fn probe(places: &[SocketAddr]) -> String {
+/// Tries each place, each try for at most 3 s, until it is reached or `patience` is over, and writes what came of it, in order.
+///
+/// A new pod may have to be patient: until the network agent has heard of its address, nothing that it sends gets through.
+pub(super) fn probe(places: &[SocketAddr], patience: Duration) -> String {
     let list: Vec<String> = places.iter().map(|place| format!("('{}', {})", place.ip(), place.port())).collect();
     format!(
         "python3 -c \"
-import socket
+import socket, time
 for host, port in [{}]:
-    try:
-        socket.create_connection((host, port), 3).close()
-        print(f'reached {{host}}:{{port}}')
-    except OSError:
-        print(f'shut {{host}}:{{port}}')
+    end = time.monotonic() + {}
+    while True:
+        try:
+            socket.create_connection((host, port), 3).close()
+            print(f'reached {{host}}:{{port}}')
+            break
+        except OSError:
+            if time.monotonic() >= end:
+                print(f'shut {{host}}:{{port}}')
+                break
+            time.sleep(0.2)
 \"",
-        list.join(", ")
+        list.join(", "),
+        patience.as_secs(),
     )
 }
 
@@ -243,22 +255,23 @@ async fn an_agents_pod_reaches_nothing_but_what_it_needs() {
     let (database, engine) = (Listener::open(ip).await, Listener::open(ip).await);
     let _address = Address::put(METADATA).await;
     let metadata = Listener::open(METADATA.parse().unwrap()).await;
-    let neighbour = neighbour(&scene).await;
+    let neighbour = neighbour(&scene.world, &scene.namespace.name).await;
     let places = [database.address, engine.address, metadata.address, neighbour, service(&scene.world).await];
     let words = |what: &str| places.iter().map(|place| format!("{what} {place}\n")).collect::<String>();
 
     // The measure itself works: without policies everything is reached.
-    let (_, open) = scene.namespace.run(restricted(&scene.world.runner_image, &probe(&places))).await;
+    let (_, open) = scene.namespace.run(restricted(&scene.world.runner_image, &probe(&places, FOR_A_NEW_POD))).await;
     assert_eq!(open, words("reached"));
     scene.policies().await;
-    let script = format!("{}; {}", probe(&places), probe(&[scene.gateway.address, scene.models.address]));
+    let needed = [scene.gateway.address, scene.models.address];
+    let script = format!("{}; {}", probe(&places, Duration::ZERO), probe(&needed, Duration::ZERO));
     scene.start("agent", 60, &script).await;
     let ended = wait_until(scene.pods(), "agent", has_ended).await;
     assert_eq!(phase(Some(&ended)), Some("Succeeded"), "{:?}", ended.status);
     let of_agent = LogParams { container: Some("agent".to_owned()), ..LogParams::default() };
     let log = scene.pods().logs("agent", &of_agent).await.unwrap();
-    let needed = format!("reached {}\nreached {}\n", scene.gateway.address, scene.models.address);
-    assert_eq!(log, words("shut") + &needed);
+    let [gateway, models] = needed;
+    assert_eq!(log, words("shut") + &format!("reached {gateway}\nreached {models}\n"));
 }
 
 /// A pod as *restricted* wants it.
@@ -275,19 +288,20 @@ pub(super) fn restricted(image: &str, script: &str) -> Value {
     })
 }
 
-/// Another run's pod, which listens.
-async fn neighbour(scene: &Scene) -> SocketAddr {
-    let mut spec = restricted(&scene.world.runner_image, "exec python3 -m http.server 8080 --directory /etc");
+/// Another run's pod, which listens where a pod could.
+pub(super) async fn neighbour(world: &World, namespace: &str) -> SocketAddr {
+    let mut spec = restricted(&world.runner_image, "exec python3 -m http.server 8080 --directory /etc");
     spec["containers"][0]["readinessProbe"] = json!({"tcpSocket": {"port": 8080}, "periodSeconds": 1});
     let labels = json!({"app.kubernetes.io/component": "agent"});
     let pod = json!({"metadata": {"name": "neighbour", "labels": labels}, "spec": spec});
-    scene.pods().create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
+    let pods: Api<Pod> = Api::namespaced(world.client.clone(), namespace);
+    pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
     let is_ready = |pod: Option<&Pod>| {
         let status = pod.and_then(|pod| pod.status.as_ref());
         let mut conditions = status.and_then(|status| status.conditions.as_ref()).into_iter().flatten();
         conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
     };
-    let pod = wait_until(scene.pods(), "neighbour", is_ready).await;
+    let pod = wait_until(pods, "neighbour", is_ready).await;
     SocketAddr::new(pod.status.unwrap().pod_ip.unwrap().parse().unwrap(), 8080)
 }
 

@@ -1,8 +1,11 @@
 //! That the cluster is one: it runs pods, keeps them within bounds, and refuses what it should.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::{core::v1::Pod, networking::v1::NetworkPolicy};
 use kube::{Api, api::PostParams};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::world::{World, phase};
 
@@ -56,9 +59,12 @@ async fn a_pod_reaches_this_machine_by_its_address() {
         let (mut stream, _) = listener.accept().await.unwrap();
         tokio::io::AsyncWriteExt::write_all(&mut stream, b"from the machine\n").await.unwrap();
     });
-    let (_, log) = namespace
-        .run(restricted(&world.shell_image, &format!("nc -w 5 {} {port} </dev/null", world.node_address)))
-        .await;
+    // Until the network agent has heard of a new pod's address, nothing that it sends gets through.
+    let script = format!(
+        "for try in 1 2 3 4 5 6 7 8 9 10; do nc -w 3 {} {port} </dev/null && exit 0; sleep 1; done",
+        world.node_address
+    );
+    let (_, log) = namespace.run(restricted(&world.shell_image, &script)).await;
     assert_eq!(log, "from the machine\n");
     answered.await.unwrap();
 }
@@ -69,22 +75,26 @@ async fn a_network_policy_holds_a_pod_back() {
     let namespace = world.namespace("smoke").await;
     let listener = tokio::net::TcpListener::bind((world.node_address, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
+    let came = Arc::new(Notify::new());
+    let noted = Arc::clone(&came);
     let accepting = tokio::spawn(async move {
         loop {
             listener.accept().await.unwrap();
+            noted.notify_one();
         }
     });
     let policy = json!({
         "metadata": {"name": "nothing"}, "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
     });
-    let policies: Api<NetworkPolicy> = Api::namespaced(world.client.clone(), &namespace.name);
-    policies.create(&PostParams::default(), &serde_json::from_value(policy).unwrap()).await.unwrap();
-    // A policy may begin to hold a moment after the pod has started.
-    let script = format!(
-        "for try in 1 2 3 4 5 6 7 8 9 10; do nc -w 2 {} {port} </dev/null || {{ echo held back; exit 0; }}; sleep 1; done",
-        world.node_address
-    );
-    let (_, log) = namespace.run(restricted(&world.shell_image, &script)).await;
-    assert!(log.lines().any(|line| line == "held back"), "the pod reached this machine ten times: {log}");
+    let hold = async {
+        came.notified().await;
+        let policies: Api<NetworkPolicy> = Api::namespaced(world.client.clone(), &namespace.name);
+        policies.create(&PostParams::default(), &serde_json::from_value(policy).unwrap()).await.unwrap();
+    };
+    // It knocks until it is let in, and then until it is not.
+    let knock = format!("nc -w 2 {} {port} </dev/null", world.node_address);
+    let script = format!("until {knock}; do sleep 1; done; while {knock}; do sleep 1; done; echo held back");
+    let (_, (_, log)) = tokio::join!(hold, namespace.run(restricted(&world.shell_image, &script)));
+    assert!(log.lines().any(|line| line == "held back"), "{log}");
     accepting.abort();
 }

@@ -9,17 +9,15 @@ use activities::run_token::RunTokenKey;
 use anyhow::Context;
 use devkit::harness::{MODEL_KEY, Platform, REPOSITORY, RUN_TOKEN_KEY, WEBHOOK_SECRET};
 use domain::{job::LogStream, run::Outcome};
-use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, api::PostParams};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{
-    super::network::{Address, Listener, METADATA, restricted, service},
+    super::network::{Address, FOR_A_NEW_POD, Listener, METADATA, neighbour, probe, restricted, service},
     scene::{self, AtWork},
 };
-use crate::world::{World, phase, wait_until};
+use crate::world::World;
 
 /// What the program says.
 #[derive(Debug, Deserialize)]
@@ -82,24 +80,6 @@ async fn forward(ip: IpAddr, to: String) -> anyhow::Result<SocketAddr> {
     Ok(address)
 }
 
-/// Another run's pod of the same project, which listens where a pod could.
-async fn neighbour(world: &World, other: &AtWork) -> anyhow::Result<SocketAddr> {
-    let mut spec = restricted(&world.runner_image, "exec python3 -m http.server 8080 --directory /etc");
-    spec["containers"][0]["readinessProbe"] = json!({"tcpSocket": {"port": 8080}, "periodSeconds": 1});
-    let pods: Api<Pod> = Api::namespaced(world.client.clone(), &other.namespace);
-    let labels = json!({"app.kubernetes.io/component": "agent"});
-    let pod = json!({"metadata": {"name": "neighbour", "labels": labels}, "spec": spec});
-    pods.create(&PostParams::default(), &serde_json::from_value(pod)?).await?;
-    let is_ready = |pod: Option<&Pod>| {
-        let status = pod.and_then(|pod| pod.status.as_ref());
-        let mut conditions = status.and_then(|status| status.conditions.as_ref()).into_iter().flatten();
-        conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
-    };
-    let pod = wait_until(pods, "neighbour", is_ready).await;
-    let ip = pod.status.and_then(|status| status.pod_ip).context("it has an address")?;
-    Ok(SocketAddr::new(ip.parse()?, 8080))
-}
-
 /// What is looked for. The other run's token is among it.
 fn needles(platform: &Platform, other: &AtWork) -> anyhow::Result<BTreeMap<&'static str, String>> {
     let read = |name: &str| std::fs::read_to_string(platform.folder().join(name)).map(|text| text.trim().to_owned());
@@ -133,14 +113,10 @@ async fn lay_out(platform: &Platform, places: &Value, needles: &BTreeMap<&str, S
 /// That each place is reached by a pod without policies.
 async fn all_are_open(world: &World, places: &Places) {
     let free = world.namespace("free").await;
-    let list: Vec<String> =
-        places.by_name.values().map(|place| format!("('{}', {})", place.ip(), place.port())).collect();
-    let script = format!(
-        "python3 -c \"import socket\nfor place in [{}]: socket.create_connection(place, 5).close()\"",
-        list.join(", ")
-    );
-    let (pod, log) = free.run(restricted(&world.runner_image, &script)).await;
-    assert_eq!(phase(Some(&pod)), Some("Succeeded"), "{log}");
+    let list: Vec<SocketAddr> = places.by_name.values().copied().collect();
+    let (_, log) = free.run(restricted(&world.runner_image, &probe(&list, FOR_A_NEW_POD))).await;
+    let reached = log.lines().filter(|line| line.starts_with("reached ")).count();
+    assert_eq!(reached, list.len(), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,7 +125,7 @@ async fn an_agent_of_a_real_run_finds_nothing() -> anyhow::Result<()> {
     let platform = scene::start(&world).await?;
     let mut places = Places::open(&world).await?;
     let other = AtWork::begin(&platform, &world).await?;
-    places.by_name.insert("another run's pod", neighbour(&world, &other).await?);
+    places.by_name.insert("another run's pod", neighbour(&world, &other.namespace).await);
     let needles = needles(&platform, &other)?;
     lay_out(&platform, &places.told(), &needles).await?;
     let closed_by_policies = places.by_name.remove("another run's pod").context("it was put in")?;
