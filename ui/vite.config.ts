@@ -37,7 +37,7 @@ export default defineConfig({
     // The devkit links the packages from its cache.
     fs: { allow: [here, realpathSync(join(here, 'node_modules'))] },
     proxy: Object.fromEntries(
-      ['/api', '/auth', '/.well-known'].map((path) => [path, { target: gateway, headers: { origin: gateway } }]),
+      ['/api', '/auth', '/ops', '/.well-known'].map((path) => [path, { target: gateway, headers: { origin: gateway } }]),
     ),
   },
   test: { environment: 'jsdom', include: ['src/**/*.test.ts'], restoreMocks: true },

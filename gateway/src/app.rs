@@ -20,6 +20,7 @@ use crate::{
     api,
     auth::{self, KnownKeys, SignIn},
     console::Console,
+    engine_ui::{self, EngineUi},
     gaps::Gaps,
     health,
     hook_secrets::GatewayKey,
@@ -52,6 +53,8 @@ pub struct AppParts {
     pub sign_in: Option<SignIn>,
     /// Closes boxes that the worker opens; none: no credential can be given to this gateway.
     pub sealing: Option<SealingKeys>,
+    /// The engine's own web UI; none: it is not to be had here.
+    pub engine_ui: Option<EngineUi>,
 }
 
 /// The gateway's parts as its handlers see them. Cloning shares them.
@@ -157,6 +160,10 @@ impl AppState {
         self.0.parts.sealing.as_ref()
     }
 
+    pub(crate) fn engine_ui(&self) -> Option<&EngineUi> {
+        self.0.parts.engine_ui.as_ref()
+    }
+
     pub(crate) fn known_keys(&self) -> &KnownKeys {
         &self.0.known_keys
     }
@@ -204,6 +211,7 @@ fn outside(state: &AppState, console: Console) -> Router<AppState> {
         .route("/webhooks/github", post(webhooks::receive))
         .merge(auth::router())
         .merge(api::router(state.clone()))
+        .merge(engine_ui::router())
         .fallback(move |method, uri, headers| console.clone().answer(method, uri, headers))
 }
 

@@ -8,6 +8,7 @@ pub mod app;
 pub mod auth;
 pub mod connecting;
 pub mod console;
+pub mod engine_ui;
 pub mod gaps;
 pub mod health;
 pub mod hook_secrets;

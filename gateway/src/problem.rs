@@ -27,6 +27,8 @@ pub struct Problem {
     pub detail: String,
     /// Seconds after which it is worth trying again.
     pub retry_after: Option<u64>,
+    /// Whether the sentence stands under `message`, too.
+    pub(crate) with_message: bool,
 }
 
 #[derive(Serialize)]
@@ -37,12 +39,14 @@ struct Rendered<'a> {
     detail: &'a str,
     code: &'static str,
     request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
 }
 
 impl Problem {
     /// A problem.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), retry_after: None }
+        Self { status, code, detail: detail.into(), retry_after: None, with_message: false }
     }
 
     /// 400: the request itself is wrong.
@@ -68,6 +72,12 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
     }
 
+    /// The same for the programs of the engine's UI, which show what stands under `message`.
+    #[must_use]
+    pub(crate) fn with_message(self) -> Self {
+        Self { with_message: true, ..self }
+    }
+
     /// The whole answer.
     #[must_use]
     pub fn render(&self, request_id: &str) -> Response {
@@ -78,6 +88,7 @@ impl Problem {
             detail: &self.detail,
             code: self.code,
             request_id,
+            message: self.with_message.then_some(self.detail.as_str()),
         };
         // A struct of text and a number always serialises; an empty body would still carry the status.
         let body = serde_json::to_vec(&rendered).unwrap_or_default();

@@ -17,6 +17,7 @@ use crate::{
     app::{AppParts, AppState, outside_router, router_with_console, runner_router},
     auth::SignIn,
     console::Console,
+    engine_ui::EngineUi,
     settings::GatewaySettings,
 };
 
@@ -56,6 +57,7 @@ pub async fn serve(
     let watch = Arc::clone(&telemetry);
     let dispatcher = Dispatcher::new(store.clone(), engine, Arc::clone(&clock), START_MAX_AGE, watch);
     let sign_in = settings.sign_in.map(|given| SignIn::new(&settings.instance, given)).transpose()?;
+    let engine_ui = settings.temporal_ui_url.as_ref().map(EngineUi::new).transpose()?;
     let state = AppState::new(AppParts {
         store,
         dispatcher: Arc::clone(&dispatcher),
@@ -68,6 +70,7 @@ pub async fn serve(
         telemetry: Arc::clone(&telemetry),
         sign_in,
         sealing: settings.sealing,
+        engine_ui,
     });
     let _ops = state.ops().serve_if_wanted(settings.telemetry.metrics_bind).await?;
     let listener = listen(settings.bind).await?;

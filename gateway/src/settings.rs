@@ -27,6 +27,8 @@ pub struct GatewaySettings {
     pub database_read_url: Option<SecretText>,
     /// `host:port` of Temporal's frontend.
     pub temporal_address: String,
+    /// Where Temporal's web UI is; none: `/ops/temporal/` says so.
+    pub temporal_ui_url: Option<Url>,
     /// Where to listen.
     pub bind: SocketAddr,
     /// Where the runner endpoint is, and nothing else; none: beside everything else.
@@ -70,6 +72,7 @@ impl GatewaySettings {
         let database_url = database_url(&mut reader);
         let database_read_url = database_read_url(&mut reader);
         let temporal_address = temporal_address(&mut reader);
+        let temporal_ui_url = temporal_ui_url(&mut reader);
         let bind = reader.or("GATEWAY_BIND", SocketAddr::from(([127, 0, 0, 1], 8080)), "give an address and a port");
         let runner_bind = reader.optional("RUNNER_BIND", "give an address and a port, or leave it out");
         let webhook_secrets = platform_secrets(&mut reader);
@@ -87,6 +90,7 @@ impl GatewaySettings {
                 database_url: database_url?,
                 database_read_url,
                 temporal_address: temporal_address?,
+                temporal_ui_url,
                 bind,
                 runner_bind,
                 webhook_secrets: webhook_secrets?,
@@ -142,6 +146,23 @@ fn temporal_address(reader: &mut Reader<'_>) -> Option<String> {
         reader.complain("TEMPORAL_ADDRESS", format!("is `{address}`"), FIX);
     }
     fits.then_some(address)
+}
+
+/// `TEMPORAL_UI_URL`, which may be absent or empty. The path is fixed: the UI serves itself below the one that browsers see.
+fn temporal_ui_url(reader: &mut Reader<'_>) -> Option<Url> {
+    const FIX: &str = "write http://host:port of Temporal's web UI, without a path, or leave it out";
+    let url: Url = reader.optional("TEMPORAL_UI_URL", FIX)?;
+    let fits = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    if !fits {
+        reader.complain("TEMPORAL_UI_URL", "is not the address of a web server alone", FIX);
+    }
+    fits.then_some(url)
 }
 
 fn platform_secrets(reader: &mut Reader<'_>) -> Option<PlatformSecrets> {
@@ -230,6 +251,15 @@ mod tests {
         assert_eq!(replica.map(|url| url.expose().to_owned()).as_deref(), Some("postgres://replica/codex"));
         assert!(with_replica("").unwrap().database_read_url.is_none(), "empty is absent");
         assert!(with_replica("replica:5432").is_err());
+        let with_ui =
+            |url: &'static str| GatewaySettings::read(&given.into_iter().chain([("TEMPORAL_UI_URL", url)]).collect());
+        assert!(settings.temporal_ui_url.is_none() && with_ui("").unwrap().temporal_ui_url.is_none());
+        assert_eq!(with_ui("http://ui:8080").unwrap().temporal_ui_url.unwrap().as_str(), "http://ui:8080/");
+        for wrong in ["ui:8080", "ftp://ui", "http://ui/ops/temporal", "http://user:hidden@ui", "http://ui/?a"] {
+            let errors = with_ui(wrong).unwrap_err();
+            assert_eq!(errors.0[0].variable, "TEMPORAL_UI_URL", "{wrong}");
+            assert!(!errors.to_string().contains("hidden"), "{errors}");
+        }
         for wrong in ["localhost", "", "a b:1"] {
             let mut other = given;
             other[2].1 = wrong;

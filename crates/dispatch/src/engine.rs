@@ -245,12 +245,15 @@ pub enum WorkflowState {
     Unknown,
 }
 
+/// How a workflow is over that was ended by force.
+pub const TERMINATED: &str = "terminated";
+
 fn plain_status(status: WorkflowExecutionStatus) -> &'static str {
     match status {
         WorkflowExecutionStatus::Completed => "completed",
         WorkflowExecutionStatus::Failed => "failed",
         WorkflowExecutionStatus::Canceled => "cancelled",
-        WorkflowExecutionStatus::Terminated => "terminated",
+        WorkflowExecutionStatus::Terminated => TERMINATED,
         WorkflowExecutionStatus::TimedOut => "timed out",
         _ => "closed",
     }

@@ -7,7 +7,9 @@ pub mod dispatcher;
 pub mod engine;
 mod histories;
 pub mod schedules;
+mod terminations;
 
 pub use dispatcher::{Clock, DispatchError, Dispatcher};
 pub use engine::{Engine, EngineError, EngineSettings};
 pub use schedules::{Schedule, When};
+pub use terminations::Termination;

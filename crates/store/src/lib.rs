@@ -57,6 +57,7 @@ pub mod members;
 pub mod model_budgets;
 pub mod model_calls;
 pub mod model_gateways;
+pub mod operator_grants;
 pub mod pacing;
 pub mod partitions;
 pub mod pauses;

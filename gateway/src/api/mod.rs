@@ -81,6 +81,8 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(tokens::revoke::revoke_token))
         .routes(routes!(people::list::list_people, people::add::add_person))
         .routes(routes!(people::read::read_person, people::change::change_person))
+        .routes(routes!(people::give_grant::give_operator_grant))
+        .routes(routes!(people::withdraw_grant::withdraw_operator_grant))
         .routes(routes!(projects::list::list_projects))
         .routes(routes!(projects::read::read_project, projects::change::change_project))
         .routes(routes!(members::list::list_members, members::put::put_member))

@@ -4,7 +4,7 @@
 use axum::extract::FromRequestParts;
 use chrono::{DateTime, Utc};
 use domain::{
-    ids::{ApiTokenId, ProjectId, SessionId},
+    ids::{ApiTokenId, ProjectId, RepositoryId, RunId, SessionId},
     people::{PlatformRole, ProjectRole, Scope},
 };
 use http::{HeaderMap, Method, StatusCode, header::AUTHORIZATION, request::Parts};
@@ -73,6 +73,25 @@ pub(crate) struct OnProject {
 }
 
 impl Caller {
+    /// Somebody who opens a page of ours in a browser: known by their sign-in alone, never by a token for scripts.
+    ///
+    /// # Errors
+    /// 401; 403 for a write that comes from elsewhere; 503 if the database does not answer.
+    pub(crate) async fn of_page(state: &AppState, headers: &HeaderMap, write: bool) -> Result<Self, Problem> {
+        let judged_as = if write { Method::POST } else { Method::GET };
+        let (person, via) = by_session(state, &judged_as, headers).await?;
+        Self::known(state, person, via)
+    }
+
+    /// Somebody who showed who they are, unless they are locked out.
+    fn known(state: &AppState, person: Person, via: Via) -> Result<Self, Problem> {
+        note("person", person.id);
+        if person.disabled_at.is_some() {
+            return Err(Problem::unauthorised("person_disabled", "you are locked out here: ask an admin"));
+        }
+        Ok(Self { state: state.clone(), person, via })
+    }
+
     /// Who.
     pub(crate) fn person(&self) -> &Person {
         &self.person
@@ -170,7 +189,21 @@ impl Caller {
     ///
     /// # Errors
     /// 503 if the database does not answer.
-    pub(crate) async fn audit(&self, conn: &mut PgConnection, kind: &str, mut detail: Value) -> Result<(), Problem> {
+    pub(crate) async fn audit(&self, conn: &mut PgConnection, kind: &str, detail: Value) -> Result<(), Problem> {
+        self.audit_about(conn, kind, detail, None).await
+    }
+
+    /// The same, of what they did to a run.
+    ///
+    /// # Errors
+    /// 503 if the database does not answer.
+    pub(crate) async fn audit_about(
+        &self,
+        conn: &mut PgConnection,
+        kind: &str,
+        mut detail: Value,
+        about: Option<(RunId, RepositoryId)>,
+    ) -> Result<(), Problem> {
         if let Some(fields) = detail.as_object_mut() {
             fields.insert("by".into(), self.person.id.to_string().into());
             if let Via::ApiToken { id, .. } = self.via {
@@ -178,7 +211,8 @@ impl Caller {
             }
         }
         let at = self.now();
-        let event = NewFlowEvent { at, run: None, repository: None, delivery: None, actor: self.actor(), kind, detail };
+        let (run, repository) = about.unzip();
+        let event = NewFlowEvent { at, run, repository, delivery: None, actor: self.actor(), kind, detail };
         Ok(audit::append(conn, event).await?)
     }
 
@@ -220,11 +254,7 @@ impl FromRequestParts<ApiState> for Caller {
             Some(_) => by_api_token(state, &parts.headers).await?,
             None => by_session(state, &parts.method, &parts.headers).await?,
         };
-        note("person", person.id);
-        if person.disabled_at.is_some() {
-            return Err(Problem::unauthorised("person_disabled", "you are locked out here: ask an admin"));
-        }
-        let caller = Self { state: state.clone(), person, via };
+        let caller = Self::known(state, person, via)?;
         // What a single operation needs beyond this, its handler says.
         caller.scope(if parts.method.is_safe() { Scope::Read } else { Scope::Write })?;
         Ok(caller)

@@ -18,7 +18,7 @@ use crate::app::AppState;
 /// Where a person wants to go once they are signed in.
 #[derive(Deserialize)]
 pub(super) struct Wanted {
-    return_to: Option<String>,
+    pub(super) return_to: Option<String>,
 }
 
 pub(super) async fn begin(State(state): State<AppState>, headers: HeaderMap, Query(wanted): Query<Wanted>) -> Response {

@@ -14,6 +14,7 @@ mod login;
 mod logout;
 mod origin;
 mod refresh;
+mod renew;
 mod secret;
 mod settings;
 mod state;
@@ -114,6 +115,7 @@ pub(crate) fn router() -> Router<AppState> {
         .route("/auth/login", get(login::begin))
         .route("/auth/callback", get(callback::complete))
         .route("/auth/refresh", post(refresh::refresh))
+        .route("/auth/renew", get(renew::renew))
         .route("/auth/logout", post(logout::leave))
         .route("/.well-known/jwks.json", get(jwks::keys))
 }

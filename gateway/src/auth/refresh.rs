@@ -43,18 +43,27 @@ pub(super) async fn refresh(State(state): State<AppState>, headers: HeaderMap) -
 }
 
 async fn refreshed(state: &AppState, headers: &HeaderMap) -> Result<Response, Problem> {
+    origin::check(&Method::POST, headers, configured(state)?.public_url())?;
+    let (until, cookies) = renewed(state, headers).await?;
+    let mut response = Json(json!({"expires_at": until})).into_response();
+    response.headers_mut().extend(cookies);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// New tokens for the refresh token that came: the end of the access token, and both as cookies.
+///
+/// # Errors
+/// 401 if nobody is signed in there any more; 503 if the database does not answer.
+pub(super) async fn renewed(state: &AppState, headers: &HeaderMap) -> Result<(DateTime<Utc>, HeaderMap), Problem> {
     let sign_in = configured(state)?;
-    origin::check(&Method::POST, headers, sign_in.public_url())?;
     let signed_out = || Problem::unauthorised("signed_out", "nobody is signed in here: sign in");
     let old = sign_in.cookies().read(Kind::Refresh, headers).ok_or_else(signed_out)?;
     let new = random();
     let (person, session) = exchange(state, old, &new).await?;
     let mut cookies = HeaderMap::new();
     let until = hand_out(state, (person, session), &new, &mut cookies).await?;
-    let mut response = Json(json!({"expires_at": until})).into_response();
-    response.headers_mut().extend(cookies);
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    Ok((until, cookies))
 }
 
 async fn exchange(state: &AppState, old: &str, new: &str) -> Result<(PersonId, SessionId), Problem> {

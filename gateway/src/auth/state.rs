@@ -78,7 +78,7 @@ impl Pending {
 }
 
 /// An address on this very host: browsers read `//` and `/\` as another one.
-fn is_local(path: &str) -> bool {
+pub(super) fn is_local(path: &str) -> bool {
     let mut bytes = path.bytes();
     bytes.next() == Some(b'/')
         && !matches!(bytes.next(), Some(b'/' | b'\\'))

@@ -143,6 +143,7 @@ pub fn state(store: Store, blobs: Blobs, key: GatewayKey, buffer_bytes: Option<u
         telemetry,
         sign_in: None,
         sealing: None,
+        engine_ui: None,
     })
 }
 
@@ -228,5 +229,6 @@ pub fn state_with_secret(world: &World, secret: &str) -> AppState {
         telemetry: Arc::new(Telemetry::new(Role::Gateway, &TelemetrySettings::default()).unwrap()),
         sign_in: None,
         sealing: None,
+        engine_ui: None,
     })
 }

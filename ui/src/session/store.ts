@@ -23,6 +23,9 @@ export const useSession = defineStore('session', () => {
   )
   const isAdmin = computed(() => me.value?.role === 'owner' || me.value?.role === 'admin')
 
+  /** The engine's own web UI, if the person may open it. */
+  const engine = computed(() => me.value?.engine_ui ?? undefined)
+
   const isOwner = computed(() => me.value?.role === 'owner')
 
   /** Asks who is signed in; says whether anybody is. */
@@ -58,5 +61,5 @@ export const useSession = defineStore('session', () => {
     window.location.assign('/sign-in')
   }
 
-  return { me, trouble, name, initials, isAdmin, isOwner, load, choose, forget, signOut }
+  return { me, trouble, name, initials, isAdmin, isOwner, engine, load, choose, forget, signOut }
 })

@@ -9,7 +9,9 @@ export interface Place {
   /** Typed after `g`. */
   key: string
   /** Who sees it; everybody without. */
-  needs?: 'admin'
+  needs?: 'admin' | 'engine'
+  /** A page of the gateway's that is none of this program. */
+  outside?: true
 }
 
 /** In the order of the navigation. A place is here when its screen is. */
@@ -21,5 +23,6 @@ export const places: readonly Place[] = [
   { name: 'repositories', path: '/repositories', icon: 'repositories', key: 'o' },
   { name: 'people', path: '/people', icon: 'people', key: 'e', needs: 'admin' },
   { name: 'audit', path: '/audit', icon: 'audit', key: 'a' },
+  { name: 'engine', path: '/ops/temporal/', icon: 'engine', key: 't', needs: 'engine', outside: true },
   { name: 'profile', path: '/profile', icon: 'profile', key: 'm' },
 ]

@@ -241,6 +241,7 @@ impl Running {
             telemetry,
             sign_in: None,
             sealing: None,
+            engine_ui: None,
         });
         let (gaps, stop) = (state.clone().keep_gaps(), self.stop.clone());
         self.tasks.push(tokio::spawn(async move {

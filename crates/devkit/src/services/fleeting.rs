@@ -38,7 +38,7 @@ pub(crate) async fn start_temporal(command: &Path, folder: &Path) -> Result<(Tem
         folder: folder.to_owned(),
         port: free_port()?,
         http_port: free_port()?,
-        ui_port: None,
+        ui_port: Some(free_port()?),
     };
     let program = temporal.program(folder.join("temporal.log"), &folder.to_string_lossy());
     let mut process = program.spawn()?;

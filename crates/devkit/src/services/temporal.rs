@@ -10,6 +10,9 @@ use nix::sys::signal::Signal;
 use super::Readiness;
 use crate::processes::Program;
 
+/// Where the UI serves itself.
+const UI_PATH: &str = "/ops/temporal";
+
 /// One Temporal server: its program, its file and its ports.
 #[derive(Debug, Clone)]
 pub struct Temporal {
@@ -33,6 +36,11 @@ impl Temporal {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
 
+    /// Where its web UI is, for the gateway; `None` where it has none.
+    pub fn ui_address(&self) -> Option<SocketAddr> {
+        self.ui_port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    }
+
     /// The server program.
     pub fn program(&self, log: PathBuf, marker: &str) -> Program {
         let mut arguments: Vec<String> = vec![
@@ -50,6 +58,8 @@ impl Temporal {
             Some(port) => {
                 arguments.push(format!("--ui-port={port}"));
                 arguments.push("--ui-disable-news-fetch".into());
+                // Where the gateway has it: its pages name their files by this path.
+                arguments.push(format!("--ui-public-path={UI_PATH}"));
             }
             None => arguments.push("--headless".into()),
         }

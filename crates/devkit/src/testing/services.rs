@@ -91,6 +91,7 @@ impl TestServices {
             ("CODEX_K8S_WEBHOOK_EXAMPLES", shown(&materials.webhook_examples)),
         ]
         .into_iter()
+        .chain(self.temporal.ui_address().map(|ui| ("CODEX_K8S_TEST_TEMPORAL_UI", format!("http://{ui}"))))
         .chain(materials.squid.as_deref().map(|root| ("CODEX_K8S_SQUID_ROOT", shown(root))))
         .map(|(name, value)| (name.to_owned(), value))
         .collect()

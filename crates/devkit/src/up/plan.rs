@@ -204,6 +204,7 @@ impl Plan<'_> {
                 list.text("GATEWAY_BIND", loopback(ports.gateway()).to_string());
                 list.text("METRICS_BIND", loopback(ports.gateway_ops()).to_string());
                 list.text("DATABASE_URL", database_url);
+                list.text("TEMPORAL_UI_URL", url(ports.temporal_ui()));
                 list.text("WEBHOOK_SECRET", &self.keys.webhook_secret);
                 list.path("GATEWAY_KEY_FILE", self.keys.gateway_key_file.clone());
                 list.path("SEALING_PUBLIC_KEY_FILE", self.keys.sealing_public_key_file.clone());

@@ -52,7 +52,7 @@ impl State {
             gateway_url: url(ports.gateway()),
             console_url: url(ports.gateway()),
             temporal_address: format!("127.0.0.1:{}", ports.temporal()),
-            temporal_ui_url: url(ports.temporal_ui()),
+            temporal_ui_url: format!("{}/ops/temporal/", url(ports.temporal_ui())),
             postgres_url,
             forge_url: url(ports.forge()),
             forge_tokens: keys.forge_tokens.clone(),

@@ -19,6 +19,8 @@ fn up_tells_where_everything_is_and_down_leaves_nothing() {
     for key in ["gateway_url", "console_url", "temporal_address", "temporal_ui_url", "postgres_url", "forge_url"] {
         assert!(state[key].is_string(), "{key} is missing");
     }
+    let engine_ui = tree.get(state["temporal_ui_url"].as_str().unwrap());
+    assert!(engine_ui.contains("/ops/temporal/_app/"), "{engine_ui}");
     assert!(state["forge_tokens"]["maintainer"].is_string());
     let mode = fs::metadata(tree.state_file()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

@@ -124,6 +124,7 @@ fn state(store: Store, blobs: Blobs) -> AppState {
         telemetry,
         sign_in: None,
         sealing: None,
+        engine_ui: None,
     })
 }
 

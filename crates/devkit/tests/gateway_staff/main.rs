@@ -7,6 +7,7 @@ mod audit;
 mod bad_input;
 mod browser;
 mod description;
+mod engine_ui;
 mod forged;
 mod live;
 mod log;

@@ -16,6 +16,7 @@ use domain::{
 use gateway::{
     AppParts, AppState,
     auth::{SignIn, SignInSettings},
+    engine_ui::EngineUi,
     hook_secrets::GatewayKey,
     webhooks::{HookSecret, PlatformSecrets},
 };
@@ -52,15 +53,20 @@ impl World {
     /// An owner, an admin, and a member of each kind on the list; nobody has signed in yet.
     pub async fn start() -> Self {
         let keys = forge::seal::OpeningKeys::generate(&mut rand::rng());
-        Self::with(Some(keys.sealing().clone())).await
+        Self::with(Some(keys.sealing().clone()), None).await
+    }
+
+    /// One whose gateway stands before the engine's web UI at this address.
+    pub async fn before_engine_ui(url: &str) -> Self {
+        Self::with(None, Some(EngineUi::new(&url.parse().unwrap()).unwrap())).await
     }
 
     /// One whose gateway can't take credentials.
     pub async fn without_sealing() -> Self {
-        Self::with(None).await
+        Self::with(None, None).await
     }
 
-    async fn with(sealing: Option<forge::seal::SealingKeys>) -> Self {
+    async fn with(sealing: Option<forge::seal::SealingKeys>, engine_ui: Option<EngineUi>) -> Self {
         log::keep();
         let folder = tempfile::tempdir().unwrap();
         let stand_in = stand_in(&folder).await;
@@ -76,7 +82,7 @@ impl World {
         let told = Arc::clone(&clock);
         let parts =
             parts(database.store().clone(), blobs.clone(), key.clone(), Arc::new(move || *told.lock().unwrap()));
-        let state = AppState::new(AppParts { sign_in: Some(sign_in), sealing, ..parts });
+        let state = AppState::new(AppParts { sign_in: Some(sign_in), sealing, engine_ui, ..parts });
         let router = gateway::router(state);
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { stand_in, key, blobs, database, address, clock, server, _folder: folder }
@@ -216,5 +222,6 @@ pub fn parts(store: Store, blobs: Blobs, key: GatewayKey, clock: dispatch::Clock
         telemetry,
         sign_in: None,
         sealing: None,
+        engine_ui: None,
     }
 }

@@ -11,6 +11,7 @@ mod looking_back;
 mod lost;
 mod metrics;
 mod missed_deliveries;
+mod operators;
 mod ordering;
 mod outage;
 mod outcomes;

@@ -73,6 +73,7 @@ impl Services {
             telemetry,
             sign_in: None,
             sealing: None,
+            engine_ui: None,
         };
         Ok(AppState::new(parts).ops())
     }

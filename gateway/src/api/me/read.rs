@@ -8,12 +8,16 @@ use domain::{
 };
 use http::HeaderMap;
 use serde::Serialize;
-use store::members::{self, ProjectsPage};
+use store::{
+    members::{self, ProjectsPage},
+    operator_grants,
+};
 use utoipa::ToSchema;
 
 use super::super::etag::tagged;
 use crate::{
     auth::{Caller, Via},
+    engine_ui,
     problem::Problem,
 };
 
@@ -37,6 +41,19 @@ pub(in crate::api) struct Me {
     /// The projects they are a member of (the first 200 by name).
     pub(in crate::api) projects: Vec<Membership>,
     pub(in crate::api) signed_in_with: SignedInWith,
+    /// The engine's own web UI, for those who may open it, where there is one.
+    pub(in crate::api) engine_ui: Option<EngineUi>,
+}
+
+/// The engine's own web UI.
+#[derive(Serialize, ToSchema)]
+pub(in crate::api) struct EngineUi {
+    /// Where it is on this host.
+    path: &'static str,
+    /// The engine's namespace of this platform.
+    namespace: String,
+    /// Whether they may change things there.
+    writes: bool,
 }
 
 /// A project and the caller's role in it.
@@ -81,6 +98,7 @@ pub(in crate::api) async fn shown(caller: &Caller) -> Result<Me, Problem> {
     let page = ProjectsPage { person: person.id, all: false, after: None, limit: MAX_PROJECTS };
     let projects = members::projects(&mut *caller.store().acquire().await?, page).await?;
     let member = |project: members::SeenProject| Some(Membership { project: project.slug, role: project.role? });
+    let engine_ui = engine_ui(caller).await?;
     Ok(Me {
         id: person.id,
         email: person.email.clone(),
@@ -94,5 +112,16 @@ pub(in crate::api) async fn shown(caller: &Caller) -> Result<Me, Problem> {
             Via::Session { id, until } => SignedInWith::Session { session: id, until },
             Via::ApiToken { id, scopes, until } => SignedInWith::ApiToken { token: id, scopes, until },
         },
+        engine_ui,
     })
+}
+
+async fn engine_ui(caller: &Caller) -> Result<Option<EngineUi>, Problem> {
+    let app = caller.app();
+    if !caller.sees_all() || app.engine_ui().is_none() {
+        return Ok(None);
+    }
+    let grant = operator_grants::of(&mut *caller.store().acquire().await?, caller.person().id).await?;
+    let namespace = app.dispatcher().engine().settings().namespace.clone();
+    Ok(Some(EngineUi { path: engine_ui::PATH, namespace, writes: grant.is_some() }))
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::{
     super::{body::Sent, idempotency::Wish},
-    Person, no_person,
+    Person,
 };
 use crate::{auth::Caller, problem::Problem};
 
@@ -50,7 +50,7 @@ pub(in crate::api) async fn add_person(
         let detail = format!("{} is on the list already", new.email);
         return Err(Problem::new(StatusCode::CONFLICT, "person_exists", detail));
     };
-    let person: Person = people::get(&mut tx, id).await?.ok_or_else(no_person)?.into();
+    let person = Person::get(&mut tx, id).await?;
     caller.audit(&mut tx, "person.added", json!({"person": id, "email": new.email, "role": new.role})).await?;
     let answer = wish.answer(&caller, &mut tx, StatusCode::CREATED, &person).await?;
     tx.commit().await.map_err(StoreError::from)?;

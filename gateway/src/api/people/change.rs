@@ -5,7 +5,7 @@ use domain::{ids::PersonId, people::PlatformRole};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
-use store::{PgConnection, StoreError, people, sessions};
+use store::{StoreError, operator_grants, people, sessions};
 use utoipa::ToSchema;
 
 use super::{
@@ -52,8 +52,7 @@ pub(in crate::api) async fn change_person(
     // The owners first, always: two of them who step down at once wait for each other.
     let owners = people::lock_owners(&mut tx).await?;
     let before = people::lock(&mut tx, id).await?.ok_or_else(no_person)?;
-    let seen = Person::from(before.clone());
-    unchanged(&headers, &seen)?;
+    unchanged(&headers, &Person::get(&mut tx, id).await?)?;
     let role = change.role.unwrap_or(before.role);
     let disabled_at = match change.disabled {
         Some(true) => Some(before.disabled_at.unwrap_or(now)),
@@ -71,15 +70,16 @@ pub(in crate::api) async fn change_person(
     if disabled_at.is_some() && before.disabled_at.is_none() {
         sessions::revoke_all(&mut tx, id, "locked out", now).await?;
     }
+    // Who gets the role back some day does not get the grant back with it.
+    let loses_grant = role == PlatformRole::None || disabled_at.is_some();
+    if loses_grant && operator_grants::withdraw(&mut tx, id, caller.person().id, now).await? {
+        caller.audit(&mut tx, "operator_grant.withdrawn", json!({"person": id, "reason": "with the role"})).await?;
+    }
     let disabled = disabled_at.is_some();
     let detail =
         json!({"person": id, "role": role, "role_before": before.role, "disabled": disabled, "reason": reason});
     caller.audit(&mut tx, "person.changed", detail).await?;
-    let after = changed(&mut tx, id).await?;
+    let after = Person::get(&mut tx, id).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(tagged(&HeaderMap::new(), &after))
-}
-
-async fn changed(conn: &mut PgConnection, id: PersonId) -> Result<Person, Problem> {
-    Ok(people::get(conn, id).await?.ok_or_else(no_person)?.into())
 }

@@ -1,10 +1,13 @@
 //! `GET /api/v1/people`
 
 use axum::response::Response;
-use domain::people::PlatformRole;
+use domain::{ids::PersonId, people::PlatformRole};
 use http::HeaderMap;
 use serde::Deserialize;
-use store::people::{self, PeoplePage};
+use store::{
+    operator_grants,
+    people::{self, PeoplePage},
+};
 use utoipa::IntoParams;
 
 use super::{
@@ -43,7 +46,14 @@ pub(in crate::api) async fn list_people(
         limit: paging::fetched(limit),
         text: query.q.as_deref().map(str::trim).filter(|text| !text.is_empty()),
     };
-    let rows = people::list(&mut *caller.store().acquire().await?, page).await?;
-    let page: Page<Person> = paging::page(rows, limit, |person| person.email.as_str().to_owned());
+    let mut conn = caller.store().acquire().await?;
+    let rows = people::list(&mut conn, page).await?;
+    let ids: Vec<PersonId> = rows.iter().map(|person| person.id).collect();
+    let grants = operator_grants::held(&mut conn, &ids).await?;
+    let rows = rows.into_iter().map(|person| {
+        let grant = grants.iter().find(|grant| grant.person == person.id).cloned();
+        (person, grant)
+    });
+    let page: Page<Person> = paging::page(rows.collect(), limit, |(person, _)| person.email.as_str().to_owned());
     Ok(tagged(&headers, &page))
 }

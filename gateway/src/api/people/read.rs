@@ -3,11 +3,10 @@
 use axum::response::Response;
 use domain::{ids::PersonId, people::PlatformRole};
 use http::HeaderMap;
-use store::people;
 
 use super::{
     super::{body::At, etag::tagged},
-    Person, no_person,
+    Person,
 };
 use crate::{auth::Caller, problem::Problem};
 
@@ -22,6 +21,5 @@ pub(in crate::api) async fn read_person(
     At(person): At<PersonId>,
 ) -> Result<Response, Problem> {
     caller.on_platform(PlatformRole::Admin)?;
-    let known = people::get(&mut *caller.store().acquire().await?, person).await?.ok_or_else(no_person)?;
-    Ok(tagged(&headers, &Person::from(known)))
+    Ok(tagged(&headers, &Person::get(&mut *caller.store().acquire().await?, person).await?))
 }

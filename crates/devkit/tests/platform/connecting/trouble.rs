@@ -69,7 +69,11 @@ async fn a_workflow_that_is_terminated_does_not_block_the_next() -> anyhow::Resu
     platform.start_worker().await?;
     let ended = end_of(&platform, id).await?;
     assert_eq!(ended.state, ConnectionState::Failed);
-    assert!(ended.message.as_ref().is_some_and(|words| words.contains("ended in the engine")), "{:?}", ended.message);
+    assert!(
+        ended.message.as_ref().is_some_and(|words| words.contains("terminated by frontend-service in the engine")),
+        "{:?}",
+        ended.message
+    );
     let again = connect(&platform, &full_name, &token).await?;
     assert_eq!(again.state, ConnectionState::Done, "{:?}", again.message);
     platform.finish().await

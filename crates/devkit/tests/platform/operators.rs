@@ -1,0 +1,153 @@
+//! An operator ends a run in the engine's own web UI, through the gateway: the run says who it was.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use chrono::{TimeDelta, Utc};
+use devkit::harness::{Platform, REPOSITORY};
+use dispatch::{Dispatcher, Engine, EngineSettings};
+use domain::{
+    egress::HostList,
+    run::{Outcome, Step, comment_marker},
+    workflow_id,
+};
+use gateway::{
+    AppParts, AppState,
+    auth::{SignIn, SignInSettings},
+    engine_ui::EngineUi,
+    hook_secrets::GatewayKey,
+    webhooks::{HookSecret, PlatformSecrets},
+};
+use reqwest::{Client, Response, redirect::Policy};
+use role::SecretText;
+use serde_json::json;
+use store::{
+    operator_grants::{self, NewGrant},
+    people,
+};
+use telemetry::{Telemetry, TelemetrySettings, catalogue::Role};
+use tokio::net::TcpListener;
+use url::{Url, form_urlencoded::Serializer};
+
+const CLIENT_ID: &str = "operators";
+const CLIENT_SECRET: &str = "operators-secret";
+
+/// One more gateway of the platform, to which people sign in; where it is.
+async fn gateway_with_sign_in(platform: &Platform) -> anyhow::Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    platform.forge.register_oauth_app(CLIENT_ID, CLIENT_SECRET, &format!("{url}/auth/callback"))?;
+    let sign_in = SignInSettings {
+        client_id: CLIENT_ID.into(),
+        client_secret: SecretText::new(CLIENT_SECRET),
+        oauth_url: platform.forge.url().parse()?,
+        api_url: platform.forge.url().parse()?,
+        public_url: url.parse()?,
+        owner_email: Some("maintainer@people.example".parse()?),
+    };
+    let engine = EngineSettings::at(&std::env::var("CODEX_K8S_TEST_TEMPORAL")?, platform.instance.clone(), "gateway")?;
+    let telemetry = Arc::new(Telemetry::new(Role::Gateway, &TelemetrySettings::default())?);
+    let clock: dispatch::Clock = Arc::new(Utc::now);
+    let (store, watch) = (platform.store().clone(), Arc::clone(&telemetry));
+    let dispatcher =
+        Dispatcher::new(store.clone(), Engine::new(engine), Arc::clone(&clock), TimeDelta::hours(12), watch);
+    let secret = HookSecret::new("secret").context("no secret")?;
+    let state = AppState::new(AppParts {
+        store,
+        dispatcher,
+        blobs: platform.blobs()?,
+        webhook_secrets: PlatformSecrets { current: secret, previous: None },
+        key: GatewayKey::generate(),
+        buffer_bytes: None,
+        egress_hosts: HostList::default(),
+        clock,
+        telemetry,
+        sign_in: Some(SignIn::new(&platform.instance, sign_in)?),
+        sealing: None,
+        engine_ui: Some(EngineUi::new(&std::env::var("CODEX_K8S_TEST_TEMPORAL_UI")?.parse()?)?),
+    });
+    tokio::spawn(async move { axum::serve(listener, gateway::router(state)).await });
+    Ok(url)
+}
+
+/// Somebody in whose browser the owner is signed in.
+struct Owner {
+    http: Client,
+    gateway: String,
+    cookies: String,
+}
+
+impl Owner {
+    /// Goes the way of a browser.
+    async fn sign_in(gateway: &str) -> anyhow::Result<Self> {
+        let http = Client::builder().redirect(Policy::none()).no_proxy().build()?;
+        let begun = http.get(format!("{gateway}/auth/login")).send().await?;
+        let forge: Url = begun.headers()["location"].to_str()?.parse()?;
+        let form = Serializer::new(String::new())
+            .extend_pairs(forge.query_pairs())
+            .append_pair("login", "maintainer")
+            .finish();
+        let request = http.post(forge).header("content-type", "application/x-www-form-urlencoded").body(form);
+        let agreed = request.send().await?;
+        let back = agreed.headers()["location"].to_str()?.to_owned();
+        let done = http.get(back).header("cookie", cookies(&begun)).send().await?;
+        anyhow::ensure!(done.status() == 303, "{done:?}");
+        let cookies = cookies(&done);
+        Ok(Self { http, gateway: gateway.to_owned(), cookies })
+    }
+
+    /// Presses the button of the engine's UI that ends a workflow.
+    async fn terminate(&self, workflow: &str, reason: &str) -> anyhow::Result<Response> {
+        let id = workflow.replace(':', "%3A");
+        let url = format!("{}/ops/temporal/api/v1/namespaces/default/workflows/{id}/terminate", self.gateway);
+        let request = self.http.post(url).header("cookie", &self.cookies).header("origin", &self.gateway);
+        Ok(request.json(&json!({"reason": reason, "identity": "somebody"})).send().await?)
+    }
+}
+
+fn cookies(answer: &Response) -> String {
+    let lines = answer.headers().get_all("set-cookie").iter().filter_map(|line| line.to_str().ok());
+    lines.filter_map(|line| line.split(';').next()).collect::<Vec<_>>().join("; ")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_terminated_through_the_gateway_is_lost_and_says_by_whom() -> anyhow::Result<()> {
+    let platform = super::platform_with(1).await?;
+    let owner = Owner::sign_in(&gateway_with_sign_in(&platform).await?).await?;
+    let number = platform.open_issue("endless-loop")?;
+    platform.label(number, "run:dev")?;
+    let run = platform.await_run(number, "at work", |run| run.step == Some(Step::Agent)).await?;
+    let workflow = workflow_id::agent_run(&platform.instance, run.id, run.attempt);
+    let refused = owner.terminate(&workflow, "it turns in circles").await?;
+    assert_eq!(refused.status(), 403, "{refused:?}");
+    let mut tx = platform.store().begin().await?;
+    let person = people::lock_by_email(&mut tx, &"maintainer@people.example".parse()?).await?.context("nobody")?.id;
+    operator_grants::give(&mut tx, NewGrant { person, reason: "on call", by: person, now: Utc::now() }).await?;
+    tx.commit().await?;
+    let ended = owner.terminate(&workflow, "it turns in circles").await?;
+    assert_eq!(ended.status(), 200, "{ended:?}");
+
+    let run = platform.await_end(number).await?;
+    assert_eq!(run.outcome, Some(Outcome::Lost), "{run:?}");
+    let expected = "Its workflow was terminated by maintainer in the engine: it turns in circles.";
+    assert_eq!(run.cause.as_deref(), Some(expected));
+    let marker = comment_marker(run.id);
+    platform
+        .await_that("the comment tells it", async || {
+            let comments = platform.forge.comments(REPOSITORY, number)?;
+            let told =
+                comments.iter().any(|one| one.body.contains(&marker) && one.body.contains("terminated by maintainer"));
+            Ok(told.then_some(()))
+        })
+        .await?;
+    let events = store::audit::list_for_run(&mut *platform.store().acquire().await?, run.id).await?;
+    let written: Vec<_> = events.iter().filter(|event| event.kind.starts_with("engine_ui.")).collect();
+    assert_eq!(written.len(), 2, "{events:?}");
+    assert!(written.iter().all(|event| event.actor == "maintainer" && event.repository.is_some()), "{written:?}");
+    // The slot is free: the next one works.
+    let next = platform.open_issue("no-change")?;
+    platform.label(next, "run:dev")?;
+    platform.await_end(next).await?;
+    // That no Job is left is looked at here.
+    platform.finish().await
+}
