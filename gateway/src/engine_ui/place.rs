@@ -64,7 +64,7 @@ impl Part {
         let decoded = percent_decode_str(raw).decode_utf8();
         let sure =
             decoded.as_ref().is_ok_and(|text| !text.chars().any(|c| matches!(c, '/' | '\\' | '%') || c.is_control()));
-        Self { text: decoded.map_or_else(|_| raw.to_owned(), |text| text.into_owned()), sure }
+        Self { text: decoded.map_or_else(|_| raw.to_owned(), std::borrow::Cow::into_owned), sure }
     }
 
     /// What it names for whoever takes it apart after decoding.

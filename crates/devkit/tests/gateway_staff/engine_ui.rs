@@ -18,7 +18,7 @@ use crate::{
 const API: &str = "/ops/temporal/api/v1";
 
 fn real() -> String {
-    std::env::var("CODEX_K8S_TEST_TEMPORAL_UI").expect("run it through `cargo dev test`")
+    std::env::var("CODEX_K8S_TEST_TEMPORAL_UI").unwrap()
 }
 
 /// Opens an address as a person does.
