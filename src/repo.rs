@@ -1,18 +1,22 @@
-//! `codex-k8s repo`: connects repositories, and shows what keeps them connected.
+//! `codex-k8s repo`: connects repositories, shows what keeps them connected, renews secrets, and detaches.
 
 use std::{io::Read as _, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, bail};
 use chrono::Utc;
 use clap::{Args, Subcommand};
-use domain::{connection::ConnectionState, ids::ConnectionId};
+use domain::{
+    connection::ConnectionState,
+    ids::{ConnectionId, RepositoryId},
+};
 use forge::{AppCredential, Credential};
 use gateway::connecting::{
-    Asking, ConnectRequest, ConnectSettings, DEFAULT_SLOTS, DatabaseSettings, follow, repositories_table, rights_table,
+    Asking, ConnectError, ConnectRequest, ConnectSettings, DEFAULT_SLOTS, DatabaseSettings, Detaching, RotateRequest,
+    follow, repositories_table, rights_table,
 };
 use role::Environment;
 use serde_json::json;
-use store::{Store, connected, connections::Connection};
+use store::{Store, connected, connections::Connection, repositories};
 use zeroize::Zeroizing;
 
 use crate::{INCOMPLETE, println_line};
@@ -31,6 +35,26 @@ pub(crate) enum RepoCommand {
     Check {
         /// OWNER/NAME.
         repository: FullName,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give the webhook of a repository a new secret; both are good until GitHub knows the new one.
+    Rotate {
+        /// OWNER/NAME.
+        repository: FullName,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Detach a repository: nothing starts there from now on; its webhook goes, and its credential if nothing else uses it. Runs at
+    /// work go on, and this waits for their end; cancel them with `codex-k8s cancel`.
+    Detach {
+        /// OWNER/NAME.
+        repository: FullName,
+        /// Why; stands in the audit.
+        #[arg(long)]
+        reason: String,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
@@ -78,6 +102,12 @@ pub(crate) struct FullName {
     name: String,
 }
 
+impl std::fmt::Display for FullName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.owner, self.name)
+    }
+}
+
 impl std::str::FromStr for FullName {
     type Err = String;
 
@@ -98,6 +128,8 @@ pub(crate) async fn run(command: RepoCommand) -> anyhow::Result<ExitCode> {
         RepoCommand::Add(arguments) => add(arguments).await,
         RepoCommand::List { json } => list(json).await,
         RepoCommand::Check { repository, json } => check(&repository, json).await,
+        RepoCommand::Rotate { repository, json } => rotate(&repository, json).await,
+        RepoCommand::Detach { repository, reason, json } => detach(&repository, reason, json).await,
     }
 }
 
@@ -138,12 +170,43 @@ async fn check(repository: &FullName, json: bool) -> anyhow::Result<ExitCode> {
     let store = connect(&settings).await?;
     let rng = &mut rand::rng();
     let mut asking = Asking { store: &store, instance: &settings.instance, rng, now: Utc::now() };
-    let id = asking.check(&format!("{}/{}", repository.owner, repository.name)).await?;
-    let ended = await_end(&store, &settings, id).await?;
+    let id = asking.check(&repository.to_string()).await?;
+    print_end(&await_end(&store, &settings, id).await?, json)
+}
+
+async fn rotate(repository: &FullName, json: bool) -> anyhow::Result<ExitCode> {
+    let settings = ConnectSettings::read(&Environment::of_process())?;
+    let store = connect(&settings.database).await?;
+    let known = known(&store, repository).await?;
+    let rng = &mut rand::rng();
+    let mut asking = Asking { store: &store, instance: &settings.database.instance, rng, now: Utc::now() };
+    let request = RotateRequest { repository: known, public_url: &settings.public_url, platform_secret: None };
+    let id = asking.rotate(&settings.keys, &request).await?;
+    print_end(&await_end(&store, &settings.database, id).await?, json)
+}
+
+async fn detach(repository: &FullName, reason: String, json: bool) -> anyhow::Result<ExitCode> {
+    let settings = DatabaseSettings::read(&Environment::of_process())?;
+    let store = connect(&settings).await?;
+    let known = known(&store, repository).await?;
+    let rng = &mut rand::rng();
+    let mut asking = Asking { store: &store, instance: &settings.instance, rng, now: Utc::now() };
+    // Nobody on the forge asks here in whose name runs could be cancelled.
+    let wish = Detaching { by: None, reason: Some(reason), cancel_runs: false };
+    let id = asking.detach(known, &wish).await?;
+    print_end(&await_end(&store, &settings, id).await?, json)
+}
+
+async fn known(store: &Store, repository: &FullName) -> anyhow::Result<RepositoryId> {
+    let found = repositories::find_by_name(&mut *store.acquire().await?, &repository.owner, &repository.name).await?;
+    Ok(found.ok_or_else(|| ConnectError::NotConnected(repository.to_string()))?.id)
+}
+
+fn print_end(ended: &Connection, json: bool) -> anyhow::Result<ExitCode> {
     if json {
-        return print_json(&ended);
+        return print_json(ended);
     }
-    tell(&ended);
+    tell(ended);
     Ok(if ended.state == ConnectionState::Done { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
 }
 
@@ -160,7 +223,11 @@ async fn list(json: bool) -> anyhow::Result<ExitCode> {
             });
             json!({
                 "repository": row.full_name, "project": row.project, "archived": row.archived, "credential": credential,
-                "webhook": { "own": row.has_hook, "last_delivery_at": row.last_delivery_at },
+                "detached_at": row.detached_at,
+                "webhook": {
+                    "own": row.has_hook, "last_delivery_at": row.last_delivery_at, "secret_pending": row.secret_pending,
+                    "problem": row.hook_problem,
+                },
                 "services_yaml": { "read": row.has_config, "error": row.config_error },
             })
         });

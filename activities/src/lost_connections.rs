@@ -40,7 +40,7 @@ pub async fn sweep(platform: &Platform) -> Result<usize, StepError> {
     let mut ended = 0;
     for connection in unfinished {
         if let Some(cause) = cause_of_death(platform, connection).await? {
-            let end = ConnectionEnd { connection, failure: Some(cause) };
+            let end = ConnectionEnd { connection, failure: Some(cause), left: None };
             connect_steps::end(platform, &end).await?;
             ended += 1;
         }

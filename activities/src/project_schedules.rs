@@ -103,7 +103,7 @@ pub async fn sync_all(platform: &Platform) -> Result<Synced, StepError> {
 
 /// The schedules that a repository should have now.
 fn wanted(repository: &Repository) -> Vec<ScheduleConfig> {
-    if repository.archived || repository.credential.is_none() {
+    if repository.archived || repository.credential.is_none() || repository.detached_at.is_some() {
         return Vec::new();
     }
     config(repository).schedules

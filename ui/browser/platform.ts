@@ -22,9 +22,9 @@ export async function signIn(page: Page, login: Login, to = '/'): Promise<void> 
   await expect(page.getByRole('navigation', { name: 'Main' })).toBeVisible()
 }
 
-async function asMaintainer(path: string, body: unknown): Promise<unknown> {
-  const answer = await fetch(`${state.forge_url}/repos/acme/greeter${path}`, {
-    method: 'POST',
+async function asMaintainer(path: string, body: unknown, method = 'POST'): Promise<unknown> {
+  const answer = await fetch(`${state.forge_url}${path}`, {
+    method,
     headers: { authorization: `Bearer ${state.forge_tokens.maintainer ?? ''}`, 'content-type': 'application/json' },
     body: JSON.stringify(body),
   })
@@ -34,13 +34,20 @@ async function asMaintainer(path: string, body: unknown): Promise<unknown> {
 
 /** Opens an issue whose title chooses what the scripted model does. */
 export async function openIssue(title: string, scenario: string): Promise<number> {
-  const issue = (await asMaintainer('/issues', { title: `${title} [scenario:${scenario}]`, body: 'See the failing test.' })) as { number: number }
+  const issue = (await asMaintainer('/repos/acme/greeter/issues', { title: `${title} [scenario:${scenario}]`, body: 'See the failing test.' })) as { number: number }
   return issue.number
+}
+
+/** Makes a repository of the maintainer's that nobody has attached; gives its full name. */
+export async function makeRepository(name: string): Promise<string> {
+  await asMaintainer('/user/repos', { name, private: true })
+  await asMaintainer(`/repos/maintainer/${name}/contents/README.md`, { message: 'Begin', content: btoa('Hello.') }, 'PUT')
+  return `maintainer/${name}`
 }
 
 /** Puts a label on an issue. */
 export async function labelIssue(number: number, label: string): Promise<void> {
-  await asMaintainer(`/issues/${String(number)}/labels`, { labels: [label] })
+  await asMaintainer(`/repos/acme/greeter/issues/${String(number)}/labels`, { labels: [label] })
 }
 
 export const test = base.extend<{ faults: string[] }>({

@@ -1,16 +1,17 @@
-//! `ConnectRepository`: from a stored credential to a repository whose labels and comments are heard.
+//! `ConnectRepository`: from a stored credential to a repository whose labels and comments are heard; and what is done to that
+//! connection later, up to its end.
 //!
-//! It is given the id of a row and nothing else; whoever asked follows that row. A connection that only checks rights ends after
-//! the first step.
+//! It is given the id of a row and what is to be done; whoever asked follows that row. A connection that only checks rights ends
+//! after the first step.
 #![expect(missing_docs, reason = "the macros of the SDK generate items without documentation")]
 
 use std::time::Duration;
 
-use domain::connection::ConnectionStep;
+use domain::connection::{ConnectionPurpose, ConnectionStep};
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_workflow::{
-    ActivityExecutionError, WaitConditionOptions, WorkflowCancellationToken, WorkflowContext, WorkflowContextView,
-    WorkflowResult, join, select,
+    ActivityExecutionError, TimerOptions, WaitConditionOptions, WorkflowCancellationToken, WorkflowContext,
+    WorkflowContextView, WorkflowResult, join, select,
 };
 
 use crate::{
@@ -19,6 +20,12 @@ use crate::{
     messages::{ConnectionEnd, ConnectionRef},
     options,
 };
+
+/// How long is waited at first until the runs of a repository are counted again; each time twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// And no longer than this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 
 /// Connects one repository. See the module's text.
 #[workflow]
@@ -52,8 +59,11 @@ impl ConnectRepository {
         detached: &WorkflowCancellationToken,
     ) {
         let connection = ctx.state(|s| s.at.connection);
-        let failure = Self::work(ctx, scope).await.err();
-        let end = ConnectionEnd { connection, failure };
+        let (failure, left) = match Self::work(ctx, scope).await {
+            Ok(left) => (None, left),
+            Err(failure) => (Some(failure), None),
+        };
+        let end = ConnectionEnd { connection, failure, left };
         // Whoever waits for the row must not wait for ever.
         while ctx.execute_activity(ConnectSteps::end_connecting, end.clone(), options::quick(detached)).await.is_err() {
             ctx.timer(Duration::from_secs(30)).await;
@@ -61,7 +71,20 @@ impl ConnectRepository {
         ctx.state_mut(|s| s.closing = true);
     }
 
-    async fn work(ctx: &WorkflowContext<Self>, scope: &WorkflowCancellationToken) -> Result<(), String> {
+    /// Gives what could not be done although it got to its end.
+    async fn work(ctx: &WorkflowContext<Self>, scope: &WorkflowCancellationToken) -> Result<Option<String>, String> {
+        match ctx.state(|s| s.at.purpose) {
+            ConnectionPurpose::Connect | ConnectionPurpose::Check => Self::connect(ctx, scope).await.map(|()| None),
+            ConnectionPurpose::Rotate => {
+                let at = ctx.state(|s| s.at);
+                let work = ctx.execute_activity(ConnectSteps::renew_secret, at, options::forge(scope));
+                Self::step(ctx, ConnectionStep::Secret, work).await.map(|()| None)
+            }
+            ConnectionPurpose::Detach => Self::detach(ctx, scope).await,
+        }
+    }
+
+    async fn connect(ctx: &WorkflowContext<Self>, scope: &WorkflowCancellationToken) -> Result<(), String> {
         let at = ctx.state(|s| s.at);
         let work = ctx.execute_activity(ConnectSteps::check_rights, at, options::forge(scope));
         if !Self::step(ctx, ConnectionStep::Rights, work).await?.connect {
@@ -73,6 +96,28 @@ impl ConnectRepository {
         Self::step(ctx, ConnectionStep::Hook, work).await?;
         let work = ctx.execute_activity(ConnectSteps::read_settings, at, options::forge(scope));
         Self::step(ctx, ConnectionStep::Settings, work).await
+    }
+
+    /// Nothing starts in the repository any more: its row says so. A forge that does not let the webhook go does not stand against
+    /// the rest; runs that go on need the credential until they have ended.
+    async fn detach(ctx: &WorkflowContext<Self>, scope: &WorkflowCancellationToken) -> Result<Option<String>, String> {
+        let at = ctx.state(|s| s.at);
+        let work = ctx.execute_activity(ConnectSteps::drop_schedules, at, options::quick(scope));
+        Self::step(ctx, ConnectionStep::Schedules, work).await?;
+        let work = ctx.execute_activity(ConnectSteps::remove_hooks, at, options::forge(scope));
+        let left = Self::step(ctx, ConnectionStep::Unhook, work).await.err();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let work = ctx.execute_activity(ConnectSteps::count_runs, at, options::quick(scope));
+            if Self::step(ctx, ConnectionStep::Runs, work).await?.runs == 0 {
+                break;
+            }
+            ctx.timer(TimerOptions::builder(pause).cancellation_token(scope.clone()).build()).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        let work = ctx.execute_activity(ConnectSteps::withdraw_credential, at, options::quick(scope));
+        Self::step(ctx, ConnectionStep::Withdraw, work).await?;
+        Ok(left)
     }
 
     async fn step<T>(

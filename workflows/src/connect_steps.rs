@@ -1,10 +1,10 @@
-//! The activities of connecting a repository, declared. Names lie in histories: never change one.
+//! The activities of connecting a repository, of renewing its secret and of detaching it, declared. Names lie in histories: never change one.
 #![expect(missing_docs, reason = "the macros of the SDK generate items without documentation")]
 
 use temporalio_common::ActivityError;
 use temporalio_macros::activity_definitions;
 
-use crate::messages::{ConnectionEnd, ConnectionRef, RightsVerdict};
+use crate::messages::{ConnectionEnd, ConnectionRef, RightsVerdict, RunsLeft};
 
 /// Declares the side effects of [`crate::ConnectRepository`]. Every one is idempotent and may run twice.
 pub struct ConnectSteps;
@@ -35,6 +35,36 @@ impl ConnectSteps {
         unimplemented!()
     }
 
+    /// Give the webhook its new secret, and let the old one go.
+    #[activity(name = "renew_secret")]
+    pub fn renew_secret(_: ConnectionRef) -> Result<(), ActivityError> {
+        unimplemented!()
+    }
+
+    /// Take the schedules of the repository back from the engine.
+    #[activity(name = "drop_schedules")]
+    pub fn drop_schedules(_: ConnectionRef) -> Result<(), ActivityError> {
+        unimplemented!()
+    }
+
+    /// Take the webhooks away from the forge.
+    #[activity(name = "remove_hooks")]
+    pub fn remove_hooks(_: ConnectionRef) -> Result<(), ActivityError> {
+        unimplemented!()
+    }
+
+    /// Ask the runs to end, where that is wanted; count those that have not ended.
+    #[activity(name = "count_runs")]
+    pub fn count_runs(_: ConnectionRef) -> Result<RunsLeft, ActivityError> {
+        unimplemented!()
+    }
+
+    /// Take the credential from the repository, and withdraw it if nothing else uses it.
+    #[activity(name = "withdraw_credential")]
+    pub fn withdraw_credential(_: ConnectionRef) -> Result<(), ActivityError> {
+        unimplemented!()
+    }
+
     /// Store how it ended.
     #[activity(name = "end_connecting")]
     pub fn end_connecting(_: ConnectionEnd) -> Result<(), ActivityError> {
@@ -44,5 +74,8 @@ impl ConnectSteps {
 
 /// The markers that implementations name.
 pub mod defs {
-    pub use super::connect_steps::{AdoptRepository, CheckRights, EndConnecting, MakeHook, ReadSettings};
+    pub use super::connect_steps::{
+        AdoptRepository, CheckRights, CountRuns, DropSchedules, EndConnecting, MakeHook, ReadSettings, RemoveHooks,
+        RenewSecret, WithdrawCredential,
+    };
 }

@@ -1,6 +1,7 @@
 //! What goes in and out of workflows and activities. Small on purpose: ids and verdicts; the facts lie in the database.
 
 use domain::{
+    connection::ConnectionPurpose,
     ids::{Attempt, ConnectionId, RunId},
     run::{Outcome, Step},
 };
@@ -140,6 +141,9 @@ pub struct RunStatus {
 pub struct ConnectionRef {
     /// The connection; everything else is in its row.
     pub connection: ConnectionId,
+    /// What is to be done, which decides the way that the workflow takes.
+    #[serde(default)]
+    pub purpose: ConnectionPurpose,
 }
 
 /// What became of looking at a credential's rights.
@@ -149,7 +153,14 @@ pub struct RightsVerdict {
     pub connect: bool,
 }
 
-/// How connecting ended.
+/// What is left to wait for in a repository that is being detached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunsLeft {
+    /// Runs that have not ended.
+    pub runs: usize,
+}
+
+/// How connecting ended, or whatever else was done to a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionEnd {
     /// The connection.
@@ -157,4 +168,7 @@ pub struct ConnectionEnd {
     /// What it failed with; none if it got to its end.
     #[serde(default)]
     pub failure: Option<String>,
+    /// What could not be done although it got to its end, as a sentence.
+    #[serde(default)]
+    pub left: Option<String>,
 }

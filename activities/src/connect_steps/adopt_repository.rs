@@ -11,7 +11,8 @@ use store::{
 use crate::{failure::StepError, forge_access::ForgeByName, platform::Platform};
 
 pub(super) async fn run(platform: &Platform, connection: Connection) -> Result<(), StepError> {
-    let access = platform.forge.open_by_name(connection.credential, &connection.owner, &connection.name).await?;
+    let credential = super::credential(&connection)?;
+    let access = platform.forge.open_by_name(credential, &connection.owner, &connection.name).await?;
     let found = find(&access, &connection).await?;
     let mut tx = platform.store.begin().await?;
     let new = NewRepository {
@@ -23,7 +24,7 @@ pub(super) async fn run(platform: &Platform, connection: Connection) -> Result<(
         default_branch: &found.default_branch,
         private: found.private,
         archived: found.archived,
-        credential: Some(connection.credential),
+        credential: Some(credential),
         now: platform.now(),
     };
     let repository = repositories::upsert_repository(&mut tx, new).await.map_err(|error| match error {

@@ -2,6 +2,7 @@
 
 use domain::{
     connection::{ConnectionPurpose, CredentialKind},
+    ids::CredentialId,
     rights::missing,
 };
 use forge::{ForgeError, ForgeRepoId, RepoRef};
@@ -19,12 +20,13 @@ use crate::{failure::StepError, forge_access::ForgeByName, platform::Platform};
 const PROBES: usize = 5;
 
 pub(super) async fn run(platform: &Platform, connection: Connection) -> Result<RightsVerdict, StepError> {
-    let access = platform.forge.open_by_name(connection.credential, &connection.owner, &connection.name).await?;
+    let credential = super::credential(&connection)?;
+    let access = platform.forge.open_by_name(credential, &connection.owner, &connection.name).await?;
     let checks = match access.kind {
         CredentialKind::Token => {
             let found = find(&access, &connection).await?;
             for _ in 0..PROBES {
-                platform.forge.pace_credential(connection.credential, Urgency::Ordinary).await?;
+                platform.forge.pace_credential(credential, Urgency::Ordinary).await?;
             }
             access.provider.rights(&found.repo).await?
         }
@@ -41,7 +43,7 @@ pub(super) async fn run(platform: &Platform, connection: Connection) -> Result<R
     let mut conn = platform.store.acquire().await?;
     connections::set_rights(&mut conn, connection.id, &checks, platform.now()).await?;
     drop(conn);
-    learn(platform, &connection, &access).await?;
+    learn(platform, credential, &access).await?;
     Ok(RightsVerdict { connect: complete && connection.purpose == ConnectionPurpose::Connect })
 }
 
@@ -51,7 +53,7 @@ fn by_name(connection: &Connection) -> RepoRef {
 }
 
 /// Keeps what the forge told about the credential on the way.
-async fn learn(platform: &Platform, connection: &Connection, access: &ForgeByName) -> Result<(), StepError> {
+async fn learn(platform: &Platform, credential: CredentialId, access: &ForgeByName) -> Result<(), StepError> {
     let login = match access.provider.me().await {
         Ok(me) => Some(me.login),
         // An App without all its rights can't be asked; nothing depends on the name.
@@ -59,5 +61,5 @@ async fn learn(platform: &Platform, connection: &Connection, access: &ForgeByNam
         Err(error) => return Err(error.into()),
     };
     let learnt = Learnt { login: login.as_deref(), expires_at: access.provider.credential_expires_at() };
-    Ok(credentials::learn(&mut *platform.store.acquire().await?, connection.credential, learnt).await?)
+    Ok(credentials::learn(&mut *platform.store.acquire().await?, credential, learnt).await?)
 }

@@ -1,8 +1,12 @@
-//! Stores how connecting ended.
+//! Stores how connecting ended, or whatever else was done to a connection.
 
 use domain::{connection::ConnectionPurpose, rights::missing_sentence};
 use serde_json::json;
-use store::{StoreError, audit, connections, credentials};
+use store::{
+    PgConnection, StoreError, audit,
+    connections::{self, Connection},
+    credentials,
+};
 use workflows::messages::ConnectionEnd;
 
 use crate::{failure::StepError, platform::Platform};
@@ -13,34 +17,70 @@ pub(super) async fn run(platform: &Platform, end: &ConnectionEnd) -> Result<(), 
     let connection = connections::get(&mut tx, end.connection).await?;
     let missing = || missing_sentence(connection.rights.as_deref().unwrap_or_default());
     let failure = end.failure.clone().or_else(missing);
-    let full_name = format!("{}/{}", connection.owner, connection.name);
-    let connects = connection.purpose == ConnectionPurpose::Connect;
     let ended = match &failure {
         Some(failure) => connections::fail(&mut tx, connection.id, failure, now).await?,
-        None if connects => {
-            connections::complete(&mut tx, connection.id, &format!("{full_name} is connected."), now).await?
-        }
         None => {
-            let words = format!("The credential may do everything that is needed in {full_name}.");
+            let words = done_words(&connection, end.left.as_deref());
             connections::complete(&mut tx, connection.id, &words, now).await?
         }
     };
-    if ended && connects {
-        if failure.is_some() {
+    if ended {
+        if let (Some(_), ConnectionPurpose::Connect, Some(credential)) =
+            (&failure, connection.purpose, connection.credential)
+        {
             // Nothing works with it: it is not kept for use.
-            credentials::revoke_unused(&mut tx, connection.credential, now).await?;
+            credentials::revoke_unused(&mut tx, credential, now).await?;
         }
-        let kind = if failure.is_some() { "repository_not_connected" } else { "repository_connected" };
-        let event = audit::NewFlowEvent {
-            at: now,
-            run: None,
-            repository: connection.repository,
-            delivery: None,
-            actor: "worker",
-            kind,
-            detail: json!({ "name": full_name, "connection": connection.id, "cause": failure }),
-        };
-        audit::append(&mut tx, event).await?;
+        note(&mut tx, &connection, (failure.as_deref(), end.left.as_deref()), now).await?;
     }
     Ok(tx.commit().await.map_err(StoreError::from)?)
+}
+
+fn full_name(connection: &Connection) -> String {
+    format!("{}/{}", connection.owner, connection.name)
+}
+
+fn done_words(connection: &Connection, left: Option<&str>) -> String {
+    let name = full_name(connection);
+    match (connection.purpose, left) {
+        (ConnectionPurpose::Connect, _) => format!("{name} is connected."),
+        (ConnectionPurpose::Check, _) => format!("The credential may do everything that is needed in {name}."),
+        (ConnectionPurpose::Rotate, _) => {
+            format!("The webhook of {name} signs with its new secret; the old one is refused.")
+        }
+        (ConnectionPurpose::Detach, None) => format!("{name} is detached."),
+        (ConnectionPurpose::Detach, Some(left)) => format!(
+            "{name} is detached, but its webhook may still be there. {left}. Delete it on the forge: Settings > Webhooks."
+        ),
+    }
+}
+
+/// For the audit; a look changes nothing and is not worth a word.
+async fn note(
+    conn: &mut PgConnection,
+    connection: &Connection,
+    (failure, left): (Option<&str>, Option<&str>),
+    now: chrono::DateTime<chrono::Utc>,
+) -> Result<(), StepError> {
+    let kind = match (connection.purpose, failure) {
+        (ConnectionPurpose::Check, _) => return Ok(()),
+        (ConnectionPurpose::Connect, None) => "repository_connected",
+        (ConnectionPurpose::Connect, Some(_)) => "repository_not_connected",
+        (ConnectionPurpose::Rotate, None) => "hook_secret_renewed",
+        (ConnectionPurpose::Rotate, Some(_)) => "hook_secret_not_renewed",
+        (ConnectionPurpose::Detach, None) => "repository_detached",
+        (ConnectionPurpose::Detach, Some(_)) => "repository_not_detached",
+    };
+    let event = audit::NewFlowEvent {
+        at: now,
+        run: None,
+        repository: connection.repository,
+        delivery: None,
+        actor: "worker",
+        kind,
+        detail: json!({
+            "name": full_name(connection), "connection": connection.id, "cause": failure, "left": left,
+        }),
+    };
+    Ok(audit::append(conn, event).await?)
 }

@@ -99,9 +99,13 @@ impl Making<'_> {
     }
 
     fn secret(&self) -> Result<Secret, StepError> {
-        let missing =
-            || StepError::fatal("hook_secret_gone", "the secret of the webhook is gone: connect the repository again");
-        let (key_id, sealed) = self.planned.copy.as_ref().ok_or_else(missing)?;
-        self.platform.forge.open_text(key_id, sealed)
+        secret(self.platform, self.planned)
     }
+}
+
+/// The secret that the forge is to know.
+pub(super) fn secret(platform: &Platform, planned: &PlannedHook) -> Result<Secret, StepError> {
+    let missing = || StepError::fatal("hook_secret_gone", "the secret of the webhook is gone: ask for this once more");
+    let (key_id, sealed) = planned.copy.as_ref().ok_or_else(missing)?;
+    platform.forge.open_text(key_id, sealed)
 }

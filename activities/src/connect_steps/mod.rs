@@ -1,20 +1,28 @@
-//! The activities of connecting a repository. This file ties each declaration to the file that does it.
+//! The activities of connecting a repository, of renewing its secret and of detaching it. This file ties each declaration to the file that does it.
 #![expect(missing_docs, reason = "the macros of the SDK generate items without documentation")]
 
 mod adopt_repository;
 mod check_rights;
+mod count_runs;
+mod drop_schedules;
 mod end_connecting;
 mod make_hook;
 mod read_settings;
+mod remove_hooks;
+mod renew_secret;
+mod withdraw_credential;
 
 use std::sync::Arc;
 
-use domain::connection::ConnectionStep;
+use domain::{
+    connection::ConnectionStep,
+    ids::{CredentialId, RepositoryId},
+};
 use store::connections::{self, Connection};
 use temporalio_common::ActivityError;
 use temporalio_macros::activities;
 use temporalio_sdk::activities::ActivityContext;
-use workflows::messages::{ConnectionEnd, ConnectionRef, RightsVerdict};
+use workflows::messages::{ConnectionEnd, ConnectionRef, RightsVerdict, RunsLeft};
 
 use crate::{
     beat::{OnCancel, beating},
@@ -70,6 +78,54 @@ impl ConnectActivities {
         beating(&ctx, OnCancel::Stop, work).await
     }
 
+    #[activity(definition = workflows::connect_steps::defs::RenewSecret)]
+    pub async fn renew_secret(self: Arc<Self>, ctx: ActivityContext, at: ConnectionRef) -> Result<(), ActivityError> {
+        let work = in_step(&self.platform, at, ConnectionStep::Secret, async |connection| {
+            renew_secret::run(&self.platform, connection).await
+        });
+        beating(&ctx, OnCancel::Finish, work).await
+    }
+
+    #[activity(definition = workflows::connect_steps::defs::DropSchedules)]
+    pub async fn drop_schedules(self: Arc<Self>, ctx: ActivityContext, at: ConnectionRef) -> Result<(), ActivityError> {
+        let work = in_step(&self.platform, at, ConnectionStep::Schedules, async |connection| {
+            drop_schedules::run(&self.platform, connection).await
+        });
+        beating(&ctx, OnCancel::Stop, work).await
+    }
+
+    #[activity(definition = workflows::connect_steps::defs::RemoveHooks)]
+    pub async fn remove_hooks(self: Arc<Self>, ctx: ActivityContext, at: ConnectionRef) -> Result<(), ActivityError> {
+        let work = in_step(&self.platform, at, ConnectionStep::Unhook, async |connection| {
+            remove_hooks::run(&self.platform, connection).await
+        });
+        beating(&ctx, OnCancel::Finish, work).await
+    }
+
+    #[activity(definition = workflows::connect_steps::defs::CountRuns)]
+    pub async fn count_runs(
+        self: Arc<Self>,
+        ctx: ActivityContext,
+        at: ConnectionRef,
+    ) -> Result<RunsLeft, ActivityError> {
+        let work = in_step(&self.platform, at, ConnectionStep::Runs, async |connection| {
+            count_runs::run(&self.platform, connection).await
+        });
+        beating(&ctx, OnCancel::Finish, work).await
+    }
+
+    #[activity(definition = workflows::connect_steps::defs::WithdrawCredential)]
+    pub async fn withdraw_credential(
+        self: Arc<Self>,
+        ctx: ActivityContext,
+        at: ConnectionRef,
+    ) -> Result<(), ActivityError> {
+        let work = in_step(&self.platform, at, ConnectionStep::Withdraw, async |connection| {
+            withdraw_credential::run(&self.platform, connection).await
+        });
+        beating(&ctx, OnCancel::Finish, work).await
+    }
+
     #[activity(definition = workflows::connect_steps::defs::EndConnecting)]
     pub async fn end_connecting(
         self: Arc<Self>,
@@ -83,6 +139,18 @@ impl ConnectActivities {
 /// Stores how connecting ended, for one whose workflow can't.
 pub(crate) async fn end(platform: &Platform, end: &ConnectionEnd) -> Result<(), StepError> {
     end_connecting::run(platform, end).await
+}
+
+/// The credential that the work is done with.
+fn credential(connection: &Connection) -> Result<CredentialId, StepError> {
+    let missing = || StepError::fatal("connection_incomplete", "this connection was made without a credential");
+    connection.credential.ok_or_else(missing)
+}
+
+/// The repository, once it is known.
+fn repository(connection: &Connection) -> Result<RepositoryId, StepError> {
+    let missing = || StepError::fatal("connection_incomplete", "the repository of this connection is not known yet");
+    connection.repository.ok_or_else(missing)
 }
 
 /// Notes the step in the row that people look at, and what it waits for if it has to be repeated.

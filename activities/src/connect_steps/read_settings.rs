@@ -10,9 +10,7 @@ use crate::{config_refresh, failure::StepError, platform::Platform};
 const AT_CONNECTING: &str = "connected";
 
 pub(super) async fn run(platform: &Platform, connection: Connection) -> Result<(), StepError> {
-    let Some(id) = connection.repository else {
-        return Err(StepError::fatal("connection_incomplete", "the repository of this connection is not known yet"));
-    };
+    let id = super::repository(&connection)?;
     let repository = repositories::get(&mut *platform.store.acquire().await?, id).await?;
     let forge = platform.forge.open(&repository).await?;
     let text = forge.provider.file(&forge.repo, FILE_NAME, &repository.default_branch).await?;

@@ -1,4 +1,4 @@
-//! Connecting a repository: the words for credentials, and for where a connection is.
+//! Connecting a repository, and what is done to its connection later: the words for credentials, and for where it stands.
 
 use crate::text_enum::text_enum;
 
@@ -13,12 +13,23 @@ text_enum! {
 }
 
 text_enum! {
-    /// What a connection is for.
+    /// What is to be done to the connection of a repository.
     ConnectionPurpose {
         /// To connect the repository.
         Connect = "connect",
         /// To look only at what the credential may do there.
         Check = "check",
+        /// To give its webhook a new secret.
+        Rotate = "rotate",
+        /// To detach it: its webhook and its credential go.
+        Detach = "detach",
+    }
+}
+
+/// What inputs of workflows mean that do not name one.
+impl Default for ConnectionPurpose {
+    fn default() -> Self {
+        Self::Connect
     }
 }
 
@@ -37,7 +48,7 @@ text_enum! {
 }
 
 text_enum! {
-    /// The steps of connecting a repository.
+    /// The steps of connecting a repository, of giving its webhook a new secret, and of detaching it.
     ConnectionStep {
         /// What may the credential do?
         Rights = "rights",
@@ -47,6 +58,16 @@ text_enum! {
         Hook = "hook",
         /// Read `services.yaml`.
         Settings = "settings",
+        /// Give the webhook its new secret.
+        Secret = "secret",
+        /// Take its schedules back.
+        Schedules = "schedules",
+        /// Take the webhook away.
+        Unhook = "unhook",
+        /// Wait for the end of its runs.
+        Runs = "runs",
+        /// Withdraw the credential.
+        Withdraw = "withdraw",
     }
 }
 
@@ -59,6 +80,11 @@ impl ConnectionStep {
             Self::Repository => "reading what the repository is",
             Self::Hook => "making the webhook",
             Self::Settings => "reading services.yaml",
+            Self::Secret => "giving the webhook its new secret",
+            Self::Schedules => "taking its schedules back",
+            Self::Unhook => "taking the webhook away",
+            Self::Runs => "waiting for the end of its runs",
+            Self::Withdraw => "withdrawing the credential",
         }
     }
 }

@@ -181,6 +181,9 @@ pub trait RepositoryProvider: Send + Sync {
     /// Changes a webhook.
     async fn update_hook(&self, repo: &RepoRef, id: HookNumber, spec: &HookSpec<'_>) -> Result<Hook, ForgeError>;
 
+    /// Takes a webhook away. One that is not there is away.
+    async fn delete_hook(&self, repo: &RepoRef, id: HookNumber) -> Result<(), ForgeError>;
+
     /// Has the forge send a sign of life to a webhook's address.
     async fn ping_hook(&self, repo: &RepoRef, id: HookNumber) -> Result<(), ForgeError>;
 }

@@ -175,6 +175,11 @@ pub async fn retry(
     if run.state != RunState::Finished {
         return Err(ByHandError::AtWork);
     }
+    let repository = repositories::get(conn, run.repository_id).await?;
+    if repository.detached_at.is_some() {
+        let reason = format!("{} was detached: attach it again first", repository.full_name());
+        return Err(ByHandError::Refused { verdict: VerdictKind::RepositoryUnknown, reason });
+    }
     if let Some(pause) = domain::pauses::holding(&pauses::holding(conn, run.project_id).await?, &run.agent) {
         return Err(ByHandError::Paused(pause.sentence()));
     }

@@ -38,6 +38,7 @@ pub(crate) async fn look_up(
         id: repository.id,
         default_branch: repository.default_branch.clone(),
         archived: repository.archived,
+        detached: repository.detached_at.is_some(),
     });
     looked.facts.config = config(repository);
     looked.facts.echo = is_echo(conn, event, repository).await?;

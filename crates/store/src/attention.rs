@@ -307,7 +307,7 @@ pub async fn unread_hooks(conn: &mut PgConnection, looking: Looking) -> Result<V
     let rows = sqlx::query!(
         "select p.slug, o.owner || '/' || o.name as \"full_name!\", h.look_problem as \"problem!\", h.looked_at \
          from hooks h join repositories o on o.id = h.repository_id join projects p on p.id = o.project_id \
-         where h.look_problem is not null and not o.archived \
+         where h.look_problem is not null and not o.archived and o.detached_at is null \
              and ($1::uuid is null or o.project_id in (select project_id from project_members where person_id = $1)) \
          order by lower(o.owner), lower(o.name) limit $2",
         looking.seen_by.map(PersonId::as_uuid),
@@ -367,7 +367,7 @@ pub async fn ending_credentials(
     let rows = sqlx::query!(
         "select p.slug, o.owner || '/' || o.name as \"full_name!\", c.login, c.expires_at, c.revoked_at \
          from credentials c join repositories o on o.credential_id = c.id join projects p on p.id = o.project_id \
-         where (c.revoked_at is not null or c.expires_at < $1) and not o.archived \
+         where (c.revoked_at is not null or c.expires_at < $1) and not o.archived and o.detached_at is null \
              and ($2::uuid is null or o.project_id in (select project_id from project_members where person_id = $2)) \
          order by coalesce(c.revoked_at, c.expires_at), lower(o.owner), lower(o.name) limit $3",
         by,

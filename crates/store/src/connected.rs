@@ -24,12 +24,18 @@ pub struct Connected {
     pub credential: Option<CredentialInUse>,
     /// Whether a webhook of its own is registered.
     pub has_hook: bool,
+    /// Whether its webhook has a secret that the forge may not know yet: the one before is good as well.
+    pub secret_pending: bool,
+    /// Why the webhook's log at the forge can't be read, where the last look failed.
+    pub hook_problem: Option<String>,
     /// When a webhook about it last came.
     pub last_delivery_at: Option<DateTime<Utc>>,
     /// Whether it has settings that could be read.
     pub has_config: bool,
     /// What is wrong with the newest settings.
     pub config_error: Option<String>,
+    /// Since when it is detached; none if it is attached.
+    pub detached_at: Option<DateTime<Utc>>,
 }
 
 /// The credential of a connected repository.
@@ -47,7 +53,7 @@ pub struct CredentialInUse {
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
-/// Every connected repository, by name.
+/// Every repository that is connected or was, by name.
 ///
 /// # Errors
 /// The database fails.
@@ -55,11 +61,15 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<Connected>> {
     let rows = sqlx::query!(
         "select r.id, r.owner || '/' || r.name as \"full_name!\", p.slug, r.archived, c.id as \"credential_id?\", \
              c.kind as \"kind?\", c.login, c.expires_at, c.revoked_at, r.config is not null as \"has_config!\", \
-             r.config_error, exists (select from hooks h where h.repository_id = r.id) as \"has_hook!\", \
+             r.config_error, r.detached_at, exists (select from hooks h where h.repository_id = r.id) as \"has_hook!\", \
+             exists (select from hooks h where h.repository_id = r.id and h.secret_previous is not null) \
+                 as \"secret_pending!\", \
+             (select h.look_problem from hooks h where h.repository_id = r.id and h.look_problem is not null limit 1) \
+                 as hook_problem, \
              (select d.received_at from deliveries d where d.repository_id = r.id order by d.received_at desc limit 1) \
                  as last_delivery_at \
          from repositories r join projects p on p.id = r.project_id left join credentials c on c.id = r.credential_id \
-         order by lower(r.owner), lower(r.name)"
+         order by lower(r.owner), lower(r.name), r.detached_at desc nulls first"
     )
     .fetch_all(conn)
     .await?;
@@ -82,6 +92,9 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<Connected>> {
                 last_delivery_at: row.last_delivery_at,
                 has_config: row.has_config,
                 config_error: row.config_error,
+                secret_pending: row.secret_pending,
+                hook_problem: row.hook_problem,
+                detached_at: row.detached_at,
             })
         })
         .collect()

@@ -1,4 +1,4 @@
-//! Requests to connect a repository, or to check what a credential may do there, and how far they are.
+//! Requests about the connection of a repository, and how far they are: to make it, to look at it, to renew its secret, to end it.
 
 use chrono::{DateTime, Utc};
 use domain::{
@@ -25,15 +25,15 @@ pub struct Connection {
     pub purpose: ConnectionPurpose,
     /// The project that the repository is to belong to.
     pub project: ProjectId,
-    /// The credential to be used.
-    pub credential: CredentialId,
+    /// The credential to be used; none only for detaching a repository that has none.
+    pub credential: Option<CredentialId>,
     /// Login of the owner, as it was asked for.
     pub owner: String,
     /// Name of the repository, as it was asked for.
     pub name: String,
     /// The repository, once it is known.
     pub repository: Option<RepositoryId>,
-    /// The hook to be made; none for a check.
+    /// The hook to be made or changed; none for a check, and for detaching.
     pub hook: Option<PlannedHook>,
     /// Where it is.
     pub state: ConnectionState,
@@ -43,9 +43,22 @@ pub struct Connection {
     pub message: Option<String>,
     /// What the credential may do; none before that was looked at.
     pub rights: Option<Vec<RightCheck>>,
+    /// Who asked, and why, where a reason is given.
+    pub wish: ConnectionWish,
 }
 
-/// A webhook that is to be made.
+/// Who asked for something to be done to a connection, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionWish {
+    /// Their login and number on the forge; none: the command line.
+    pub by: Option<(String, i64)>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Whether the runs at work in the repository are asked to end.
+    pub cancel_runs: bool,
+}
+
+/// A webhook that is to be made, or to be given this secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PlannedHook {
     /// Our id of it. The secret under the gateway's key is bound to it.
@@ -68,15 +81,17 @@ pub struct NewConnection<'a> {
     /// The project that the repository is to belong to.
     pub project: ProjectId,
     /// The credential to be used.
-    pub credential: CredentialId,
+    pub credential: Option<CredentialId>,
     /// Login of the owner.
     pub owner: &'a str,
     /// Name of the repository.
     pub name: &'a str,
     /// The repository, if it is known.
     pub repository: Option<RepositoryId>,
-    /// The hook to be made; none for a check.
+    /// The hook to be made or changed; none for a check, and for detaching.
     pub hook: Option<&'a PlannedHook>,
+    /// Who asks, and why.
+    pub wish: &'a ConnectionWish,
     /// Now.
     pub now: DateTime<Utc>,
 }
@@ -85,7 +100,7 @@ struct Row {
     id: Uuid,
     purpose: String,
     project_id: Uuid,
-    credential_id: Uuid,
+    credential_id: Option<Uuid>,
     owner: String,
     name: String,
     repository_id: Option<Uuid>,
@@ -98,6 +113,10 @@ struct Row {
     step: Option<String>,
     message: Option<String>,
     rights: Option<Value>,
+    asked_by_login: Option<String>,
+    asked_by_id: Option<i64>,
+    reason: Option<String>,
+    cancel_runs: bool,
 }
 
 impl TryFrom<Row> for Connection {
@@ -117,7 +136,7 @@ impl TryFrom<Row> for Connection {
             id: ConnectionId::from_uuid(row.id),
             purpose: convert::parse("connections", "purpose", &row.purpose)?,
             project: ProjectId::from_uuid(row.project_id),
-            credential: CredentialId::from_uuid(row.credential_id),
+            credential: row.credential_id.map(CredentialId::from_uuid),
             owner: row.owner,
             name: row.name,
             repository: row.repository_id.map(RepositoryId::from_uuid),
@@ -126,6 +145,11 @@ impl TryFrom<Row> for Connection {
             step: convert::parse_opt("connections", "step", row.step.as_deref())?,
             message: row.message,
             rights: row.rights.map(|rights| convert::json("connections", "rights", rights)).transpose()?,
+            wish: ConnectionWish {
+                by: row.asked_by_login.zip(row.asked_by_id),
+                reason: row.reason,
+                cancel_runs: row.cancel_runs,
+            },
         })
     }
 }
@@ -136,7 +160,8 @@ macro_rules! select_connections {
         sqlx::query_as!(
             Row,
             "select id, purpose, project_id, credential_id, owner, name, repository_id, hook_id, hook_url, hook_secret, \
-             hook_key_id, hook_secret_sealed, state, step, message, rights from connections " + $tail
+             hook_key_id, hook_secret_sealed, state, step, message, rights, asked_by_login, asked_by_id, reason, cancel_runs \
+             from connections " + $tail
             $(, $argument)*
         )
     };
@@ -145,17 +170,19 @@ macro_rules! select_connections {
 /// Stores a request.
 ///
 /// # Errors
-/// The repository of that name is being connected already ([`StoreError::Conflict`]), or the database fails.
+/// Something is being done to that repository already ([`StoreError::Conflict`]), or the database fails.
 pub async fn insert(conn: &mut PgConnection, new: NewConnection<'_>) -> Result<()> {
     let copy = new.hook.and_then(|hook| hook.copy.as_ref());
+    let by = new.wish.by.as_ref();
     sqlx::query!(
         "insert into connections (id, purpose, project_id, credential_id, owner, name, repository_id, hook_id, hook_url, \
-             hook_secret, hook_key_id, hook_secret_sealed, created_at, updated_at) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)",
+             hook_secret, hook_key_id, hook_secret_sealed, created_at, updated_at, asked_by_login, asked_by_id, reason, \
+             cancel_runs) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15, $16, $17)",
         new.id.as_uuid(),
         new.purpose.as_str(),
         new.project.as_uuid(),
-        new.credential.as_uuid(),
+        new.credential.map(CredentialId::as_uuid),
         new.owner,
         new.name,
         new.repository.map(RepositoryId::as_uuid),
@@ -165,6 +192,10 @@ pub async fn insert(conn: &mut PgConnection, new: NewConnection<'_>) -> Result<(
         copy.map(|(key_id, _)| key_id.as_str()),
         copy.map(|(_, sealed)| sealed.as_slice()),
         new.now,
+        by.map(|(login, _)| login.as_str()),
+        by.map(|(_, id)| *id),
+        convert::clean_opt(new.wish.reason.as_deref()),
+        new.wish.cancel_runs,
     )
     .execute(conn)
     .await?;
@@ -183,13 +214,13 @@ pub async fn get(conn: &mut PgConnection, id: ConnectionId) -> Result<Connection
         .try_into()
 }
 
-/// The connecting of a repository of that name that is under way.
+/// What is being done to the repository of that name, looking apart.
 ///
 /// # Errors
 /// The database fails.
 pub async fn under_way(conn: &mut PgConnection, owner: &str, name: &str) -> Result<Option<Connection>> {
     select_connections!(
-        "where lower(owner) = lower($1) and lower(name) = lower($2) and purpose = 'connect' \
+        "where lower(owner) = lower($1) and lower(name) = lower($2) and purpose <> 'check' \
          and state in ('waiting', 'working')",
         owner,
         name,
@@ -370,7 +401,7 @@ pub async fn reseal(
     Ok(done.rows_affected() > 0)
 }
 
-/// Connections that were asked for before then and have not ended.
+/// Requests of before then that have not ended.
 ///
 /// # Errors
 /// The database fails.

@@ -16,7 +16,7 @@ pub struct Credential {
     pub kind: CredentialKind,
     /// Which key it is sealed for.
     pub key_id: String,
-    /// The sealed box.
+    /// The sealed box; empty once it was withdrawn.
     pub sealed: Vec<u8>,
     /// Whom it acts as, as far as known.
     pub login: Option<String>,
@@ -138,9 +138,12 @@ pub async fn revoke(conn: &mut PgConnection, id: CredentialId, now: DateTime<Utc
 /// # Errors
 /// The database fails.
 pub async fn sealed_for_others(conn: &mut PgConnection, key_id: &str) -> Result<Vec<SealedBox<CredentialId>>> {
-    let rows = sqlx::query!("select id, key_id, sealed from credentials where key_id <> $1 order by id", key_id)
-        .fetch_all(conn)
-        .await?;
+    let rows = sqlx::query!(
+        "select id, key_id, sealed from credentials where key_id <> $1 and sealed <> '' order by id",
+        key_id
+    )
+    .fetch_all(conn)
+    .await?;
     let boxes = rows.into_iter().map(|row| SealedBox {
         id: CredentialId::from_uuid(row.id),
         key_id: row.key_id,
@@ -176,7 +179,7 @@ pub async fn reseal(
 /// # Errors
 /// The database fails.
 pub async fn count_sealed_for(conn: &mut PgConnection, key_id: &str) -> Result<i64> {
-    Ok(sqlx::query_scalar!("select count(*) as \"count!\" from credentials where key_id = $1", key_id)
+    Ok(sqlx::query_scalar!("select count(*) as \"count!\" from credentials where key_id = $1 and sealed <> ''", key_id)
         .fetch_one(conn)
         .await?)
 }
@@ -195,4 +198,20 @@ pub async fn revoke_unused(conn: &mut PgConnection, id: CredentialId, now: DateT
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Withdraws it, unless a repository is worked on with it: what was sealed is thrown away. Says whether it is withdrawn.
+///
+/// # Errors
+/// The database fails.
+pub async fn withdraw_unused(conn: &mut PgConnection, id: CredentialId, now: DateTime<Utc>) -> Result<bool> {
+    let done = sqlx::query!(
+        "update credentials set revoked_at = coalesce(revoked_at, $2), sealed = '' \
+         where id = $1 and not exists (select from repositories r where r.credential_id = $1)",
+        id.as_uuid(),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() > 0)
 }

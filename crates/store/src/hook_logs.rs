@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 
 use crate::{Result, convert::clean};
 
-/// A hook whose log can be read: its repository has a credential and is not archived.
+/// A hook whose log can be read: its repository is attached, has a credential and is not archived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookLog {
     /// The hook.
@@ -59,7 +59,7 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<HookLog>> {
         "select h.id, h.forge_hook_id, h.created_at, h.look_wanted_at, h.look_not_before, h.looked_at, \
              h.log_read_until, h.log_etag, r.id as repository_id \
          from hooks h join repositories r on r.id = h.repository_id \
-         where r.credential_id is not null and not r.archived order by h.forge_hook_id"
+         where r.credential_id is not null and not r.archived and r.detached_at is null order by h.forge_hook_id"
     )
     .fetch_all(conn)
     .await?;

@@ -55,6 +55,40 @@ pub async fn secrets_for(conn: &mut PgConnection, forge_hook_id: i64) -> Result<
     }))
 }
 
+/// A registered hook of a repository.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RegisteredHook {
+    /// Our id of it.
+    pub id: HookId,
+    /// The forge's.
+    pub forge_hook_id: i64,
+    /// The secret in force, sealed; none if the platform's own signs.
+    pub current: Option<Vec<u8>>,
+    /// The one before, sealed, while the forge is told of a new one.
+    pub previous: Option<Vec<u8>>,
+}
+
+/// The hooks of a repository, the newest first, held until the transaction ends.
+///
+/// # Errors
+/// The database fails.
+pub async fn of_repository(conn: &mut PgConnection, repository: RepositoryId) -> Result<Vec<RegisteredHook>> {
+    let rows = sqlx::query!(
+        "select id, forge_hook_id, secret_current, secret_previous from hooks where repository_id = $1 \
+         order by created_at desc, id desc for update",
+        repository.as_uuid()
+    )
+    .fetch_all(conn)
+    .await?;
+    let hooks = rows.into_iter().map(|row| RegisteredHook {
+        id: HookId::from_uuid(row.id),
+        forge_hook_id: row.forge_hook_id,
+        current: row.secret_current,
+        previous: row.secret_previous,
+    });
+    Ok(hooks.collect())
+}
+
 /// Stores a registration. One that is there already stays as it is; gives our id of it, which then is another than `new.id`.
 ///
 /// # Errors
@@ -90,5 +124,29 @@ pub async fn set_secrets(conn: &mut PgConnection, id: HookId, current: &[u8], pr
     )
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// The forge knows this secret: the one before is good no longer.
+///
+/// # Errors
+/// The database fails.
+pub async fn retire_previous(conn: &mut PgConnection, id: HookId, current: &[u8]) -> Result<()> {
+    sqlx::query!(
+        "update hooks set secret_previous = null where id = $1 and secret_current = $2",
+        id.as_uuid(),
+        current
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Forgets a hook that the forge has no longer.
+///
+/// # Errors
+/// The database fails.
+pub async fn remove(conn: &mut PgConnection, id: HookId) -> Result<()> {
+    sqlx::query!("delete from hooks where id = $1", id.as_uuid()).execute(conn).await?;
     Ok(())
 }

@@ -65,6 +65,8 @@ pub struct Repository {
     pub config_error: Option<String>,
     /// Since when it is connected.
     pub created_at: DateTime<Utc>,
+    /// Since when it is detached; none if it is attached.
+    pub detached_at: Option<DateTime<Utc>>,
 }
 
 impl Repository {
@@ -112,6 +114,7 @@ struct Row {
     config_sha: Option<String>,
     config_error: Option<String>,
     created_at: DateTime<Utc>,
+    detached_at: Option<DateTime<Utc>>,
 }
 
 impl From<Row> for Repository {
@@ -130,6 +133,7 @@ impl From<Row> for Repository {
             config_sha: row.config_sha,
             config_error: row.config_error,
             created_at: row.created_at,
+            detached_at: row.detached_at,
         }
     }
 }
@@ -140,18 +144,21 @@ macro_rules! select_repositories {
         sqlx::query_as!(
             Row,
             "select id, project_id, forge_repo_id, owner, name, default_branch, private, archived, credential_id, \
-             config, config_sha, config_error, created_at from repositories " + $tail
+             config, config_sha, config_error, created_at, detached_at from repositories " + $tail
             $(, $argument)*
         )
     };
 }
 
-/// The repository that the forge knows by this id, if it is connected.
+/// The repository that the forge knows by this id: the attached one; else the one that was detached last.
 ///
 /// # Errors
 /// The database fails.
 pub async fn find_by_forge_id(conn: &mut PgConnection, forge_repo_id: i64) -> Result<Option<Repository>> {
-    let row = select_repositories!("where forge_repo_id = $1", forge_repo_id).fetch_optional(conn).await?;
+    let row =
+        select_repositories!("where forge_repo_id = $1 order by detached_at desc nulls first limit 1", forge_repo_id)
+            .fetch_optional(conn)
+            .await?;
     Ok(row.map(Repository::from))
 }
 
@@ -164,22 +171,27 @@ pub async fn get(conn: &mut PgConnection, id: RepositoryId) -> Result<Repository
     row.map(Repository::from).ok_or_else(|| StoreError::missing("repository", &id))
 }
 
-/// The repository of this name, if it is connected.
+/// The repository of this name, if it is attached.
 ///
 /// # Errors
 /// The database fails.
 pub async fn find_by_name(conn: &mut PgConnection, owner: &str, name: &str) -> Result<Option<Repository>> {
     let (owner, name) = (convert::clean(owner), convert::clean(name));
-    let row = select_repositories!("where lower(owner) = lower($1) and lower(name) = lower($2)", &owner, &name);
+    let row = select_repositories!(
+        "where lower(owner) = lower($1) and lower(name) = lower($2) and detached_at is null",
+        &owner,
+        &name
+    );
     Ok(row.fetch_optional(conn).await?.map(Repository::from))
 }
 
-/// Every connected repository, by name.
+/// Every attached repository, by name.
 ///
 /// # Errors
 /// The database fails.
 pub async fn list(conn: &mut PgConnection) -> Result<Vec<Repository>> {
-    let rows = select_repositories!("order by lower(owner), lower(name)").fetch_all(conn).await?;
+    let rows =
+        select_repositories!("where detached_at is null order by lower(owner), lower(name)").fetch_all(conn).await?;
     Ok(rows.into_iter().map(Repository::from).collect())
 }
 
@@ -242,16 +254,25 @@ pub async fn set_slots(conn: &mut PgConnection, project: ProjectId, slots: u32) 
     Ok(())
 }
 
-/// Connects a repository, or brings what is known of it up to date.
+/// Connects a repository, or brings what is known of it up to date. One that the project had detached is attached again; one that
+/// another project had detached stays there, with all its runs, and the project gets a row of its own.
 ///
 /// # Errors
 /// Another repository has its name ([`StoreError::Conflict`]), or the database fails.
 pub async fn upsert_repository(conn: &mut PgConnection, new: NewRepository<'_>) -> Result<RepositoryId> {
+    sqlx::query!(
+        "update repositories set detached_at = null where forge_repo_id = $1 and project_id = $2 and detached_at is not null \
+             and not exists (select from repositories o where o.forge_repo_id = $1 and o.detached_at is null)",
+        new.forge_repo_id,
+        new.project.as_uuid(),
+    )
+    .execute(&mut *conn)
+    .await?;
     let id = sqlx::query_scalar!(
         "insert into repositories (id, project_id, forge_repo_id, owner, name, default_branch, private, archived, \
              credential_id, created_at) \
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
-         on conflict (forge_repo_id) do update set owner = excluded.owner, name = excluded.name, \
+         on conflict (forge_repo_id) where detached_at is null do update set owner = excluded.owner, name = excluded.name, \
              default_branch = excluded.default_branch, private = excluded.private, archived = excluded.archived, \
              credential_id = coalesce(excluded.credential_id, repositories.credential_id) \
          returning id",
@@ -296,6 +317,36 @@ pub async fn set_config(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Notes that a repository is detached: from now on nothing starts there. The first time counts.
+///
+/// # Errors
+/// The database fails.
+pub async fn detach(conn: &mut PgConnection, id: RepositoryId, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "update repositories set detached_at = coalesce(detached_at, $2), config_wanted_sha = null where id = $1",
+        id.as_uuid(),
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Takes the credential from a detached repository; gives the one it had. One that was attached again meanwhile keeps its own.
+///
+/// # Errors
+/// The database fails.
+pub async fn take_credential(conn: &mut PgConnection, id: RepositoryId) -> Result<Option<CredentialId>> {
+    let had = sqlx::query_scalar!(
+        "with had as (select credential_id from repositories where id = $1 and detached_at is not null for update) \
+         update repositories r set credential_id = null from had where r.id = $1 returning had.credential_id",
+        id.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(had.flatten().map(CredentialId::from_uuid))
 }
 
 /// Follows a rename or a transfer.

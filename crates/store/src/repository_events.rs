@@ -28,7 +28,7 @@ pub async fn update_seen(conn: &mut PgConnection, id: RepositoryId, seen: Seen<'
     let named = sqlx::query_scalar!(
         "with taken as ( \
              select exists (select from repositories \
-                 where lower(owner) = lower($2) and lower(name) = lower($3) and id <> $1) as is_taken) \
+                 where lower(owner) = lower($2) and lower(name) = lower($3) and id <> $1 and detached_at is null) as is_taken) \
          update repositories r set \
              owner = case when taken.is_taken then r.owner else coalesce($2, r.owner) end, \
              name = case when taken.is_taken then r.name else coalesce($3, r.name) end, \

@@ -106,6 +106,8 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(repositories::list::list_repositories))
         .routes(routes!(repositories::attach::attach_repository))
         .routes(routes!(repositories::check::check_repository))
+        .routes(routes!(repositories::rotate::rotate_secret))
+        .routes(routes!(repositories::detach::detach_repository))
         .routes(routes!(connections::read_connection))
         .routes(routes!(audit::list::list_audit))
         .routes(routes!(audit::export::export_audit))

@@ -1,16 +1,19 @@
-//! Asking for a repository to be connected: for the command line and for the staff API.
+//! Asking for a repository to be connected, or for something to be done to its connection: for the command line and for the staff
+//! API.
 //!
 //! What is asked is stored whole, in one transaction with the command that starts the workflow; the worker does the rest. The
 //! credential is sealed for the worker before it reaches the database. The webhook's secret is made here: one copy under the
 //! gateway's own key, to be kept, and one for the worker, which puts it on the forge and deletes it.
 
+mod detach;
 mod follow;
+mod rotate;
 mod settings;
 mod table;
 
 use domain::{
     connection::ConnectionPurpose,
-    ids::{ConnectionId, CredentialId, HookId, Instance, ProjectId, RepositoryId},
+    ids::{ConnectionId, HookId, Instance},
     workflow_id,
 };
 use forge::{
@@ -22,7 +25,7 @@ use serde_json::json;
 use store::{
     CommandKind, PgConnection, Store, StoreError,
     commands::{self, About, NewCommand},
-    connections::{self, NewConnection, PlannedHook},
+    connections::{self, ConnectionWish, NewConnection, PlannedHook},
     credentials::{self, NewCredential},
     repositories::{self, NewProject, Repository},
 };
@@ -30,11 +33,13 @@ use url::Url;
 use uuid::Uuid;
 use workflows::messages::ConnectionRef;
 
-use crate::hook_secrets::{self, GatewayKey, NotSealed};
+use crate::hook_secrets::{self, GatewayKey, NotSealed, SealBroken};
 
 pub(crate) use self::settings::optional_sealing_key;
 pub use self::{
+    detach::Detaching,
     follow::{Heard, follow, stands},
+    rotate::RotateRequest,
     settings::{ConnectSettings, DatabaseSettings},
     table::{repositories_table, rights_table},
 };
@@ -78,7 +83,9 @@ pub struct ConnectRequest<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// Another request about it is under way.
-    #[error("{0} is being connected already: wait for its end, or cancel the workflow {1} in Temporal's web UI")]
+    #[error(
+        "something is being done to {0} already: wait for its end, or cancel the workflow {1} in Temporal's web UI"
+    )]
     UnderWay(String, String),
     /// There is no such repository.
     #[error("{0} is not connected: `codex-k8s repo list` shows what is; connect it with `codex-k8s repo add {0}`")]
@@ -86,6 +93,20 @@ pub enum ConnectError {
     /// It has no credential.
     #[error("{0} has no credential: connect it again with `codex-k8s repo add {0}`")]
     NoCredential(String),
+    /// It has no webhook of its own.
+    #[error("{0} has no webhook of its own: connect it again with `codex-k8s repo add {0}`, and one is made")]
+    NoHook(String),
+    /// Its webhook signs with the secret of the whole platform.
+    #[error(
+        "the webhook of {0} signs with the platform's own secret: the console, or the staff API, gives it one of its own"
+    )]
+    PlatformSecret(String),
+    /// The secret that is stored does not open.
+    #[error(transparent)]
+    Sealed(#[from] SealBroken),
+    /// It is detached, and nothing is left to be done.
+    #[error("{0} is detached already")]
+    Detached(String),
     /// The address does not lead to a gateway.
     #[error("PUBLIC_URL must be http(s)://host[:port][/path], the address at which the forge reaches the gateway")]
     PublicUrl,
@@ -125,9 +146,7 @@ impl<R: CryptoRng> Asking<'_, R> {
         let hook = self.plan_hook(keys, request.public_url)?;
         let sealed = keys.sealing.seal(self.rng, &request.credential.to_plaintext())?;
         let mut tx = self.store.begin().await?;
-        if let Some(other) = connections::under_way(&mut tx, request.owner, request.name).await? {
-            return Err(self.under_way(request, other.id));
-        }
+        self.nothing_under_way(&mut tx, (request.owner, request.name)).await?;
         let new = NewProject { slug: request.project, slots: request.slots, settings: json!({}), now: self.now };
         let project = repositories::insert_project(&mut tx, new).await?;
         let new = NewCredential {
@@ -143,18 +162,15 @@ impl<R: CryptoRng> Asking<'_, R> {
             id,
             purpose: ConnectionPurpose::Connect,
             project,
-            credential,
+            credential: Some(credential),
             owner: request.owner,
             name: request.name,
             repository: None,
             hook: Some(&hook),
+            wish: &ConnectionWish::default(),
             now: self.now,
         };
-        connections::insert(&mut tx, new).await.map_err(|error| match error {
-            StoreError::Conflict { .. } => self.under_way(request, id),
-            other => other.into(),
-        })?;
-        self.start(&mut tx, id).await?;
+        self.insert(&mut tx, new).await?;
         tx.commit().await.map_err(StoreError::from)?;
         Ok(id)
     }
@@ -169,62 +185,83 @@ impl<R: CryptoRng> Asking<'_, R> {
         let found = all.into_iter().find(|known| known.full_name().eq_ignore_ascii_case(full_name));
         let known = found.ok_or_else(|| ConnectError::NotConnected(full_name.to_owned()))?;
         let credential = known.credential.ok_or_else(|| ConnectError::NoCredential(full_name.to_owned()))?;
-        let id = ConnectionId::from_uuid(Uuid::now_v7());
-        connections::insert(&mut tx, checking(id, &known, (known.project, credential, known.id), self.now)).await?;
-        self.start(&mut tx, id).await?;
+        let wish = ConnectionWish::default();
+        let new = NewConnection { credential: Some(credential), ..self.about(&known, &wish) };
+        self.insert(&mut tx, new).await?;
         tx.commit().await.map_err(StoreError::from)?;
-        Ok(id)
+        Ok(new.id)
+    }
+
+    /// A request about a repository that is known.
+    fn about<'a>(&self, known: &'a Repository, wish: &'a ConnectionWish) -> NewConnection<'a> {
+        NewConnection {
+            id: ConnectionId::from_uuid(Uuid::now_v7()),
+            purpose: ConnectionPurpose::Check,
+            project: known.project,
+            credential: known.credential,
+            owner: &known.owner,
+            name: &known.name,
+            repository: Some(known.id),
+            hook: None,
+            wish,
+            now: self.now,
+        }
     }
 
     fn plan_hook(&mut self, keys: &ConnectKeys, public_url: &Url) -> Result<PlannedHook, ConnectError> {
-        let mut bytes = [0; SECRET_BYTES];
-        self.rng.fill_bytes(&mut bytes);
-        let secret = hex::encode(bytes);
-        let id = HookId::from_uuid(Uuid::now_v7());
-        let copy = keys.sealing.seal(self.rng, secret.as_bytes())?;
-        Ok(PlannedHook {
-            id,
-            url: hook_url(public_url)?,
-            secret: hook_secrets::seal(&keys.gateway, id, secret.as_bytes())?,
-            copy: Some((keys.sealing.key_id.clone(), copy)),
-        })
+        let secret = new_secret(self.rng);
+        self.plan(keys, (HookId::from_uuid(Uuid::now_v7()), hook_url(public_url)?), &secret)
     }
 
-    async fn start(&self, conn: &mut PgConnection, connection: ConnectionId) -> Result<(), StoreError> {
+    /// A hook with this secret: one copy to be kept here, one for the worker.
+    fn plan(
+        &mut self,
+        keys: &ConnectKeys,
+        (id, url): (HookId, String),
+        secret: &[u8],
+    ) -> Result<PlannedHook, ConnectError> {
+        let copy = keys.sealing.seal(self.rng, secret)?;
+        let secret = hook_secrets::seal(&keys.gateway, id, secret)?;
+        Ok(PlannedHook { id, url, secret, copy: Some((keys.sealing.key_id.clone(), copy)) })
+    }
+
+    async fn nothing_under_way(
+        &self,
+        conn: &mut PgConnection,
+        (owner, name): (&str, &str),
+    ) -> Result<(), ConnectError> {
+        match connections::under_way(conn, owner, name).await? {
+            Some(other) => Err(self.under_way((owner, name), other.id)),
+            None => Ok(()),
+        }
+    }
+
+    /// Stores the request with the command that starts its workflow.
+    async fn insert(&self, conn: &mut PgConnection, new: NewConnection<'_>) -> Result<(), ConnectError> {
+        connections::insert(conn, new).await.map_err(|error| match error {
+            StoreError::Conflict { .. } => self.under_way((new.owner, new.name), new.id),
+            other => other.into(),
+        })?;
         let command = NewCommand {
-            workflow_id: &workflow_id::connect_repository(self.instance, connection),
+            workflow_id: &workflow_id::connect_repository(self.instance, new.id),
             kind: CommandKind::Start,
-            about: About::Connection(connection),
+            about: About::Connection(new.id),
             name: Some("ConnectRepository"),
-            payload: json!(ConnectionRef { connection }),
+            payload: json!(ConnectionRef { connection: new.id, purpose: new.purpose }),
             now: self.now,
         };
-        commands::enqueue(conn, command).await.map(drop)
+        Ok(commands::enqueue(conn, command).await.map(drop)?)
     }
 
-    fn under_way(&self, request: &ConnectRequest<'_>, other: ConnectionId) -> ConnectError {
-        let full_name = format!("{}/{}", request.owner, request.name);
-        ConnectError::UnderWay(full_name, workflow_id::connect_repository(self.instance, other))
+    fn under_way(&self, (owner, name): (&str, &str), other: ConnectionId) -> ConnectError {
+        ConnectError::UnderWay(format!("{owner}/{name}"), workflow_id::connect_repository(self.instance, other))
     }
 }
 
-fn checking<'a>(
-    id: ConnectionId,
-    known: &'a Repository,
-    (project, credential, repository): (ProjectId, CredentialId, RepositoryId),
-    now: chrono::DateTime<chrono::Utc>,
-) -> NewConnection<'a> {
-    NewConnection {
-        id,
-        purpose: ConnectionPurpose::Check,
-        project,
-        credential,
-        owner: &known.owner,
-        name: &known.name,
-        repository: Some(repository),
-        hook: None,
-        now,
-    }
+fn new_secret(rng: &mut impl CryptoRng) -> Vec<u8> {
+    let mut bytes = [0; SECRET_BYTES];
+    rng.fill_bytes(&mut bytes);
+    hex::encode(bytes).into_bytes()
 }
 
 /// Where webhooks arrive, below the public address.

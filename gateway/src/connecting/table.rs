@@ -32,7 +32,11 @@ pub fn rights_table(checks: &[RightCheck]) -> String {
 #[must_use]
 pub fn repositories_table(all: &[Connected], now: DateTime<Utc>) -> String {
     let rows = all.iter().map(|row| {
-        let archived = if row.archived { " (archived)" } else { "" };
+        let archived = match (row.detached_at, row.archived) {
+            (Some(_), _) => " (detached)",
+            (None, true) => " (archived)",
+            (None, false) => "",
+        };
         [
             format!("{}{archived}", row.full_name),
             row.project.clone(),
@@ -150,6 +154,9 @@ mod tests {
             last_delivery_at: Some(now - TimeDelta::minutes(5)),
             has_config: true,
             config_error: None,
+            secret_pending: false,
+            hook_problem: None,
+            detached_at: None,
         };
         let line =
             |row: &Connected| repositories_table(std::slice::from_ref(row), now).lines().nth(1).unwrap().to_owned();
@@ -158,7 +165,9 @@ mod tests {
         assert!(text.contains("last heard 5 min ago"), "{text}");
         (row.credential, row.has_hook, row.last_delivery_at) = (None, false, None);
         row.config_error = Some("line 3: what?\nmore".to_owned());
+        row.detached_at = Some(now);
         let text = line(&row);
+        assert!(text.starts_with("acme/greeter (detached)"), "{text}");
         assert!(text.ends_with("none of its own, nothing heard yet  unreadable: line 3: what?"), "{text}");
     }
 }

@@ -15,6 +15,11 @@ impl HookSecret {
         let secret = secret.into();
         (!secret.is_empty()).then_some(Self(secret))
     }
+
+    /// The bytes, to be sealed.
+    pub(crate) fn expose(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl fmt::Debug for HookSecret {

@@ -18,7 +18,8 @@ use crate::world::{BOT, REPOSITORY, World, app_client, set_state_label};
 const ISSUE: IssueNumber = IssueNumber(1);
 
 /// Everything the adapter ever asks. A new request belongs into this list and into the walk below.
-const ASKED: [&str; 37] = [
+const ASKED: [&str; 38] = [
+    "DELETE /repos/{owner}/{repo}/hooks/{hook_id}",
     "DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}",
     "GET /app",
     "GET /repos/{owner}/{repo}",
@@ -93,6 +94,9 @@ async fn rights_and_hooks(world: &World) {
     assert!(woken.active && woken.url == hook.url);
     github.ping_hook(repo, hook.id).await.unwrap();
     assert!(github.hooks(repo).await.unwrap().contains(&woken));
+    github.delete_hook(repo, hook.id).await.unwrap();
+    assert!(!github.hooks(repo).await.unwrap().contains(&woken));
+    github.delete_hook(repo, hook.id).await.unwrap();
 
     let app = RegisteredApp::install(&world.stand_in, "poster", None, all_rights()).unwrap();
     let github = app_client(world, app.credential().unwrap(), system_clock());

@@ -1,10 +1,23 @@
-//! Repositories: how they fare, and attaching one. What the worker makes of it: `platform/connecting`.
+//! Repositories: how they fare; attaching one, renewing its secret, detaching it. What the worker makes of it: `platform/connecting`.
 
-use domain::ids::ConnectionId;
+use domain::{
+    connection::CredentialKind,
+    ids::{ConnectionId, CredentialId, HookId, RepositoryId},
+};
+use gateway::hook_secrets;
 use serde_json::{Value, json};
-use store::{connections, credentials};
+use store::{
+    connections,
+    credentials::{self, NewCredential},
+    hooks::{self, NewHook},
+    repositories::{self, NewRepository},
+    runs,
+};
 
-use crate::{runs::repositories, world::World};
+use crate::{
+    runs::{ended_run, repositories},
+    world::World,
+};
 
 const TOKEN: &str = "github_pat_hunter2";
 
@@ -45,7 +58,7 @@ async fn a_repository_is_attached_with_a_token_that_nobody_sees_again() {
     }
     let begun = admin.post(path, wish("acme/new", TOKEN)).await;
     assert_eq!(begun.status, 202, "{}", begun.body);
-    admin.post(path, wish("ACME/new", TOKEN)).await.refused(409, "attaching_already");
+    admin.post(path, wish("ACME/new", TOKEN)).await.refused(409, "connection_busy");
     let id: ConnectionId = begun.body["connection"].as_str().unwrap().parse().unwrap();
     let shown = admin.get(&format!("/api/v1/connections/{id}")).await.ok();
     assert_eq!(
@@ -61,7 +74,7 @@ async fn a_repository_is_attached_with_a_token_that_nobody_sees_again() {
         .refused(404, "connection_not_found");
     let mut conn = world.store().acquire().await.unwrap();
     let stored = connections::get(&mut conn, id).await.unwrap();
-    let sealed = credentials::get(&mut conn, stored.credential).await.unwrap().unwrap().sealed;
+    let sealed = credentials::get(&mut conn, stored.credential.unwrap()).await.unwrap().unwrap().sealed;
     assert!(!sealed.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes()));
     let audited = world.audited("repository.attaching").await;
     assert!(audited.len() == 1 && !audited[0].to_string().contains("hunter2"), "{audited:?}");
@@ -74,4 +87,103 @@ async fn a_gateway_that_can_not_seal_says_so() {
     let admin = world.signed_in("project-admin").await;
     let wish = json!({"repository": "acme/new", "token": TOKEN});
     admin.post("/api/v1/projects/demo/repositories", wish).await.refused(503, "sealing_not_configured");
+}
+
+/// Gives a repository a credential that nobody can open, and a webhook with a secret of its own.
+async fn connected(world: &World, repository: RepositoryId) -> CredentialId {
+    let mut tx = world.store().begin().await.unwrap();
+    let new =
+        NewCredential { kind: CredentialKind::Token, key_id: "k", sealed: b"sealed", login: None, now: world.now() };
+    let credential = credentials::insert(&mut tx, new).await.unwrap();
+    let known = repositories::get(&mut tx, repository).await.unwrap();
+    let with = NewRepository {
+        project: known.project,
+        forge_repo_id: known.forge_repo_id,
+        owner: &known.owner,
+        name: &known.name,
+        default_branch: "main",
+        private: false,
+        archived: false,
+        credential: Some(credential),
+        now: world.now(),
+    };
+    repositories::upsert_repository(&mut tx, with).await.unwrap();
+    let id = HookId::from_uuid(uuid::Uuid::now_v7());
+    let secret = hook_secrets::seal(&world.key, id, b"the old secret").unwrap();
+    let hook = NewHook {
+        id,
+        forge_hook_id: 77,
+        repository: Some(repository),
+        current: Some(&secret),
+        previous: None,
+        now: world.now(),
+    };
+    hooks::insert(&mut tx, hook).await.unwrap();
+    tx.commit().await.unwrap();
+    credential
+}
+
+#[tokio::test]
+async fn a_new_secret_is_made_here_and_told_to_nobody() {
+    let world = World::start().await;
+    let (greeter, _) = repositories(&world).await;
+    let admin = world.signed_in("project-admin").await;
+    let path = format!("/api/v1/repositories/{greeter}/rotate");
+    admin.post(&path, json!({})).await.refused(409, "no_credential");
+    connected(&world, greeter).await;
+    admin.post(&path, json!({"reason": "x".repeat(501)})).await.refused(400, "reason_invalid");
+    admin.post(&path, json!({"secret": "mine"})).await.refused(400, "body_invalid");
+    let begun = admin.post(&path, json!({"reason": "It stood in a log."})).await;
+    assert_eq!(begun.status, 202, "{}", begun.body);
+    admin.post(&path, json!({})).await.refused(409, "connection_busy");
+    let detach = format!("/api/v1/repositories/{greeter}/detach");
+    admin.post(&detach, json!({"reason": "It moves."})).await.refused(409, "connection_busy");
+
+    let mut tx = world.store().begin().await.unwrap();
+    let hook = hooks::of_repository(&mut tx, greeter).await.unwrap().remove(0);
+    let open = |sealed: Option<Vec<u8>>| {
+        String::from_utf8(hook_secrets::open(&world.key, hook.id, &sealed.unwrap()).unwrap()).unwrap()
+    };
+    let (new, old) = (open(hook.current), open(hook.previous));
+    assert_eq!((new.len(), old.as_str()), (64, "the old secret"));
+    let shown = admin.get("/api/v1/repositories").await.ok();
+    assert_eq!(shown["items"][0]["secret_pending"], json!(true));
+    let connection = begun.body["connection"].as_str().unwrap();
+    let read = admin.get(&format!("/api/v1/connections/{connection}")).await.ok();
+    assert_eq!((&read["purpose"], &read["state"]), (&json!("rotate"), &json!("waiting")));
+    let audited = world.audited("repository.rotating").await;
+    assert_eq!((audited.len(), &audited[0]["reason"]), (1, &json!("It stood in a log.")));
+    for text in [&shown, &read, &begun.body, &audited[0]] {
+        assert!(!text.to_string().contains(&new) && !text.to_string().contains(&old), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_detached_repository_starts_nothing_from_the_moment_of_asking() {
+    let world = World::start().await;
+    let run = ended_run(&world).await;
+    let mut conn = world.store().acquire().await.unwrap();
+    let greeter = runs::get(&mut conn, run).await.unwrap().repository_id;
+    connected(&world, greeter).await;
+    let (admin, writer) = (world.signed_in("project-admin").await, world.signed_in("writer").await);
+    let path = format!("/api/v1/repositories/{greeter}/detach");
+    admin.post(&path, json!({"reason": "  "})).await.refused(400, "reason_missing");
+    admin.post(&path, json!({"reason": "x", "running": "sometimes"})).await.refused(400, "body_invalid");
+    assert_eq!(repositories::get(&mut conn, greeter).await.unwrap().detached_at, None);
+
+    let begun = admin.post(&path, json!({"reason": "It moves.", "running": "cancel"})).await;
+    assert_eq!(begun.status, 202, "{}", begun.body);
+    let id: ConnectionId = begun.body["connection"].as_str().unwrap().parse().unwrap();
+    let wish = connections::get(&mut conn, id).await.unwrap().wish;
+    assert_eq!((wish.cancel_runs, wish.reason.as_deref()), (true, Some("It moves.")));
+    assert_eq!(wish.by.map(|(login, _)| login).as_deref(), Some("project-admin"));
+    let shown = admin.get("/api/v1/repositories").await.ok();
+    assert!(shown["items"][0]["detached_at"].is_string(), "{shown}");
+    let start = json!({"repository": "acme/greeter", "number": 7, "agent": "dev"});
+    writer.post("/api/v1/runs", start).await.refused(404, "repository_not_found");
+    let retry = format!("/api/v1/runs/{run}/retry");
+    writer.post(&retry, json!({"from": "start"})).await.refused(409, "repository_unknown");
+    assert_eq!(writer.get(&format!("/api/v1/runs/{run}")).await.status, 200, "what was done stays readable");
+    admin.post(&format!("/api/v1/repositories/{greeter}/rotate"), json!({})).await.refused(409, "repository_detached");
+    assert_eq!(world.audited("repository.detaching").await[0]["running"], json!("cancel"));
 }

@@ -180,6 +180,18 @@ fn of_staff() -> Vec<Row> {
             members(403, 409, 409),
         ),
         row(
+            "POST /api/v1/repositories/{repository}/rotate",
+            "/api/v1/repositories/{repository}/rotate",
+            Some(json!({})),
+            members(403, 403, 409),
+        ),
+        row(
+            "POST /api/v1/repositories/{repository}/detach",
+            "/api/v1/repositories/{repository}/detach",
+            Some(json!({"reason": " "})),
+            members(403, 403, 400),
+        ),
+        row(
             "GET /api/v1/connections/{connection}",
             "/api/v1/connections/{none}",
             None,

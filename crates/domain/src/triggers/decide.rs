@@ -41,6 +41,11 @@ fn by_the_rules(event: &Event, facts: &Facts) -> Verdict {
         let name = quote(&repository.full_name());
         return plain(VerdictKind::RepositoryUnknown, format!("repository {name} is not connected"));
     };
+    if known.detached {
+        let name = quote(&repository.full_name());
+        let reason = format!("repository {name} was detached: nothing starts there until it is attached again");
+        return plain(VerdictKind::RepositoryUnknown, reason);
+    }
     if let EventKind::Repository(action) = &event.kind {
         return repository_changed(action, repository);
     }

@@ -75,6 +75,8 @@ pub struct KnownRepository {
     pub default_branch: String,
     /// Whether it was archived when we last heard.
     pub archived: bool,
+    /// Whether it was detached: nothing that is said there counts any more.
+    pub detached: bool,
 }
 
 /// Work of an agent that was kept.

@@ -203,6 +203,23 @@ fn beside_a_run_at_work_nothing_starts() {
 }
 
 #[test]
+fn in_a_detached_repository_nothing_starts_and_nothing_changes() {
+    let mut facts = connected();
+    facts.repository.as_mut().unwrap().detached = true;
+    let reason = "repository `acme/demo` was detached: nothing starts there until it is attached again".to_owned();
+    let renamed = event("repository", &body("renamed", &json!({"repository": {"name": "new"}})));
+    let renamed_reason = reason.replace("acme/demo", "acme/new");
+    start_nothing(
+        &facts,
+        [
+            (dev(&json!({})), VerdictKind::RepositoryUnknown, reason.clone()),
+            (comment("/run dev", &json!({})), VerdictKind::RepositoryUnknown, reason),
+            (renamed, VerdictKind::RepositoryUnknown, renamed_reason),
+        ],
+    );
+}
+
+#[test]
 fn other_events_and_repositories_say_why_they_start_nothing() {
     let archived = json!({"repository": {"archived": true}});
     let opened = event("issues", &issue("opened", &[], &json!({})));

@@ -121,7 +121,7 @@ pub(crate) fn push(git_ref: &str, more: &Value) -> Event {
 /// A connected repository, and nothing else.
 pub(crate) fn connected() -> Facts {
     let id = "00000000-0000-7000-8000-000000000000".parse().unwrap();
-    let repository = KnownRepository { id, default_branch: "main".into(), archived: false };
+    let repository = KnownRepository { id, default_branch: "main".into(), archived: false, detached: false };
     Facts { repository: Some(repository), ..Facts::default() }
 }
 

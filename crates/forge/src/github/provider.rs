@@ -226,6 +226,10 @@ impl RepositoryProvider for GitHub {
         self.edit_hook(repo, id, spec).await
     }
 
+    async fn delete_hook(&self, repo: &RepoRef, id: HookNumber) -> Result<(), ForgeError> {
+        self.drop_hook(repo, id).await
+    }
+
     async fn ping_hook(&self, repo: &RepoRef, id: HookNumber) -> Result<(), ForgeError> {
         self.send_ping(repo, id).await
     }

@@ -37,6 +37,14 @@ impl GitHub {
         Ok(self.call(repo, Call::new(Method::PATCH, route).body(described(spec))).await?.json::<WireHook>()?.into())
     }
 
+    pub(super) async fn drop_hook(&self, repo: &RepoRef, id: HookNumber) -> Result<(), ForgeError> {
+        let route = self.repo_route(repo, &["hooks", &id.to_string()])?;
+        match self.call(repo, Call::new(Method::DELETE, route)).await {
+            Ok(_) | Err(ForgeError::NotFound) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(super) async fn send_ping(&self, repo: &RepoRef, id: HookNumber) -> Result<(), ForgeError> {
         let route = self.repo_route(repo, &["hooks", &id.to_string(), "pings"])?;
         self.call(repo, Call::new(Method::POST, route)).await.map(drop)

@@ -490,3 +490,29 @@ pub async fn list(conn: &mut PgConnection, filter: RunFilter<'_>, page: Page) ->
     .map(Run::try_from)
     .collect()
 }
+
+/// A run that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnfinishedRun {
+    /// Which.
+    pub id: RunId,
+    /// Whether it was asked to end.
+    pub asked_to_end: bool,
+}
+
+/// The runs of a repository that have not ended, the first first; 1000 at most.
+///
+/// # Errors
+/// The database fails.
+pub async fn unfinished_in(conn: &mut PgConnection, repository: RepositoryId) -> Result<Vec<UnfinishedRun>> {
+    let rows = sqlx::query!(
+        "select r.id, a.cancel_requested_at is not null as \"asked!\" \
+         from runs r join attempts a on a.run_id = r.id and a.attempt = r.attempt \
+         where r.repository_id = $1 and r.state <> 'finished' order by r.created_at, r.id limit 1000",
+        repository.as_uuid()
+    )
+    .fetch_all(conn)
+    .await?;
+    let run = |id, asked_to_end| UnfinishedRun { id: RunId::from_uuid(id), asked_to_end };
+    Ok(rows.into_iter().map(|row| run(row.id, row.asked)).collect())
+}

@@ -8,12 +8,14 @@ use domain::{
 use store::{
     CommandKind, PgConnection, StoreError,
     commands::{self, About, NewCommand},
-    connections::{self, NewConnection, PlannedHook},
+    connections::{self, ConnectionWish, NewConnection, PlannedHook},
     credentials::{self, NewCredential},
 };
 use uuid::Uuid;
 
 use crate::world::{World, at};
+
+static NOBODYS: ConnectionWish = ConnectionWish { by: None, reason: None, cancel_runs: false };
 
 async fn credential(conn: &mut PgConnection) -> CredentialId {
     let new = NewCredential { kind: CredentialKind::Token, key_id: "k1", sealed: b"sealed", login: None, now: at(0) };
@@ -31,11 +33,12 @@ fn new<'a>(world: &World, credential: CredentialId, name: &'a str, hook: &'a Pla
         id: ConnectionId::from_uuid(Uuid::now_v7()),
         purpose: ConnectionPurpose::Connect,
         project: world.project,
-        credential,
+        credential: Some(credential),
         owner: "acme",
         name,
         repository: None,
         hook: Some(hook),
+        wish: &NOBODYS,
         now: at(0),
     }
 }
@@ -88,6 +91,31 @@ async fn a_repository_is_connected_by_one_at_a_time() {
     assert!(connections::fail(&mut conn, first.id, "It was not to be.", at(1)).await.unwrap());
     assert!(connections::get(&mut conn, first.id).await.unwrap().hook.unwrap().copy.is_none());
     connections::insert(&mut conn, new(&world, credential, "greeter", &hook)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wish_to_detach_is_kept_whole_and_stands_in_the_way_of_others() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let (credential, hook) = (credential(&mut conn).await, hook());
+    let wish =
+        ConnectionWish { by: Some(("ada".to_owned(), 7)), reason: Some("It moves.".to_owned()), cancel_runs: true };
+    let detach = NewConnection {
+        purpose: ConnectionPurpose::Detach,
+        credential: None,
+        repository: Some(world.repository),
+        hook: None,
+        wish: &wish,
+        ..new(&world, credential, "greeter", &hook)
+    };
+    connections::insert(&mut conn, detach).await.unwrap();
+    let stored = connections::get(&mut conn, detach.id).await.unwrap();
+    assert_eq!((stored.purpose, stored.credential, &stored.wish), (ConnectionPurpose::Detach, None, &wish));
+    let rotate = NewConnection { purpose: ConnectionPurpose::Rotate, ..new(&world, credential, "greeter", &hook) };
+    let second = connections::insert(&mut conn, rotate).await;
+    assert!(matches!(second, Err(StoreError::Conflict { .. })), "{second:?}");
+    let found = connections::under_way(&mut conn, "acme", "Greeter").await.unwrap();
+    assert_eq!(found.map(|found| found.id), Some(detach.id));
 }
 
 #[tokio::test]

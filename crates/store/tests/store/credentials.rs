@@ -68,3 +68,22 @@ async fn a_box_is_replaced_once() {
     assert_eq!((stored.key_id.as_str(), stored.sealed.as_slice()), ("k2", &b"one again"[..]));
     assert_eq!(credentials::count_sealed_for(&mut conn, "k2").await.unwrap(), 2);
 }
+
+#[tokio::test]
+async fn one_that_nothing_uses_is_withdrawn_for_good() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let id = credentials::insert(&mut conn, new("k1", b"box")).await.unwrap();
+    let with = NewRepository { credential: Some(id), ..new_repository(world.project, 1, "greeter") };
+    repositories::upsert_repository(&mut conn, with).await.unwrap();
+    assert!(!credentials::withdraw_unused(&mut conn, id, at(1)).await.unwrap());
+    assert_eq!(repositories::take_credential(&mut conn, world.repository).await.unwrap(), None, "it is attached");
+    repositories::detach(&mut conn, world.repository, at(2)).await.unwrap();
+    assert_eq!(repositories::take_credential(&mut conn, world.repository).await.unwrap(), Some(id));
+    assert!(credentials::withdraw_unused(&mut conn, id, at(3)).await.unwrap());
+    let stored = credentials::get(&mut conn, id).await.unwrap().unwrap();
+    assert_eq!((stored.sealed.as_slice(), stored.revoked_at), (&b""[..], Some(at(3))));
+    // An empty box is nothing that a new key could open.
+    assert!(credentials::sealed_for_others(&mut conn, "k2").await.unwrap().is_empty());
+    assert_eq!(credentials::count_sealed_for(&mut conn, "k1").await.unwrap(), 0);
+}

@@ -93,6 +93,42 @@ async fn hook_secrets_are_replaced() {
     assert!(hooks::secrets_for(&mut conn, 5).await.unwrap() == secrets(b"one", None));
     hooks::set_secrets(&mut conn, id, b"two", Some(b"one")).await.unwrap();
     assert!(hooks::secrets_for(&mut conn, 5).await.unwrap() == secrets(b"two", Some(b"one")));
+    let all = hooks::of_repository(&mut conn, world.repository).await.unwrap();
+    assert!(all.len() == 1 && all[0].forge_hook_id == 5 && all[0].previous.as_deref() == Some(b"one"));
+    // Who retires the secret before another one than the one in force comes too late.
+    hooks::retire_previous(&mut conn, id, b"one").await.unwrap();
+    assert!(hooks::secrets_for(&mut conn, 5).await.unwrap() == secrets(b"two", Some(b"one")));
+    hooks::retire_previous(&mut conn, id, b"two").await.unwrap();
+    assert!(hooks::secrets_for(&mut conn, 5).await.unwrap() == secrets(b"two", None));
+    hooks::remove(&mut conn, id).await.unwrap();
+    assert!(hooks::secrets_for(&mut conn, 5).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_detached_repository_is_attached_again_or_belongs_to_another_project_anew() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let (here, again) = (world.repository, new_repository(world.project, 1, "greeter"));
+    repositories::detach(&mut conn, here, at(5)).await.unwrap();
+    repositories::detach(&mut conn, here, at(6)).await.unwrap();
+    assert_eq!(repositories::get(&mut conn, here).await.unwrap().detached_at, Some(at(5)));
+    assert!(repositories::find_by_name(&mut conn, "acme", "greeter").await.unwrap().is_none());
+    assert!(repositories::list(&mut conn).await.unwrap().is_empty());
+    assert_eq!(repositories::find_by_forge_id(&mut conn, 1).await.unwrap().map(|found| found.id), Some(here));
+
+    assert_eq!(repositories::upsert_repository(&mut conn, again).await.unwrap(), here);
+    assert_eq!(repositories::get(&mut conn, here).await.unwrap().detached_at, None);
+
+    repositories::detach(&mut conn, here, at(7)).await.unwrap();
+    let new = NewProject { slug: "other", slots: 1, settings: json!({}), now: at(8) };
+    let other = repositories::insert_project(&mut conn, new).await.unwrap();
+    let moved = repositories::upsert_repository(&mut conn, new_repository(other, 1, "greeter")).await.unwrap();
+    assert_ne!(moved, here);
+    assert_eq!(repositories::find_by_forge_id(&mut conn, 1).await.unwrap().map(|found| found.id), Some(moved));
+    // It is attached there: the first project's row stays as it is.
+    assert_eq!(repositories::upsert_repository(&mut conn, again).await.unwrap(), moved);
+    let first = repositories::get(&mut conn, here).await.unwrap();
+    assert_eq!((first.project, first.detached_at), (world.project, Some(at(7))));
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use super::{
         body::Sent,
         idempotency::{Begun, Wish},
         reasons,
-        runs::account,
+        runs::{Running, account},
     },
     Pause, no_pause,
 };
@@ -41,17 +41,6 @@ pub(in crate::api) struct BeginPause {
     /// What becomes of the runs that are at work or wait.
     #[serde(default)]
     running: Running,
-}
-
-/// What becomes of the runs that are at work or wait.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum Running {
-    /// They go on.
-    #[default]
-    GoOn,
-    /// They are asked to end.
-    Cancel,
 }
 
 /// A pause that has begun.

@@ -1,7 +1,7 @@
 //! `POST /api/v1/projects/{project}/repositories`
 
 use axum::Json;
-use domain::{people::ProjectRole, workflow_id};
+use domain::people::ProjectRole;
 use forge::Credential;
 use http::StatusCode;
 use role::SecretText;
@@ -12,13 +12,9 @@ use utoipa::ToSchema;
 
 use super::{
     super::body::{At, Sent},
-    BegunConnection, refused,
+    BegunConnection, asking, begun, refused, sealing,
 };
-use crate::{
-    auth::Caller,
-    connecting::{Asking, ConnectKeys, ConnectRequest},
-    problem::Problem,
-};
+use crate::{auth::Caller, connecting::ConnectRequest, problem::Problem};
 
 /// A repository to be attached.
 #[derive(Deserialize, ToSchema)]
@@ -54,32 +50,25 @@ pub(in crate::api) async fn attach_repository(
             "this is no token: copy it once more from GitHub, one line without spaces",
         )
     })?;
-    let (Some(sealing), Some(sign_in)) = (caller.app().sealing(), caller.app().sign_in()) else {
-        let detail = "this gateway can't take credentials: set SEALING_PUBLIC_KEY_FILE, or use `codex-k8s repo add`";
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "sealing_not_configured", detail));
-    };
+    let (keys, public_url) = sealing(&caller)?;
     let known = repositories::find_by_name(&mut *caller.store().acquire().await?, owner, name).await?;
     if known.is_some_and(|known| known.project != project.id) {
         let detail = "this repository belongs to another project: its admins attach it there";
         return Err(Problem::new(StatusCode::CONFLICT, "attached_elsewhere", detail));
     }
-    let keys = ConnectKeys { gateway: caller.app().key().clone(), sealing: sealing.clone() };
     let request = ConnectRequest {
         owner,
         name,
         project: &project.slug,
         slots: project.slots,
         credential: &credential,
-        public_url: sign_in.public_url(),
+        public_url,
     };
-    let mut rng: rand::rngs::StdRng = rand::make_rng();
-    let mut asking =
-        Asking { store: caller.store(), instance: caller.app().instance(), rng: &mut rng, now: caller.now() };
-    let connection = asking.connect(&keys, &request).await.map_err(refused)?;
+    let mut rng = rand::make_rng();
+    let connection = asking(&caller, &mut rng).connect(&keys, &request).await.map_err(refused)?;
     let detail = json!({"repository": repository, "project": project.slug, "connection": connection});
     caller.audit(&mut *caller.store().acquire().await?, "repository.attaching", detail).await?;
-    caller.app().dispatcher().spawn(workflow_id::connect_repository(caller.app().instance(), connection));
-    Ok((StatusCode::ACCEPTED, Json(BegunConnection { connection })))
+    Ok(begun(&caller, connection))
 }
 
 /// Owner and name, as GitHub allows them.

@@ -42,12 +42,18 @@ pub(in crate::api) struct Repository {
     credential: Option<RepositoryCredential>,
     /// Whether a webhook of its own is registered.
     has_hook: bool,
+    /// Whether its webhook has a new secret that GitHub may not know yet; the one before is good as well.
+    secret_pending: bool,
+    /// Why the log of its webhook at GitHub can't be read, where the last look failed: missed deliveries stay missed.
+    hook_problem: Option<String>,
     /// When a webhook about it last came.
     last_delivery_at: Option<DateTime<Utc>>,
     /// Whether it has a `services.yaml` that could be read.
     has_settings: bool,
     /// What is wrong with the newest one.
     settings_error: Option<String>,
+    /// Since when it is detached; none if it is attached.
+    detached_at: Option<DateTime<Utc>>,
 }
 
 /// What a repository is worked with.
@@ -77,6 +83,9 @@ impl From<Connected> for Repository {
             archived: row.archived,
             credential,
             has_hook: row.has_hook,
+            secret_pending: row.secret_pending,
+            hook_problem: row.hook_problem,
+            detached_at: row.detached_at,
             last_delivery_at: row.last_delivery_at,
             has_settings: row.has_config,
             settings_error: row.config_error,
@@ -84,7 +93,7 @@ impl From<Connected> for Repository {
     }
 }
 
-/// The connected repositories of the projects that you see, with what keeps them connected
+/// The connected repositories of the projects that you see, with what keeps them connected; and those that were detached
 #[utoipa::path(
     get, path = "/api/v1/repositories", tag = "repositories", params(RepositoriesQuery),
     responses((status = 200, description = "All of them.", body = Repositories))

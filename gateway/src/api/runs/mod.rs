@@ -23,12 +23,26 @@ use domain::{
 };
 use http::{HeaderMap, StatusCode};
 use ingest::by_hand::ByHandError;
+use serde::{Deserialize, Serialize};
 use store::{
     attempts::{self, AttemptRecord},
     runs::{self, Run},
 };
 
+use utoipa::ToSchema;
+
 use crate::{auth::Caller, problem::Problem};
+
+/// What becomes of the runs that are at work or wait.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Running {
+    /// They go on.
+    #[default]
+    GoOn,
+    /// They are asked to end.
+    Cancel,
+}
 
 /// What is said about a run that there is not, or that may not be seen.
 fn no_run() -> Problem {

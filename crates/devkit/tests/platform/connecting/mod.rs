@@ -1,9 +1,12 @@
 //! Connecting repositories: with a token and as an App; what is missing is named; what goes wrong on the way is repeated.
 
+mod detaching;
 mod reseal;
 mod rights;
+mod rotating;
 mod trouble;
 
+use anyhow::Context;
 use chrono::Utc;
 use devkit::{
     github::{Hook, NewRepo, Permissions, Role},
@@ -16,6 +19,7 @@ use domain::{
 };
 use forge::Credential;
 use gateway::connecting::{Asking, ConnectError, ConnectRequest, follow};
+use rand::rngs::ThreadRng;
 use store::{connected, connections::Connection, credentials, hooks, repositories};
 
 /// Makes a private repository of `acme` with settings in it.
@@ -40,6 +44,10 @@ fn app_on(platform: &Platform, repository: &str, rights: Permissions) -> anyhow:
     RegisteredApp::install(&platform.forge, "poster", Some(&[repository]), rights)
 }
 
+fn asking<'a>(platform: &'a Platform, rng: &'a mut ThreadRng) -> Asking<'a, ThreadRng> {
+    Asking { store: platform.store(), instance: &platform.instance, rng, now: Utc::now() }
+}
+
 /// Asks for a repository to be connected.
 async fn ask(
     platform: &Platform,
@@ -49,9 +57,7 @@ async fn ask(
     let (owner, name) = full_name.split_once('/').unwrap_or_default();
     let public_url = platform.gateway_url.parse()?;
     let request = ConnectRequest { owner, name, project: "second", slots: 1, credential, public_url: &public_url };
-    let rng = &mut rand::rng();
-    let mut asking = Asking { store: platform.store(), instance: &platform.instance, rng, now: Utc::now() };
-    Ok(asking.connect(&platform.connect_keys(), &request).await)
+    Ok(asking(platform, &mut rand::rng()).connect(&platform.connect_keys(), &request).await)
 }
 
 /// Asks, and waits for the end.
@@ -65,9 +71,7 @@ async fn end_of(platform: &Platform, id: ConnectionId) -> anyhow::Result<Connect
 }
 
 async fn check(platform: &Platform, full_name: &str) -> anyhow::Result<Connection> {
-    let rng = &mut rand::rng();
-    let mut asking = Asking { store: platform.store(), instance: &platform.instance, rng, now: Utc::now() };
-    let id = asking.check(full_name).await?;
+    let id = asking(platform, &mut rand::rng()).check(full_name).await?;
     end_of(platform, id).await
 }
 
@@ -136,7 +140,7 @@ async fn an_app_connects_a_repository() -> anyhow::Result<()> {
     let ended = connect(&platform, &full_name, &app.credential()?).await?;
     assert_eq!(ended.state, ConnectionState::Done, "{:?}", ended.message);
     working_hook(&platform, &full_name).await?;
-    let stored = credentials::get(&mut *platform.store().acquire().await?, ended.credential).await?;
+    let stored = credentials::get(&mut *platform.store().acquire().await?, ended.credential.context("none")?).await?;
     assert_eq!(stored.and_then(|stored| stored.login).as_deref(), Some("poster[bot]"));
     platform.finish().await
 }
@@ -155,7 +159,7 @@ async fn connecting_twice_keeps_the_hook_and_takes_the_new_credential() -> anyho
     let mut conn = platform.store().acquire().await?;
     let repository =
         repositories::find_by_forge_id(&mut conn, i64::try_from(platform.forge.repo_id(&full_name)?)?).await?;
-    assert_eq!(repository.and_then(|repository| repository.credential), Some(second.credential));
+    assert_eq!(repository.and_then(|repository| repository.credential), second.credential);
     drop(conn);
     platform.finish().await
 }
