@@ -1,11 +1,16 @@
-//! Asks the runs of a repository to end, where that is wanted; counts those that have not ended.
+//! Asks the runs of a repository to end, where that is wanted; counts those that have not ended, or whose end the forge is still to
+//! be shown: comment, label and status are written with the credential, too.
 
+use chrono::TimeDelta;
 use domain::event::Sender;
 use ingest::by_hand::{self, Asker, ByHandError};
-use store::{StoreError, connections::Connection, runs};
+use store::{StoreError, connections::Connection, ends, runs};
 use workflows::messages::RunsLeft;
 
 use crate::{failure::StepError, platform::Platform};
+
+/// A forge that has not taken an end for so long does not hold the rest up.
+const SHOWN_WITHIN: TimeDelta = TimeDelta::minutes(10);
 
 pub(super) async fn run(platform: &Platform, connection: Connection) -> Result<RunsLeft, StepError> {
     let id = super::repository(&connection)?;
@@ -35,5 +40,7 @@ pub(super) async fn run(platform: &Platform, connection: Connection) -> Result<R
             }
         }
     }
-    Ok(RunsLeft { runs: left.len() })
+    let since = platform.now() - SHOWN_WITHIN;
+    let unshown = ends::count_unshown(&mut *platform.store.acquire().await?, id, since).await?;
+    Ok(RunsLeft { runs: left.len() + unshown })
 }

@@ -4,7 +4,7 @@
 //! found by [`owed`].
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::ids::{Attempt, RunId};
+use domain::ids::{Attempt, RepositoryId, RunId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -105,4 +105,20 @@ pub async fn postpone(conn: &mut PgConnection, run: RunId, attempt: Attempt, aft
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// How many runs of a repository have ended since then and are not shown yet.
+///
+/// # Errors
+/// The database fails.
+pub async fn count_unshown(conn: &mut PgConnection, repository: RepositoryId, since: DateTime<Utc>) -> Result<usize> {
+    let count = sqlx::query_scalar!(
+        "select count(*) as \"count!\" from attempts a join runs r on r.id = a.run_id and r.attempt = a.attempt \
+         where r.repository_id = $1 and a.finished_at > $2 and a.end_shown_at is null and r.state = 'finished'",
+        repository.as_uuid(),
+        since,
+    )
+    .fetch_one(conn)
+    .await?;
+    convert::unsigned("attempts", "count", count)
 }
