@@ -13,6 +13,7 @@ use store::{
 };
 
 use crate::{
+    agent_versions::{self, Place},
     failure::StepError,
     platform::Platform,
     project_schedules::{self, Tell},
@@ -23,8 +24,11 @@ use crate::{
 /// How often is looked. A changed setting may take this long to count.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// Looks again and again until dropped.
+/// Looks again and again until dropped; at first, whether this program makes other agents of the settings than the one before.
 pub async fn keep(platform: &Platform) {
+    while let Err(error) = agent_versions::note_all(platform).await {
+        pause_after(Err::<(), _>(error), "versions of agents", PERIOD).await;
+    }
     loop {
         pause_after(sweep(platform).await, "settings that were wanted anew", PERIOD).await;
     }
@@ -71,6 +75,13 @@ pub async fn store(
     match read {
         Ok(config) => {
             let slots = config.as_ref().and_then(|config| u32::try_from(config["slots"].as_u64()?).ok());
+            let place = Place {
+                repository: repository.id,
+                sha: Some(sha).filter(|sha| agent_versions::is_commit(sha)),
+                now: platform.now(),
+            };
+            let read = config.clone().and_then(|config| serde_json::from_value(config).ok()).unwrap_or_default();
+            agent_versions::note(&mut tx, place, &read).await?;
             repositories::set_config(&mut tx, repository.id, config, sha, None).await?;
             if let Some(slots) = slots {
                 repositories::set_slots(&mut tx, repository.project, slots).await?;

@@ -1,6 +1,7 @@
 //! The idempotent side effects of the workflows, one file each, and the worker role.
 
 mod activity_watch;
+pub mod agent_versions;
 pub mod beat;
 pub mod config_refresh;
 pub mod connect_steps;

@@ -45,6 +45,14 @@ export async function makeRepository(name: string): Promise<string> {
   return `maintainer/${name}`
 }
 
+/** Writes a file of a repository, as the maintainer. */
+export async function commitFile(full: string, path: string, text: string): Promise<void> {
+  const at = `/repos/${full}/contents/${path}`
+  const there = await fetch(state.forge_url + at, { headers: { authorization: `Bearer ${state.forge_tokens.maintainer ?? ''}` } })
+  const sha = there.ok ? ((await there.json()) as { sha: string }).sha : undefined
+  await asMaintainer(at, { message: `Write ${path}`, content: btoa(text), ...(sha !== undefined && { sha }) }, 'PUT')
+}
+
 /** Puts a label on an issue. */
 export async function labelIssue(number: number, label: string): Promise<void> {
   await asMaintainer(`/repos/acme/greeter/issues/${String(number)}/labels`, { labels: [label] })

@@ -19,6 +19,7 @@ use workflows::messages::RunRef;
 
 use super::failing_checks;
 use crate::{
+    agent_versions,
     failure::StepError,
     forge_access::ForgeRepo,
     platform::Platform,
@@ -52,24 +53,30 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
 struct Described {
     /// Blob of the Job's description.
     job: String,
+    /// The version of the agent that it is made from.
+    #[serde(default)]
+    agent_version: Option<u32>,
 }
 
 /// Stores the Job's description: that of an earlier try or attempt where there is one, else a new one.
 async fn describe(platform: &Platform, context: &RunContext) -> Result<Described, StepError> {
     let RunRef { run, attempt } = context.at;
-    let spec = match earlier(platform, context).await? {
-        Some(earlier) => JobSpec { attempt, ..earlier },
-        None => write(platform, context).await?,
+    let (spec, agent_version) = match earlier(platform, context).await? {
+        Some((earlier, version)) => (JobSpec { attempt, ..earlier }, version),
+        None => write(platform, context).await.map(|(spec, version)| (spec, Some(version)))?,
     };
     let mut conn = platform.store.acquire().await?;
     attempts::set_prompt(&mut conn, run, attempt, &spec.prompt).await?;
+    if let Some(version) = agent_version {
+        store::agent_versions::set_of_attempt(&mut conn, run, attempt, version).await?;
+    }
     let resume = resume(&mut conn, context, &spec.prompt).await?;
     drop(conn);
     let spec = JobSpec { resume, ..spec };
     let text = serde_json::to_vec(&spec).map_err(|error| StepError::fatal("output", error.to_string()))?;
     let key = BlobKey::job(run, attempt);
     platform.blobs.put(&key, text.into()).await?;
-    Ok(Described { job: key.as_str().to_owned() })
+    Ok(Described { job: key.as_str().to_owned(), agent_version })
 }
 
 /// What an agent is told that goes on: from kept work, or in the thread of the pull request that it revises.
@@ -95,7 +102,8 @@ async fn resume(conn: &mut PgConnection, context: &RunContext, prompt: &str) -> 
     }))
 }
 
-async fn earlier(platform: &Platform, context: &RunContext) -> Result<Option<JobSpec>, StepError> {
+/// The description, and the version of the agent that it was made from.
+async fn earlier(platform: &Platform, context: &RunContext) -> Result<Option<(JobSpec, Option<u32>)>, StepError> {
     let mut conn = platform.store.acquire().await?;
     let output = steps::output(&mut conn, progress::key(context.at, Step::Prompt)).await?;
     drop(conn);
@@ -103,13 +111,13 @@ async fn earlier(platform: &Platform, context: &RunContext) -> Result<Option<Job
         return Ok(None);
     };
     match platform.blobs.get(&BlobKey::stored(&described.job)).await {
-        Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+        Ok(text) => Ok(serde_json::from_slice(&text).ok().map(|spec| (spec, described.agent_version))),
         Err(StoreError::Missing { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-async fn write(platform: &Platform, context: &RunContext) -> Result<JobSpec, StepError> {
+async fn write(platform: &Platform, context: &RunContext) -> Result<(JobSpec, u32), StepError> {
     let cloned = context.cloned(platform).await?;
     let agent = context.agent(&cloned.config)?;
     let forge = context.forge(platform).await?;
@@ -142,7 +150,8 @@ async fn write(platform: &Platform, context: &RunContext) -> Result<JobSpec, Ste
         learning: cloned.config.learning,
     };
     let prompt = render_prompt(&agent, &inputs);
-    Ok(JobSpec {
+    let version = agent_versions::of_run(platform, context, (&agent, &cloned.base_sha)).await?;
+    let spec = JobSpec {
         run: context.at.run,
         attempt: context.at.attempt,
         repository: repository.clone(),
@@ -160,7 +169,8 @@ async fn write(platform: &Platform, context: &RunContext) -> Result<JobSpec, Ste
             log_bytes: u64::from(agent.limits.log_mb) << 20,
             checkpoint_secs: CHECKPOINT_SECS,
         },
-    })
+    };
+    Ok((spec, version))
 }
 
 async fn comments(forge: &ForgeRepo, number: IssueNumber) -> Result<Vec<PromptComment>, StepError> {

@@ -2,7 +2,7 @@
 //!
 //! Safe to repeat: what is there already is found again.
 
-use activities::config_refresh;
+use activities::{agent_versions, config_refresh};
 use anyhow::Context;
 use domain::{ids::HookId, services_yaml::FILE_NAME};
 use forge::{
@@ -88,6 +88,8 @@ pub async fn connect(store: &Store, connection: &Connection<'_>) -> anyhow::Resu
     let id = repositories::upsert_repository(&mut tx, new).await?;
     if let Some(bytes) = github.file(&found.repo, FILE_NAME, &found.default_branch).await? {
         let config = config_refresh::read(&bytes).map_err(anyhow::Error::msg)?;
+        let place = agent_versions::Place { repository: id, sha: None, now };
+        agent_versions::note(&mut tx, place, &serde_json::from_value(config.clone())?).await?;
         repositories::set_config(&mut tx, id, Some(config), "connected", None).await?;
     }
     tx.commit().await?;

@@ -44,6 +44,8 @@ pub struct AttemptRecord {
     pub result_blob: Option<String>,
     /// The whole prompt.
     pub prompt: Option<String>,
+    /// The version of its agent that it works by; none before the prompt is written.
+    pub agent_version: Option<u32>,
     /// How it ended.
     pub outcome: Option<Outcome>,
     /// Why, as a sentence.
@@ -78,6 +80,7 @@ struct Row {
     workspace_blob: Option<String>,
     result_blob: Option<String>,
     prompt: Option<String>,
+    agent_version: Option<i32>,
     outcome: Option<String>,
     cause: Option<String>,
     started_at: DateTime<Utc>,
@@ -103,6 +106,10 @@ impl TryFrom<Row> for AttemptRecord {
             workspace_blob: row.workspace_blob,
             result_blob: row.result_blob,
             prompt: row.prompt,
+            agent_version: row
+                .agent_version
+                .map(|version| convert::unsigned("attempts", "agent_version", version))
+                .transpose()?,
             outcome: convert::parse_opt("attempts", "outcome", row.outcome.as_deref())?,
             cause: row.cause,
             started_at: row.started_at,
@@ -118,8 +125,8 @@ macro_rules! select_attempts {
         sqlx::query_as!(
             Row,
             "select run_id, attempt, from_step, asked_to_continue, continues_attempt, job_state, job_name, \
-             job_heartbeat_at, cancel_requested_at, stop_requested_at, workspace_blob, result_blob, prompt, outcome, \
-             cause, started_at, finished_at, withdrawn from attempts " + $tail
+             job_heartbeat_at, cancel_requested_at, stop_requested_at, workspace_blob, result_blob, prompt, \
+             agent_version, outcome, cause, started_at, finished_at, withdrawn from attempts " + $tail
             $(, $argument)*
         )
     };

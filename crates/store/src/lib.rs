@@ -22,6 +22,7 @@ pub use kinds::{CommandKind, CommandState, JobState, ModelCallKind, StepState, U
 pub use migrations::{Schema, migrate, schema};
 pub use sqlx::PgConnection;
 
+pub mod agent_versions;
 pub mod api_tokens;
 pub mod attempts;
 pub mod attention;

@@ -195,6 +195,18 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<Repository>> {
     Ok(rows.into_iter().map(Repository::from).collect())
 }
 
+/// The attached repositories of a project, by name.
+///
+/// # Errors
+/// The database fails.
+pub async fn of_project(conn: &mut PgConnection, project: ProjectId) -> Result<Vec<Repository>> {
+    let rows = select_repositories!(
+        "where project_id = $1 and detached_at is null order by lower(owner), lower(name)",
+        project.as_uuid()
+    );
+    Ok(rows.fetch_all(conn).await?.into_iter().map(Repository::from).collect())
+}
+
 /// Makes a project, or finds the one of that name, which keeps its settings.
 ///
 /// # Errors

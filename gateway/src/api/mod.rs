@@ -2,6 +2,7 @@
 //!
 //! Every handler takes a [`Caller`](crate::auth::Caller): without one it has no data.
 
+mod agents;
 mod attention;
 mod audit;
 mod body;
@@ -109,6 +110,8 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(repositories::rotate::rotate_secret))
         .routes(routes!(repositories::detach::detach_repository))
         .routes(routes!(connections::read_connection))
+        .routes(routes!(agents::list::list_agents))
+        .routes(routes!(agents::versions::list_versions))
         .routes(routes!(audit::list::list_audit))
         .routes(routes!(audit::export::export_audit))
         .routes(routes!(pauses::list::list_pauses, pauses::begin::begin_pause))

@@ -1,3 +1,4 @@
+import { agents } from './en/agents'
 import { audit } from './en/audit'
 import { home } from './en/home'
 import { pauses, start } from './en/pauses'
@@ -17,7 +18,8 @@ const en = {
   you: 'you',
   more: 'Show more',
   unit: { ms: 'ms', s: 's', min: 'min', h: 'h' },
-  places: { home: 'Home', runs: 'Runs', deliveries: 'Deliveries', projects: 'Projects', repositories: 'Repositories', people: 'People', audit: 'Audit', engine: 'Engine', profile: 'My profile' },
+  places: { home: 'Home', runs: 'Runs', deliveries: 'Deliveries', projects: 'Projects', repositories: 'Repositories', agents: 'Agents', people: 'People', audit: 'Audit', engine: 'Engine', profile: 'My profile' },
+  agents,
   audit,
   home,
   pauses,

@@ -1,4 +1,5 @@
 import type { Messages } from './en'
+import { agents } from './ru/agents'
 import { audit } from './ru/audit'
 import { home } from './ru/home'
 import { pauses, start } from './ru/pauses'
@@ -18,7 +19,8 @@ const ru: Messages = {
   you: 'вы',
   more: 'Показать ещё',
   unit: { ms: 'мс', s: 'с', min: 'мин', h: 'ч' },
-  places: { home: 'Главная', runs: 'Запуски', deliveries: 'Доставки', projects: 'Проекты', repositories: 'Репозитории', people: 'Люди', audit: 'Аудит', engine: 'Движок', profile: 'Мой профиль' },
+  places: { home: 'Главная', runs: 'Запуски', deliveries: 'Доставки', projects: 'Проекты', repositories: 'Репозитории', agents: 'Агенты', people: 'Люди', audit: 'Аудит', engine: 'Движок', profile: 'Мой профиль' },
+  agents,
   audit,
   home,
   pauses,

@@ -21,6 +21,7 @@ export const places: readonly Place[] = [
   { name: 'deliveries', path: '/deliveries', icon: 'deliveries', key: 'd' },
   { name: 'projects', path: '/projects', icon: 'projects', key: 'p' },
   { name: 'repositories', path: '/repositories', icon: 'repositories', key: 'o' },
+  { name: 'agents', path: '/agents', icon: 'agents', key: 'n' },
   { name: 'people', path: '/people', icon: 'people', key: 'e', needs: 'admin' },
   { name: 'audit', path: '/audit', icon: 'audit', key: 'a' },
   { name: 'engine', path: '/ops/temporal/', icon: 'engine', key: 't', needs: 'engine', outside: true },

@@ -1,6 +1,7 @@
 //! Sign-in and the staff API: a running gateway over real HTTP and a real Postgres, and the stand-in for GitHub.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod agents;
 mod api_tokens;
 mod attention;
 mod audit;

@@ -197,6 +197,13 @@ fn of_staff() -> Vec<Row> {
             None,
             [401, 404, 404, 404, 404, 404, 404],
         ),
+        row("GET /api/v1/projects/{project}/agents", "/api/v1/projects/demo/agents", None, members(200, 200, 200)),
+        row(
+            "GET /api/v1/repositories/{repository}/agents/{agent}/versions",
+            "/api/v1/repositories/{repository}/agents/dev/versions",
+            None,
+            members(404, 404, 404),
+        ),
         row("GET /api/v1/audit", "/api/v1/audit", None, known),
         row("GET /api/v1/audit/export", "/api/v1/audit/export?kind=none", None, known),
         row(

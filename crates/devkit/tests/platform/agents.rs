@@ -1,7 +1,18 @@
-//! The agents that do not end in a pull request.
+//! The agents that do not end in a pull request; and versions of agents.
 
 use devkit::harness::{Platform, REPOSITORY};
-use domain::{event::SubjectKind, run::Outcome};
+use domain::{
+    commands::RetryFrom,
+    event::{Sender, SubjectKind},
+    ids::Attempt,
+    run::{Outcome, Step},
+};
+use ingest::by_hand::{self, Asker};
+use store::{
+    agent_versions,
+    attempts::{self, AttemptRecord},
+    runs::Run,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_planner_answers_with_a_comment() -> anyhow::Result<()> {
@@ -38,5 +49,57 @@ async fn review_is_posted(platform: Platform) -> anyhow::Result<()> {
         .await?;
     assert_eq!(run.outcome, Some(Outcome::ReviewPosted), "{run:?}");
     assert_eq!(platform.forge.reviews(REPOSITORY, pull.number)?.len(), 1);
+    platform.finish().await
+}
+
+/// What `services.yaml` says from now on; waits until a worker has read it.
+async fn tell_dev(platform: &Platform, words: &str, version: u32) -> anyhow::Result<()> {
+    let yaml = format!("version: 1\nagents:\n  dev: {{prompt: {words}}}\n");
+    platform.forge.commit("writer", REPOSITORY, "main", &[("services.yaml", Some(&yaml))]).await?;
+    platform
+        .await_that("the new version is known", async || {
+            let mut conn = platform.store().acquire().await?;
+            let newest = agent_versions::list(&mut conn, platform.repository.id, &"dev".parse()?, 1).await?;
+            Ok(newest.first().is_some_and(|newest| newest.version == version).then_some(()))
+        })
+        .await
+}
+
+async fn attempt(platform: &Platform, run: &Run, number: u32) -> anyhow::Result<AttemptRecord> {
+    Ok(attempts::get(&mut *platform.store().acquire().await?, run.id, Attempt(number)).await?)
+}
+
+fn words_of(attempt: &AttemptRecord) -> [bool; 2] {
+    let prompt = attempt.prompt.as_deref().unwrap_or_default();
+    ["Use-tabs.", "Use-spaces."].map(|words| prompt.contains(words))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_version_never_changes_a_run_that_has_begun() -> anyhow::Result<()> {
+    let platform = super::platform_with(1).await?;
+    tell_dev(&platform, "Use-tabs.", 2).await?;
+    let number = platform.open_issue("slow")?;
+    platform.label(number, "run:dev")?;
+    let run = platform.await_run(number, "at work", |run| run.step == Some(Step::Agent)).await?;
+    tell_dev(&platform, "Use-spaces.", 3).await?;
+    let ended = platform.await_end(number).await?;
+    assert_eq!(ended.outcome, Some(Outcome::PullRequestOpen), "{ended:?}");
+    let first = attempt(&platform, &run, 1).await?;
+    assert_eq!((first.agent_version, words_of(&first)), (Some(2), [true, false]));
+
+    // From a later step it goes on with what it was told; from the start it is told anew.
+    let by = Sender { id: 1, login: "maintainer".to_owned(), is_bot: false };
+    for (place, from, version, words) in
+        [(2, RetryFrom::Step(Step::Launch), 2, [true, false]), (3, RetryFrom::Start, 3, [false, true])]
+    {
+        let asker = Asker { by: &by, reason: None, instance: &platform.instance, now: chrono::Utc::now() };
+        let mut tx = platform.store().begin().await?;
+        let followed = by_hand::retry(&mut tx, run.id, (from, &format!("again-{place}")), asker).await?;
+        tx.commit().await?;
+        assert_eq!(followed.run, run.id);
+        platform.await_run(number, "tried again", |run| run.attempt == Attempt(place) && run.outcome.is_some()).await?;
+        let next = attempt(&platform, &run, place).await?;
+        assert_eq!((next.agent_version, words_of(&next)), (Some(version), words), "attempt {place}");
+    }
     platform.finish().await
 }

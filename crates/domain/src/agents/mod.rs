@@ -1,5 +1,6 @@
 //! The agents: built-in ones, and those that a project makes from them.
 
+mod definition;
 pub mod outsider;
 mod pieces;
 mod prompt;
@@ -9,6 +10,7 @@ mod revision;
 use schemars::JsonSchema;
 
 pub use self::{
+    definition::Definition,
     pieces::{PromptPiece, Trust, prompt_pieces},
     prompt::{PromptComment, PromptDocument, PromptInputs, render_prompt},
     resumed::{resumed_prompt, taken_over_prompt},

@@ -92,9 +92,7 @@ impl BuiltIn {
 #[must_use]
 pub fn render_prompt(agent: &Agent, inputs: &PromptInputs<'_>) -> String {
     let mut parts = vec![opening(agent, inputs)];
-    if !agent.prompt_addition.trim().is_empty() {
-        parts.push(format!("# The project's instructions\n\n{}\n", agent.prompt_addition.trim()));
-    }
+    parts.extend(addition(agent));
     if !inputs.checks.is_empty() {
         parts.push(checks(inputs.checks));
     }
@@ -113,6 +111,17 @@ pub fn render_prompt(agent: &Agent, inputs: &PromptInputs<'_>) -> String {
     }
     parts.push(task(inputs));
     parts.join("\n")
+}
+
+/// What stays the same in every prompt of an agent: the built-in template, with its places as they are, and the project's words.
+pub(super) fn template(agent: &Agent) -> String {
+    let parts: Vec<String> = [Some(agent.base.template().to_owned()), addition(agent)].into_iter().flatten().collect();
+    parts.join("\n")
+}
+
+fn addition(agent: &Agent) -> Option<String> {
+    let words = agent.prompt_addition.trim();
+    (!words.is_empty()).then(|| format!("# The project's instructions\n\n{words}\n"))
 }
 
 /// The template with its places filled, in one pass: what is filled in is not searched again.

@@ -20,6 +20,7 @@ pub use self::{
     decide::decide,
     facts::{Facts, KeptWork, KnownRepository, KnownRun, OwnPull, Parent},
     source::DeliverySource,
+    start::Starters,
     verdict::{
         CancelMark, CancelRequest, CancelRun, EarlierWork, Effect, EffectKind, NewRun, RetryRun, Trigger, TriggerKind,
         Verdict, VerdictKind,

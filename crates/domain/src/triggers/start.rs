@@ -1,5 +1,7 @@
 //! What starts a run: a label, `/run`.
 
+use std::collections::BTreeMap;
+
 use super::{
     BusinessKey, CancelMark, Effect, Facts, NewRun, Trigger, Verdict, VerdictKind,
     reason::{agent_list, at_work, no_rule, plain, quote},
@@ -29,6 +31,38 @@ pub(super) fn agent_of_label(config: &ServicesYaml, on: SubjectKind, label: &str
             Some(labels) => labels.get(label).cloned(),
             None => (label == REVIEW_LABEL).then(|| agents::BuiltIn::Reviewer.into()),
         },
+    }
+}
+
+/// What starts an agent in a project, beside people who start it by hand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Starters {
+    /// Labels on an issue.
+    pub labels: Vec<String>,
+    /// Labels on a pull request.
+    pub pull_request_labels: Vec<String>,
+    /// Whether `/run <agent>` in a comment does.
+    pub command: bool,
+    /// Names of schedules.
+    pub schedules: Vec<String>,
+}
+
+impl Starters {
+    /// Those of an agent.
+    #[must_use]
+    pub fn of(config: &ServicesYaml, agent: &AgentName) -> Self {
+        let named = |labels: &Option<BTreeMap<String, AgentName>>, usual: Option<String>| match labels {
+            Some(labels) => labels.iter().filter(|(_, of)| *of == agent).map(|(label, _)| label.clone()).collect(),
+            None => Vec::from_iter(usual),
+        };
+        let triggers = &config.triggers;
+        let reviews = *agent == AgentName::from(agents::BuiltIn::Reviewer);
+        Self {
+            labels: named(&triggers.labels, Some(format!("{AGENT_LABEL_PREFIX}{agent}"))),
+            pull_request_labels: named(&triggers.pull_request_labels, reviews.then(|| REVIEW_LABEL.to_owned())),
+            command: triggers.commands,
+            schedules: config.schedules.iter().filter(|of| of.agent == *agent).map(|of| of.name.clone()).collect(),
+        }
     }
 }
 

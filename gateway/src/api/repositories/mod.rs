@@ -35,7 +35,7 @@ pub(in crate::api) struct BegunConnection {
 }
 
 /// A repository, if the caller may do this with it.
-async fn found(caller: &Caller, id: RepositoryId, needed: ProjectRole) -> Result<Repository, Problem> {
+pub(super) async fn found(caller: &Caller, id: RepositoryId, needed: ProjectRole) -> Result<Repository, Problem> {
     let repository = match repositories::get(&mut *caller.store().acquire().await?, id).await {
         Err(StoreError::Missing { .. }) => return Err(no_repository()),
         found => found?,

@@ -136,6 +136,8 @@ pub(in crate::api) struct RunAttempt {
     from_step: Option<Step>,
     /// The attempt whose kept work it goes on from.
     continues: Option<u32>,
+    /// The version of its agent that it works by, whatever became of the agent since; none before its prompt is written.
+    agent_version: Option<u32>,
     /// `none`, `launching`, `running` or `ended`.
     job_state: String,
     /// When its Job was last heard of.
@@ -232,6 +234,7 @@ impl RunAttempt {
             attempt: row.attempt.0,
             from_step: row.from_step,
             continues: row.continues.map(|attempt| attempt.0),
+            agent_version: row.agent_version,
             job_state: row.job_state.as_str().to_owned(),
             job_heartbeat_at: row.job_heartbeat_at,
             cancel_requested_at: row.cancel_requested_at,
