@@ -30,7 +30,10 @@ pub(crate) async fn check() -> anyhow::Result<String> {
 /// Everything that is wrong with either part is told at once.
 fn settings() -> Result<(WorkerSettings, KubernetesSettings), ConfigErrors> {
     match (WorkerSettings::from_env(), jobs_in::read(&Environment::of_process())) {
-        (Ok(settings), Ok(launcher)) => Ok((settings, launcher)),
+        (Ok(settings), Ok(launcher)) => {
+            let of_launcher = jobs_in::told(&launcher);
+            Ok((WorkerSettings { of_launcher, ..settings }, launcher))
+        }
         (Err(mut errors), Err(more)) => {
             errors.0.extend(more.0.into_iter().filter(|error| error.variable != "CODEX_K8S_INSTANCE"));
             Err(errors)

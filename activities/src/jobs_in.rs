@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use domain::ids::Instance;
+use domain::{ids::Instance, told_settings::ToldSetting};
 use jobs::kubernetes::{
     CANARY, Defaults, KubernetesSettings, NAMESPACE_PREFIX, Network, OwnRights, Patience, Quota, UserNamespaces,
 };
@@ -54,6 +54,25 @@ pub fn read(environment: &Environment) -> Result<KubernetesSettings, ConfigError
         })
     })();
     reader.finish(settings)
+}
+
+/// What people are told of them.
+#[must_use]
+pub fn told(settings: &KubernetesSettings) -> Vec<ToldSetting> {
+    let namespaces = match settings.user_namespaces {
+        UserNamespaces::On => "on",
+        UserNamespaces::Off => "off",
+        UserNamespaces::Auto => "auto",
+    };
+    vec![
+        ToldSetting::set("RUNNER_IMAGE", &settings.runner_image),
+        ToldSetting::set("RUN_NAMESPACE_PREFIX", &settings.namespace_prefix),
+        ToldSetting::set("USER_NAMESPACES", namespaces),
+        ToldSetting::maybe("EGRESS_PROXY_URL", settings.egress_proxy.as_ref()),
+        ToldSetting::set("PROJECT_PODS", settings.quota.pods),
+        ToldSetting::set("PROJECT_CPU", &settings.quota.cpu),
+        ToldSetting::set("PROJECT_MEMORY", &settings.quota.memory),
+    ]
 }
 
 /// Processes are for the development kit alone.

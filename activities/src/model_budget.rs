@@ -3,28 +3,13 @@
 use domain::{
     model::Usd,
     services_yaml::{BudgetConfig, PlatformBudgets},
+    told_settings::{BUDGET_CEILING, BUDGET_DEFAULTS},
 };
 use role::Reader;
 
 /// Reads them.
 pub(crate) fn read(reader: &mut Reader<'_>) -> PlatformBudgets {
-    let defaults = [
-        "BUDGET_PER_RUN_USD",
-        "BUDGET_PER_DAY_USD",
-        "BUDGET_PER_MONTH_USD",
-        "BUDGET_PER_RUN_TOKENS",
-        "BUDGET_PER_DAY_TOKENS",
-        "BUDGET_PER_MONTH_TOKENS",
-    ];
-    let ceiling = [
-        "BUDGET_MAX_PER_RUN_USD",
-        "BUDGET_MAX_PER_DAY_USD",
-        "BUDGET_MAX_PER_MONTH_USD",
-        "BUDGET_MAX_PER_RUN_TOKENS",
-        "BUDGET_MAX_PER_DAY_TOKENS",
-        "BUDGET_MAX_PER_MONTH_TOKENS",
-    ];
-    PlatformBudgets { defaults: budget(reader, defaults), ceiling: budget(reader, ceiling) }
+    PlatformBudgets { defaults: budget(reader, BUDGET_DEFAULTS), ceiling: budget(reader, BUDGET_CEILING) }
 }
 
 /// Reads one, from the variables of run, day and month in dollars and then in tokens.

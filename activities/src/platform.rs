@@ -7,7 +7,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use dispatch::Dispatcher;
-use domain::{hook_log::WebhookMode, services_yaml::PlatformBudgets};
+use domain::{hook_log::WebhookMode, services_yaml::PlatformBudgets, told_settings::ToldSettings};
 use store::{Store, blobs::Blobs, repositories::Repository};
 use telemetry::Telemetry;
 use url::Url;
@@ -38,6 +38,8 @@ pub struct Platform {
     pub retention: Retention,
     /// What model calls may use up.
     pub budgets: PlatformBudgets,
+    /// What people are told of the settings.
+    pub told: ToldSettings,
     /// The clock.
     pub clock: forge::Clock,
     /// Whether work is polled for.

@@ -2,7 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use domain::{hook_log::WebhookMode, ids::Instance, services_yaml::PlatformBudgets};
+use domain::{
+    hook_log::WebhookMode,
+    ids::Instance,
+    services_yaml::PlatformBudgets,
+    told_settings::{BUDGET_CEILING, BUDGET_DEFAULTS, ToldSetting, ToldSettings, of_budget},
+};
 use forge::seal::OpeningKeys;
 use role::{ConfigErrors, Environment, LogFormat, Reader, SecretText};
 use telemetry::TelemetrySettings;
@@ -40,9 +45,39 @@ pub struct WorkerSettings {
     pub log_format: LogFormat,
     /// How it shows itself.
     pub telemetry: TelemetrySettings,
+    /// What is told of the launcher's settings beside these.
+    pub of_launcher: Vec<ToldSetting>,
 }
 
 impl WorkerSettings {
+    /// What people are told of them.
+    #[must_use]
+    pub fn told(&self) -> ToldSettings {
+        let (mode, period) = match self.webhooks {
+            WebhookMode::Push => ("push", None),
+            WebhookMode::Pull { every } => ("pull", Some(every.as_secs())),
+        };
+        let mut settings = vec![
+            ToldSetting::set("CODEX_K8S_INSTANCE", &self.instance),
+            ToldSetting::set("FORGE_URL", &self.forge_url),
+            ToldSetting::set("WEBHOOK_MODE", mode),
+            ToldSetting::maybe("PULL_PERIOD", period),
+            ToldSetting::set("PAYLOAD_DAYS", self.retention.payload_days),
+            ToldSetting::set("LOG_DAYS", self.retention.log_days),
+            ToldSetting::set("CHECKPOINT_DAYS", self.retention.checkpoint_days),
+            ToldSetting::set("SETUP_CACHE_DAYS", self.retention.setup_cache_days),
+        ];
+        settings.extend(of_budget(BUDGET_DEFAULTS, &self.budgets.defaults));
+        settings.extend(of_budget(BUDGET_CEILING, &self.budgets.ceiling));
+        settings.extend(self.of_launcher.iter().cloned());
+        ToldSettings {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            settings,
+            budgets: Some(self.budgets),
+            providers: Vec::new(),
+        }
+    }
+
     /// Reads the settings from the environment of this process.
     ///
     /// # Errors
@@ -99,6 +134,7 @@ impl WorkerSettings {
                 budgets,
                 log_format,
                 telemetry,
+                of_launcher: Vec::new(),
             })
         })();
         reader.finish(settings)

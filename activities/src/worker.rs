@@ -10,9 +10,9 @@ use std::{
 
 use anyhow::Context;
 use dispatch::{Dispatcher, Engine, EngineSettings};
-use domain::run_limits::START_MAX_AGE;
+use domain::{run_limits::START_MAX_AGE, told_settings::ToldRole};
 use jobs::JobLauncher;
-use store::{Store, blobs::Blobs};
+use store::{Store, blobs::Blobs, role_settings};
 use telemetry::{
     Telemetry,
     catalogue::Role,
@@ -25,14 +25,15 @@ use temporalio_sdk::{
     Runtime, Worker, WorkerOptions, WorkerOptionsBuilder,
     runtime::worker_tuner::{FixedSizeSlotSupplier, TunerHolder},
 };
-use workflows::{AgentRun, ConnectRepository, Reconcile, ScheduledStart};
+use workflows::{AgentRun, ConnectRepository, DeleteProject, Reconcile, ScheduledStart};
 
 use crate::{
     activity_watch::ActivityWatch,
     config_refresh,
     connect_steps::ConnectActivities,
+    delete_steps::DeleteActivities,
     forge_access::ForgeAccess,
-    lost_connections, lost_runs, owed_ends,
+    lost_connections, lost_deletions, lost_runs, owed_ends,
     platform::Platform,
     reconcile::{ReconcileActivities, schedules},
     run_steps::RunActivities,
@@ -124,7 +125,7 @@ fn polling(polls: Arc<AtomicBool>) -> Part {
 pub fn build(settings: WorkerSettings, launcher: Arc<dyn JobLauncher>) -> anyhow::Result<Platform> {
     std::fs::create_dir_all(&settings.places.mirrors).context("the folder of mirrors can't be made")?;
     std::fs::create_dir_all(&settings.places.scratch).context("the folder for files on their way can't be made")?;
-    let clock = forge::system_clock();
+    let (clock, told) = (forge::system_clock(), settings.told());
     let telemetry = Arc::new(Telemetry::new(Role::Worker, &settings.telemetry)?);
     let store = Store::connect_lazy(settings.database_url.expose(), DATABASE_CONNECTIONS)?;
     let store = database::watched(store, &telemetry);
@@ -144,6 +145,7 @@ pub fn build(settings: WorkerSettings, launcher: Arc<dyn JobLauncher>) -> anyhow
         webhooks: settings.webhooks,
         retention: settings.retention,
         budgets: settings.budgets,
+        told,
         clock,
         polls: Arc::default(),
         telemetry,
@@ -178,11 +180,13 @@ pub fn options(platform: &Arc<Platform>) -> anyhow::Result<WorkerOptions> {
         .register_activities(ReconcileActivities { platform: Arc::clone(platform) })
         .register_activities(ScheduleActivities { platform: Arc::clone(platform) })
         .register_activities(ConnectActivities { platform: Arc::clone(platform) })
+        .register_activities(DeleteActivities { platform: Arc::clone(platform) })
         .activity_inbound_interceptor(ActivityWatch::new(platform))
         .register_workflow::<AgentRun>()
         .and_then(WorkerOptionsBuilder::register_workflow::<Reconcile>)
         .and_then(WorkerOptionsBuilder::register_workflow::<ScheduledStart>)
         .and_then(WorkerOptionsBuilder::register_workflow::<ConnectRepository>)
+        .and_then(WorkerOptionsBuilder::register_workflow::<DeleteProject>)
         .context("the workflows can't be registered")?
         .graceful_shutdown_period(GRACE)
         .sticky_queue_schedule_to_start_timeout(STICKY)
@@ -211,10 +215,12 @@ pub fn start(client: Client, platform: Arc<Platform>, options: WorkerOptions) ->
     let thread = std::thread::Builder::new().name("workflows".to_owned()).spawn(run)?;
     let reconciling = tokio::spawn(async move {
         tokio::join!(
+            role_settings::put_in_time(&platform.store, ToldRole::Worker, &platform.told, platform.now()),
             config_refresh::keep(&platform),
             lost_runs::keep(&platform),
             owed_ends::keep(&platform),
             lost_connections::keep(&platform),
+            lost_deletions::keep(&platform),
             schedules::put_in_place(&platform)
         );
     });

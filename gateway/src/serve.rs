@@ -6,9 +6,9 @@ use anyhow::Context;
 use axum::{Router, serve::ListenerExt};
 use chrono::Utc;
 use dispatch::{Dispatcher, Engine, EngineSettings};
-use domain::run_limits::START_MAX_AGE;
+use domain::{run_limits::START_MAX_AGE, told_settings::ToldRole};
 use socket2::{SockRef, TcpKeepalive};
-use store::{Store, blobs::Blobs, reads::ReplicaOptions};
+use store::{Store, blobs::Blobs, reads::ReplicaOptions, role_settings};
 use telemetry::{Telemetry, catalogue::Role, database};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +43,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     role::logging::start(settings.log_format);
+    let told = settings.told();
     let telemetry = Arc::new(Telemetry::new(Role::Gateway, &settings.telemetry)?);
     let mut store = Store::connect_lazy(settings.database_url.expose(), DATABASE_CONNECTIONS)?;
     if let Some(url) = &settings.database_read_url {
@@ -88,6 +89,8 @@ pub async fn serve(
     }));
     let gaps = tokio::spawn(state.clone().keep_gaps());
     let upkeep = tokio::spawn(state.clone().keep_sign_in());
+    let (of, now) = (state.store().clone(), state.now());
+    let telling = tokio::spawn(async move { role_settings::put_in_time(&of, ToldRole::Gateway, &told, now).await });
     let shutdown = async move {
         shutdown.await;
         state.close_live();
@@ -95,6 +98,7 @@ pub async fn serve(
     serve_both((listener, router), of_runners, shutdown).await?;
     gaps.abort();
     upkeep.abort();
+    telling.abort();
     drop(stop);
     sweeper.await?;
     telemetry.tracer.finish().await;

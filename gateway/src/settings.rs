@@ -2,7 +2,11 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use domain::{egress::HostList, ids::Instance};
+use domain::{
+    egress::HostList,
+    ids::Instance,
+    told_settings::{ToldSetting, ToldSettings},
+};
 use forge::seal::SealingKeys;
 use role::{ConfigErrors, Environment, LogFormat, Reader, SecretText};
 use telemetry::TelemetrySettings;
@@ -54,6 +58,26 @@ pub struct GatewaySettings {
 }
 
 impl GatewaySettings {
+    /// What people are told of them.
+    #[must_use]
+    pub fn told(&self) -> ToldSettings {
+        let (sign_in, hosts) = (self.sign_in.as_ref(), &self.egress_hosts.0);
+        let hosts = hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let settings = vec![
+            ToldSetting::set("CODEX_K8S_INSTANCE", &self.instance),
+            ToldSetting::maybe("PUBLIC_URL", sign_in.map(|sign_in| &sign_in.public_url)),
+            ToldSetting::maybe("OAUTH_URL", sign_in.map(|sign_in| &sign_in.oauth_url)),
+            ToldSetting::maybe("OWNER_EMAIL", sign_in.and_then(|sign_in| sign_in.owner_email.as_ref())),
+            ToldSetting::set("GATEWAY_BIND", self.bind),
+            ToldSetting::maybe("RUNNER_BIND", self.runner_bind),
+            ToldSetting::set("TEMPORAL_ADDRESS", &self.temporal_address),
+            ToldSetting::maybe("DATABASE_READ_URL", self.database_read_url.as_ref().map(|_| "set")),
+            ToldSetting::maybe("SEALING_PUBLIC_KEY_FILE", self.sealing.as_ref().map(|key| &key.key_id)),
+            ToldSetting::maybe("EGRESS_ALLOW", (!hosts.is_empty()).then_some(hosts)),
+        ];
+        ToldSettings { version: env!("CARGO_PKG_VERSION").to_owned(), settings, ..ToldSettings::default() }
+    }
+
     /// Reads the settings from the environment of this process.
     ///
     /// # Errors

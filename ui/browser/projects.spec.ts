@@ -1,5 +1,5 @@
 import { accessible } from './accessible'
-import { expect, signIn, test } from './platform'
+import { expect, makeRepository, signIn, state, test } from './platform'
 
 test('members are added, given another role, and removed', async ({ page }) => {
   await signIn(page, 'maintainer', '/projects')
@@ -41,5 +41,61 @@ test('a project that is not there looks like one that may not be seen', async ({
   await signIn(page, 'reader', '/projects/no-such-project')
   await expect(page.getByRole('alert')).toContainText('project_not_found')
   await expect(page.getByRole('alert')).toContainText('request')
+  await accessible(page)
+})
+
+test('budgets, learning and triggers say where they come from', async ({ page }) => {
+  await signIn(page, 'reader', '/projects')
+  await page.getByRole('table').getByRole('link').first().click()
+  const rules = page.getByRole('region', { name: 'Budgets, learning and triggers' })
+  await expect(rules.getByRole('row', { name: /A day, in dollars.*BUDGET_MAX_PER_DAY_USD/ })).toBeVisible()
+  await expect(rules.getByText('From services.yaml')).toBeVisible()
+  await accessible(page)
+})
+
+test('the settings of the platform say which variable changes them', async ({ page }) => {
+  await signIn(page, 'maintainer', '/settings')
+  await expect(page.getByRole('row', { name: /LOG_DAYS 90/ })).toBeVisible()
+  await expect(page.getByRole('heading', { name: 'Models' })).toBeVisible()
+  await accessible(page)
+})
+
+test('a project is made, exported and deleted with a reason', async ({ page }) => {
+  test.setTimeout(180_000)
+  const slug = `gone-${Date.now().toString(36)}`
+  const full = await makeRepository(slug)
+  await signIn(page, 'maintainer', '/projects')
+  await page.getByRole('button', { name: 'New project' }).click()
+  const making = page.getByRole('dialog', { name: 'New project' })
+  await making.getByLabel('Short name').fill('Not good')
+  await expect(making.getByRole('button', { name: /Make it/ })).toHaveAttribute('aria-disabled', 'true')
+  await making.getByLabel('Short name').fill(slug)
+  await accessible(page)
+  await making.getByRole('button', { name: 'Make it' }).click()
+  await expect(page.getByRole('heading', { name: slug })).toBeVisible()
+  await page.goto('/repositories')
+  await page.getByRole('button', { name: 'Attach a repository' }).click()
+  const attach = page.getByRole('dialog', { name: 'Attach a repository' })
+  await attach.getByLabel('Project').selectOption(slug)
+  await attach.getByLabel('Repository').fill(full)
+  await attach.getByLabel('Token').fill(state.forge_tokens.maintainer ?? '')
+  await attach.getByRole('button', { name: 'Attach', exact: true }).click()
+  await expect(page.getByRole('dialog').getByText(/is connected\./)).toBeVisible({ timeout: 60_000 })
+
+  await page.goto(`/projects/${slug}`)
+  const download = page.waitForEvent('download')
+  await page.getByRole('link', { name: 'Export' }).click()
+  expect((await download).suggestedFilename()).toBe(`${slug}.jsonl`)
+  await page.getByRole('button', { name: 'Delete' }).click()
+  const dialog = page.getByRole('dialog', { name: `Delete ${slug}` })
+  await expect(dialog.getByRole('link', { name: 'Export' })).toBeVisible()
+  await dialog.getByLabel('Reason').fill('It was a trial')
+  await expect(dialog.getByRole('button', { name: /Delete/ })).toHaveAttribute('aria-disabled', 'true')
+  await dialog.getByLabel(`Type ${slug} to go on`).fill(slug)
+  await accessible(page)
+  await dialog.getByRole('button', { name: 'Delete', exact: true }).click()
+  await expect(page.getByText(/By @maintainer: It was a trial/)).toBeVisible()
+  await expect(page.getByRole('heading', { name: 'Deleted', exact: true })).toBeVisible({ timeout: 90_000 })
+  await expect(page.getByRole('button', { name: /Delete/ })).toHaveAccessibleName(/The project is deleted/)
   await accessible(page)
 })

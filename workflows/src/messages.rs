@@ -2,7 +2,7 @@
 
 use domain::{
     connection::ConnectionPurpose,
-    ids::{Attempt, ConnectionId, RunId},
+    ids::{Attempt, ConnectionId, ProjectId, RunId},
     run::{Outcome, Step},
 };
 use serde::{Deserialize, Serialize};
@@ -171,4 +171,18 @@ pub struct ConnectionEnd {
     /// What could not be done although it got to its end, as a sentence.
     #[serde(default)]
     pub left: Option<String>,
+}
+
+/// Names the project: the input of [`crate::DeleteProject`] and of its activities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectRef {
+    /// Which.
+    pub project: ProjectId,
+}
+
+/// What is left to wait for in a project that is being deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectLeft {
+    /// Whether nothing is.
+    pub nothing: bool,
 }

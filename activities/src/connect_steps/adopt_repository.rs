@@ -5,6 +5,7 @@ use forge::{ForgeError, Repository};
 use store::{
     StoreError,
     connections::{self, Connection},
+    project_deletions,
     repositories::{self, NewRepository},
 };
 
@@ -15,6 +16,9 @@ pub(super) async fn run(platform: &Platform, connection: Connection) -> Result<(
     let access = platform.forge.open_by_name(credential, &connection.owner, &connection.name).await?;
     let found = find(&access, &connection).await?;
     let mut tx = platform.store.begin().await?;
+    if project_deletions::find(&mut tx, connection.project).await?.is_some() {
+        return Err(StepError::fatal("project_deleted", "its project was deleted meanwhile"));
+    }
     let new = NewRepository {
         project: connection.project,
         // The identity: one that was renamed is found again.

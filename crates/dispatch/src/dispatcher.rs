@@ -422,6 +422,8 @@ impl Dispatcher {
         let (run, attempt) = match start.about {
             About::Run(run, attempt) => (run, attempt),
             About::Connection(id) => return connections::fail(tx, id, cause, now).await.map(|_| false),
+            // What is deleted stays so: the worker begins again.
+            About::Project(_) => return Ok(false),
         };
         let end = runs::End { attempt, outcome, cause, now };
         let first = runs::finish(tx, run, end).await?;

@@ -26,5 +26,6 @@ pub mod run;
 pub mod run_limits;
 pub mod services_yaml;
 pub mod text_enum;
+pub mod told_settings;
 pub mod triggers;
 pub mod workflow_id;

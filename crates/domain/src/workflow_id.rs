@@ -1,7 +1,7 @@
 //! Workflow ids: fixed by what they are about, so that a second start is a no-op. No `/` ever.
 
 use crate::{
-    ids::{Attempt, ConnectionId, Instance, RepositoryId, RunId},
+    ids::{Attempt, ConnectionId, Instance, ProjectId, RepositoryId, RunId},
     reconciler::Reconciler,
 };
 
@@ -27,6 +27,12 @@ pub fn project_schedule(instance: &Instance, repository: RepositoryId, name: &st
 #[must_use]
 pub fn connect_repository(instance: &Instance, connection: ConnectionId) -> String {
     format!("{instance}:connect:{connection}")
+}
+
+/// `<instance>:delete-project:<project>:<attempt>`.
+#[must_use]
+pub fn delete_project(instance: &Instance, project: ProjectId, attempt: u32) -> String {
+    format!("{instance}:delete-project:{project}:{attempt}")
 }
 
 /// The attempt that a workflow id of [`agent_run`] is about.

@@ -4,6 +4,8 @@
 //! Whoever records knows that the event is the forge's own; nothing in here asks again.
 
 pub mod by_hand;
+pub mod connections;
+pub mod deletions;
 pub mod replay;
 pub mod slot_grants;
 

@@ -20,7 +20,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use domain::ids::{Attempt, CommandId, ConnectionId, RunId};
+use domain::ids::{Attempt, CommandId, ConnectionId, ProjectId, RunId};
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -37,27 +37,36 @@ pub enum About {
     Run(RunId, Attempt),
     /// The connecting of a repository.
     Connection(ConnectionId),
+    /// The deletion of a project.
+    Project(ProjectId),
 }
 
 impl About {
     const fn run(self) -> Option<RunId> {
         match self {
             Self::Run(run, _) => Some(run),
-            Self::Connection(_) => None,
+            Self::Connection(_) | Self::Project(_) => None,
         }
     }
 
     const fn attempt(self) -> Option<Attempt> {
         match self {
             Self::Run(_, attempt) => Some(attempt),
-            Self::Connection(_) => None,
+            Self::Connection(_) | Self::Project(_) => None,
         }
     }
 
     const fn connection(self) -> Option<ConnectionId> {
         match self {
-            Self::Run(..) => None,
+            Self::Run(..) | Self::Project(_) => None,
             Self::Connection(connection) => Some(connection),
+        }
+    }
+
+    const fn project(self) -> Option<ProjectId> {
+        match self {
+            Self::Run(..) | Self::Connection(_) => None,
+            Self::Project(project) => Some(project),
         }
     }
 }
@@ -118,6 +127,7 @@ struct Row {
     run_id: Option<Uuid>,
     attempt: Option<i32>,
     connection_id: Option<Uuid>,
+    project_id: Option<Uuid>,
     name: Option<String>,
     payload: Value,
     state: String,
@@ -131,11 +141,12 @@ impl TryFrom<Row> for Command {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self> {
-        let about = match (row.run_id, row.attempt, row.connection_id) {
-            (Some(run), Some(attempt), None) => {
+        let about = match (row.run_id, row.attempt, row.connection_id, row.project_id) {
+            (Some(run), Some(attempt), None, None) => {
                 About::Run(RunId::from_uuid(run), convert::attempt("engine_commands", attempt)?)
             }
-            (None, None, Some(connection)) => About::Connection(ConnectionId::from_uuid(connection)),
+            (None, None, None, Some(project)) => About::Project(ProjectId::from_uuid(project)),
+            (None, None, Some(connection), None) => About::Connection(ConnectionId::from_uuid(connection)),
             _ => return Err(convert::corrupt("engine_commands", "run_id", "it is about one thing")),
         };
         Ok(Self {
@@ -161,7 +172,7 @@ macro_rules! select_commands {
     ($tail:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             Row,
-            "select id, workflow_id, seq, kind, run_id, attempt, connection_id, name, payload, state, tries, next_try_at, \
+            "select id, workflow_id, seq, kind, run_id, attempt, connection_id, project_id, name, payload, state, tries, next_try_at, \
              last_error, created_at from engine_commands " + $tail
             $(, $argument)*
         )
@@ -180,8 +191,8 @@ pub async fn enqueue(conn: &mut PgConnection, new: NewCommand<'_>) -> Result<Com
              on conflict (workflow_id) do update set next_seq = engine_queues.next_seq + 1 \
              returning next_seq - 1 as seq) \
          insert into engine_commands \
-             (id, workflow_id, seq, kind, run_id, attempt, connection_id, name, payload, next_try_at, created_at) \
-         select $1, $2, place.seq, $3, $4, $5, $6, $7, $8, $9, $9 from place returning id",
+             (id, workflow_id, seq, kind, run_id, attempt, connection_id, project_id, name, payload, next_try_at, created_at) \
+         select $1, $2, place.seq, $3, $4, $5, $6, $10, $7, $8, $9, $9 from place returning id",
         Uuid::now_v7(),
         new.workflow_id,
         new.kind.as_str(),
@@ -191,6 +202,7 @@ pub async fn enqueue(conn: &mut PgConnection, new: NewCommand<'_>) -> Result<Com
         new.name,
         &*clean_json(&new.payload),
         new.now,
+        new.about.project().map(ProjectId::as_uuid),
     )
     .fetch_one(conn)
     .await?;
@@ -261,7 +273,7 @@ pub async fn begin_lone_try(
          update engine_commands c set tries = c.tries + 1, in_doubt = c.in_doubt or c.under_way, under_way = true \
          from waiting w where c.id = w.id and w.many = 1 and c.state = 'pending' and c.next_try_at <= $3 \
              and (c.kind <> 'start' or c.created_at >= $5) and exists (select from held) \
-         returning c.id, c.workflow_id, c.seq, c.kind, c.run_id, c.attempt, c.connection_id, c.name, c.payload, c.state, \
+         returning c.id, c.workflow_id, c.seq, c.kind, c.run_id, c.attempt, c.connection_id, c.project_id, c.name, c.payload, c.state, \
              c.tries - 1 as \"tries!\", c.next_try_at, c.last_error, c.created_at",
         holder.workflow_id,
         holder.owner,

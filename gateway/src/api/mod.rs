@@ -21,6 +21,7 @@ mod reasons;
 mod repositories;
 mod runs;
 mod sessions;
+mod settings;
 mod tokens;
 
 use axum::{Json, Router, extract::DefaultBodyLimit, response::IntoResponse, routing::get};
@@ -84,8 +85,11 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(people::read::read_person, people::change::change_person))
         .routes(routes!(people::give_grant::give_operator_grant))
         .routes(routes!(people::withdraw_grant::withdraw_operator_grant))
-        .routes(routes!(projects::list::list_projects))
+        .routes(routes!(projects::list::list_projects, projects::create::create_project))
         .routes(routes!(projects::read::read_project, projects::change::change_project))
+        .routes(routes!(projects::delete::delete_project))
+        .routes(routes!(projects::export::export_project))
+        .routes(routes!(projects::settings::read_settings))
         .routes(routes!(members::list::list_members, members::put::put_member))
         .routes(routes!(members::remove::remove_member))
         .routes(routes!(runs::list::list_runs, runs::start::start_run))
@@ -112,6 +116,7 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(connections::read_connection))
         .routes(routes!(agents::list::list_agents))
         .routes(routes!(agents::versions::list_versions))
+        .routes(routes!(settings::read_platform_settings))
         .routes(routes!(audit::list::list_audit))
         .routes(routes!(audit::export::export_audit))
         .routes(routes!(pauses::list::list_pauses, pauses::begin::begin_pause))

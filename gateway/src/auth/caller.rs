@@ -14,6 +14,7 @@ use store::{
     audit::{self, NewFlowEvent},
     members,
     people::{self, Person},
+    project_deletions,
 };
 
 use super::{access, cookies::Kind, origin, secret};
@@ -138,13 +139,18 @@ impl Caller {
     /// Lets through who may do this in the project. One that they may not see is as if it were not there.
     ///
     /// # Errors
-    /// 404; 403 for a project that they may see, but not change; 503 if the database does not answer.
+    /// 404; 403 for a project that they may see, but not change; 409 for changes of one that is being deleted, or was; 503 if the
+    /// database does not answer.
     pub(crate) async fn on_project(&self, slug: &str, needed: ProjectRole) -> Result<OnProject, Problem> {
         let mut conn = self.store().acquire().await?;
         let found = members::project(&mut conn, slug, self.person.id).await?;
         let seen = found.and_then(|project| Some((self.effective(project.role)?, project)));
         let (role, project) = seen.ok_or_else(no_project)?;
         self.need(role, needed)?;
+        if needed != ProjectRole::Read && project_deletions::find(&mut conn, project.id).await?.is_some() {
+            let detail = "this project was deleted: what was done in it can be read, and nothing changed";
+            return Err(Problem::new(StatusCode::CONFLICT, "project_deleted", detail));
+        }
         let members::SeenProject { id, slug, slots, created_at, .. } = project;
         Ok(OnProject { id, slug, slots, created_at, role })
     }

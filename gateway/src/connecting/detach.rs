@@ -4,6 +4,7 @@ use domain::{
     connection::ConnectionPurpose,
     ids::{ConnectionId, RepositoryId},
 };
+use ingest::connections::about;
 use rand::CryptoRng;
 use store::{
     PgConnection, StoreError,
@@ -41,7 +42,7 @@ impl<R: CryptoRng> Asking<'_, R> {
             return Err(ConnectError::Detached(known.full_name()));
         }
         repositories::detach(conn, repository, self.now).await?;
-        let new = NewConnection { purpose: ConnectionPurpose::Detach, ..self.about(&known, wish) };
+        let new = NewConnection { purpose: ConnectionPurpose::Detach, ..about(&known, wish, self.now) };
         self.insert(conn, new).await?;
         Ok(new.id)
     }

@@ -20,18 +20,18 @@ use forge::{
     Credential,
     seal::{SealError, SealingKeys},
 };
+use ingest::connections::about;
 use rand::CryptoRng;
 use serde_json::json;
 use store::{
-    CommandKind, PgConnection, Store, StoreError,
-    commands::{self, About, NewCommand},
+    PgConnection, Store, StoreError,
     connections::{self, ConnectionWish, NewConnection, PlannedHook},
     credentials::{self, NewCredential},
+    project_deletions,
     repositories::{self, NewProject, Repository},
 };
 use url::Url;
 use uuid::Uuid;
-use workflows::messages::ConnectionRef;
 
 use crate::hook_secrets::{self, GatewayKey, NotSealed, SealBroken};
 
@@ -107,6 +107,9 @@ pub enum ConnectError {
     /// It is detached, and nothing is left to be done.
     #[error("{0} is detached already")]
     Detached(String),
+    /// Its project is being deleted, or was.
+    #[error("project {0} was deleted: choose another name")]
+    ProjectDeleted(String),
     /// The address does not lead to a gateway.
     #[error("PUBLIC_URL must be http(s)://host[:port][/path], the address at which the forge reaches the gateway")]
     PublicUrl,
@@ -156,6 +159,9 @@ impl<R: CryptoRng> Asking<'_, R> {
             login: None,
             now: self.now,
         };
+        if project_deletions::find(&mut tx, project).await?.is_some() {
+            return Err(ConnectError::ProjectDeleted(request.project.to_owned()));
+        }
         let credential = credentials::insert(&mut tx, new).await?;
         let id = ConnectionId::from_uuid(Uuid::now_v7());
         let new = NewConnection {
@@ -186,26 +192,10 @@ impl<R: CryptoRng> Asking<'_, R> {
         let known = found.ok_or_else(|| ConnectError::NotConnected(full_name.to_owned()))?;
         let credential = known.credential.ok_or_else(|| ConnectError::NoCredential(full_name.to_owned()))?;
         let wish = ConnectionWish::default();
-        let new = NewConnection { credential: Some(credential), ..self.about(&known, &wish) };
+        let new = NewConnection { credential: Some(credential), ..about(&known, &wish, self.now) };
         self.insert(&mut tx, new).await?;
         tx.commit().await.map_err(StoreError::from)?;
         Ok(new.id)
-    }
-
-    /// A request about a repository that is known.
-    fn about<'a>(&self, known: &'a Repository, wish: &'a ConnectionWish) -> NewConnection<'a> {
-        NewConnection {
-            id: ConnectionId::from_uuid(Uuid::now_v7()),
-            purpose: ConnectionPurpose::Check,
-            project: known.project,
-            credential: known.credential,
-            owner: &known.owner,
-            name: &known.name,
-            repository: Some(known.id),
-            hook: None,
-            wish,
-            now: self.now,
-        }
     }
 
     fn plan_hook(&mut self, keys: &ConnectKeys, public_url: &Url) -> Result<PlannedHook, ConnectError> {
@@ -238,19 +228,10 @@ impl<R: CryptoRng> Asking<'_, R> {
 
     /// Stores the request with the command that starts its workflow.
     async fn insert(&self, conn: &mut PgConnection, new: NewConnection<'_>) -> Result<(), ConnectError> {
-        connections::insert(conn, new).await.map_err(|error| match error {
+        ingest::connections::ask(conn, self.instance, new).await.map(drop).map_err(|error| match error {
             StoreError::Conflict { .. } => self.under_way((new.owner, new.name), new.id),
             other => other.into(),
-        })?;
-        let command = NewCommand {
-            workflow_id: &workflow_id::connect_repository(self.instance, new.id),
-            kind: CommandKind::Start,
-            about: About::Connection(new.id),
-            name: Some("ConnectRepository"),
-            payload: json!(ConnectionRef { connection: new.id, purpose: new.purpose }),
-            now: self.now,
-        };
-        Ok(commands::enqueue(conn, command).await.map(drop)?)
+        })
     }
 
     fn under_way(&self, (owner, name): (&str, &str), other: ConnectionId) -> ConnectError {

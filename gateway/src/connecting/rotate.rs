@@ -8,6 +8,7 @@ use domain::{
     connection::ConnectionPurpose,
     ids::{ConnectionId, RepositoryId},
 };
+use ingest::connections::about;
 use rand::CryptoRng;
 use store::{
     StoreError,
@@ -63,8 +64,11 @@ impl<R: CryptoRng> Asking<'_, R> {
         let planned = self.plan(keys, (hook.id, hook_url(request.public_url)?), &secret)?;
         hooks::set_secrets(&mut tx, hook.id, &planned.secret, Some(&previous)).await?;
         let wish = ConnectionWish::default();
-        let new =
-            NewConnection { purpose: ConnectionPurpose::Rotate, hook: Some(&planned), ..self.about(&known, &wish) };
+        let new = NewConnection {
+            purpose: ConnectionPurpose::Rotate,
+            hook: Some(&planned),
+            ..about(&known, &wish, self.now)
+        };
         self.insert(&mut tx, new).await?;
         tx.commit().await.map_err(StoreError::from)?;
         Ok(new.id)

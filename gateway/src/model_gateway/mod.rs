@@ -31,7 +31,8 @@ use axum::{
 };
 use chrono::Utc;
 use dispatch::Clock;
-use store::{Store, blobs::Blobs, model_gateways::ModelGatewayId};
+use domain::told_settings::ToldRole;
+use store::{Store, blobs::Blobs, model_gateways::ModelGatewayId, role_settings};
 use telemetry::{
     Telemetry,
     catalogue::Role,
@@ -142,6 +143,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     role::logging::start(settings.log_format);
+    let told = settings.told();
     let store = Store::connect_lazy(settings.database_url.expose(), DATABASE_CONNECTIONS)?;
     let telemetry = Arc::new(Telemetry::new(Role::ModelGateway, &settings.telemetry)?);
     let store = database::watched(store, &telemetry);
@@ -151,6 +153,9 @@ pub async fn serve(
     let (providers, prices) = (settings.providers, settings.prices);
     let gateway = ModelGateway::new(ModelGatewayParts { store, providers, prices, blobs, clock, telemetry })?;
     let alive = tokio::spawn(gateway.clone().keep_alive());
+    let (of, now) = (gateway.store.clone(), (gateway.clock)());
+    let telling =
+        tokio::spawn(async move { role_settings::put_in_time(&of, ToldRole::ModelGateway, &told, now).await });
     let _ops = gateway.ops().serve_if_wanted(settings.telemetry.metrics_bind).await?;
     let listener = TcpListener::bind(settings.bind).await.with_context(|| format!("listen on {}", settings.bind))?;
     tracing::info!(address = %listener.local_addr()?, providers = ?names, "the model gateway listens");
@@ -159,6 +164,7 @@ pub async fn serve(
         tracing::error!("the ends of some model calls could not be written down");
     }
     alive.abort();
+    telling.abort();
     gateway.telemetry.tracer.finish().await;
     Ok(())
 }

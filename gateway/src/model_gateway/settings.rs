@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use domain::told_settings::{ToldProvider, ToldSetting, ToldSettings};
 use role::{ConfigErrors, Environment, LogFormat, Reader, SecretText};
 use telemetry::TelemetrySettings;
 use url::Url;
@@ -31,6 +32,27 @@ pub struct ModelGatewaySettings {
 }
 
 impl ModelGatewaySettings {
+    /// What people are told of them; of keys, how many there are.
+    #[must_use]
+    pub fn told(&self) -> ToldSettings {
+        let settings = vec![
+            ToldSetting::set("MODEL_GATEWAY_BIND", self.bind),
+            ToldSetting::maybe("BLOB_DIR", self.blob_dir.as_ref().map(|folder| folder.display())),
+        ];
+        let provider = |provider: &ProviderSettings| ToldProvider {
+            name: provider.name.clone(),
+            host: provider.base_url.host_str().unwrap_or_default().to_owned(),
+            models: provider.models.clone(),
+            keys: provider.keys.len(),
+        };
+        ToldSettings {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            settings,
+            budgets: None,
+            providers: self.providers.iter().map(provider).collect(),
+        }
+    }
+
     /// Reads the settings from the environment of this process, and the files that they name.
     ///
     /// # Errors
@@ -135,6 +157,9 @@ mod tests {
         let settings = ModelGatewaySettings::read(&given.into_iter().collect()).unwrap();
         assert_eq!(settings.providers[0].base_url.as_str(), "https://api.openai.com/");
         assert!(!format!("{settings:?}").contains("sk-secret"));
+        let told = settings.told();
+        assert!(!format!("{told:?}").contains("sk-secret"));
+        assert_eq!((told.providers[0].host.as_str(), told.providers[0].keys), ("api.openai.com", 1));
 
         let wrong = [("MODEL_UPSTREAM_URL", "api.openai.com"), ("OPENAI_API_KEY", "two words")];
         let errors = ModelGatewaySettings::read(&wrong.into_iter().collect()).unwrap_err();

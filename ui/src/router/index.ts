@@ -28,6 +28,7 @@ export const router = createRouter({
     { path: '/agents/:repository/:agent', component: () => import('@/screens/Agent.vue'), props: true },
     { path: '/people', component: () => import('@/screens/People.vue') },
     { path: '/audit', component: () => import('@/screens/Audit.vue') },
+    { path: '/settings', component: () => import('@/screens/Settings.vue') },
     { path: '/profile', component: () => import('@/screens/Profile.vue') },
     { path: '/:rest(.*)*', component: () => import('@/screens/Nowhere.vue') },
   ],

@@ -25,5 +25,6 @@ export const places: readonly Place[] = [
   { name: 'people', path: '/people', icon: 'people', key: 'e', needs: 'admin' },
   { name: 'audit', path: '/audit', icon: 'audit', key: 'a' },
   { name: 'engine', path: '/ops/temporal/', icon: 'engine', key: 't', needs: 'engine', outside: true },
+  { name: 'settings', path: '/settings', icon: 'settings', key: 's', needs: 'admin' },
   { name: 'profile', path: '/profile', icon: 'profile', key: 'm' },
 ]

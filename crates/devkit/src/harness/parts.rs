@@ -313,6 +313,7 @@ impl Running {
     async fn start_worker(&self) -> anyhow::Result<(RunningWorker, Ops)> {
         let mirrors = self.again.folder.join("mirrors");
         let settings = WorkerSettings {
+            of_launcher: Vec::new(),
             instance: self.again.instance.clone(),
             database_url: SecretText::new(self.again.database_url.clone()),
             temporal_address: from_environment("CODEX_K8S_TEST_TEMPORAL")?,

@@ -14,6 +14,7 @@ mod live;
 mod log;
 mod pauses;
 mod people;
+mod projects;
 mod reading;
 mod replays;
 mod repositories;

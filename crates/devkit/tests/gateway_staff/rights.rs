@@ -75,6 +75,16 @@ fn table() -> Vec<Row> {
             Some(json!({"slots": 3})),
             members(403, 403, 200),
         ),
+        row("GET /api/v1/projects/{project}/settings", "/api/v1/projects/demo/settings", None, members(200, 200, 200)),
+        row("GET /api/v1/projects/{project}/export", "/api/v1/projects/demo/export", None, members(403, 403, 200)),
+        row(
+            "POST /api/v1/projects/{project}/delete",
+            "/api/v1/projects/demo/delete",
+            Some(json!({"name": "another", "reason": "x"})),
+            members(403, 403, 400),
+        ),
+        row("POST /api/v1/projects", "/api/v1/projects", Some(json!({"slug": "demo"})), platform(409)),
+        row("GET /api/v1/settings", "/api/v1/settings", None, platform(200)),
         row("GET /api/v1/projects/{project}/members", "/api/v1/projects/demo/members", None, members(200, 200, 200)),
         row(
             "POST /api/v1/projects/{project}/members",

@@ -6,6 +6,7 @@ mod cancel;
 mod connecting;
 mod continue_run;
 mod crash;
+mod deleting;
 mod happy_path;
 mod looking_back;
 mod lost;

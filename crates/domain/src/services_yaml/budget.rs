@@ -27,7 +27,7 @@ pub struct BudgetConfig {
 }
 
 /// What a platform says of the budgets of all its projects.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlatformBudgets {
     /// What holds where a project says nothing.
     pub defaults: BudgetConfig,

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Most slots of a project.
-const MAX_SLOTS: u32 = 1000;
+pub(super) const MAX_SLOTS: u32 = 1000;
 
 /// What is to be different. What is left away stays as it is.
 #[derive(Deserialize, ToSchema)]
@@ -60,7 +60,7 @@ pub(in crate::api) async fn change_project(
     let mut tx = caller.store().begin().await?;
     let before = slots::lock(&mut tx, project.id).await?;
     let seen = OnProject { slots: before, ..project };
-    unchanged(&headers, &Project::from(seen.clone()))?;
+    unchanged(&headers, &Project::of(seen.clone(), None))?;
     let slots = change.slots.unwrap_or(before);
     repositories::set_slots(&mut tx, seen.id, slots).await?;
     let grants = slots::grant_waiting(&mut tx, seen.id, caller.now()).await?;
@@ -71,5 +71,5 @@ pub(in crate::api) async fn change_project(
     for workflow in woken {
         caller.app().dispatcher().spawn(workflow);
     }
-    Ok(tagged(&HeaderMap::new(), &Project::from(OnProject { slots, ..seen })))
+    Ok(tagged(&HeaderMap::new(), &Project::of(OnProject { slots, ..seen }, None)))
 }

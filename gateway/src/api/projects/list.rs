@@ -1,9 +1,15 @@
 //! `GET /api/v1/projects`
 
+use std::collections::BTreeMap;
+
 use axum::response::Response;
+use domain::ids::ProjectId;
 use http::HeaderMap;
 use serde::Deserialize;
-use store::members::{self, ProjectsPage};
+use store::{
+    members::{self, ProjectsPage},
+    project_deletions::{self, ProjectDeletion},
+};
 use utoipa::IntoParams;
 
 use super::{
@@ -43,12 +49,20 @@ pub(in crate::api) async fn list_projects(
         after: after.as_deref(),
         limit: paging::fetched(limit),
     };
-    let rows = members::projects(&mut *caller.store().acquire().await?, page).await?;
+    let mut conn = caller.store().acquire().await?;
+    let rows = members::projects(&mut conn, page).await?;
+    let ids: Vec<ProjectId> = rows.iter().map(|project| project.id).collect();
+    let mut deletions: BTreeMap<ProjectId, ProjectDeletion> =
+        project_deletions::of(&mut conn, &ids).await?.into_iter().map(|row| (row.project, row)).collect();
     let seen = rows.into_iter().filter_map(|project| {
         let role = caller.effective(project.role)?;
         let members::SeenProject { id, slug, slots, created_at, .. } = project;
         Some(OnProject { id, slug, slots, created_at, role })
     });
-    let page: Page<Project> = paging::page(seen.collect(), limit, |project| project.slug.clone());
+    let shown = seen.map(|project| {
+        let deletion = deletions.remove(&project.id);
+        Project::of(project, deletion)
+    });
+    let page: Page<Project> = paging::page(shown.collect(), limit, |project: &Project| project.slug.clone());
     Ok(tagged(&headers, &page))
 }

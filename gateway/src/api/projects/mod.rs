@@ -1,12 +1,17 @@
 //! The projects that the caller sees.
 
 pub(super) mod change;
+pub(super) mod create;
+pub(super) mod delete;
+pub(super) mod export;
 pub(super) mod list;
 pub(super) mod read;
+pub(super) mod settings;
 
 use chrono::{DateTime, Utc};
 use domain::{ids::ProjectId, people::ProjectRole};
 use serde::Serialize;
+use store::project_deletions::ProjectDeletion;
 use utoipa::ToSchema;
 
 use crate::auth::OnProject;
@@ -22,11 +27,38 @@ pub(super) struct Project {
     created_at: DateTime<Utc>,
     /// What the caller may do here.
     my_role: ProjectRole,
+    /// Set once somebody had it deleted.
+    deletion: Option<Deletion>,
 }
 
-impl From<OnProject> for Project {
-    fn from(project: OnProject) -> Self {
+/// The deletion of a project.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Deletion {
+    /// Login of who asked.
+    by: String,
+    reason: String,
+    asked_at: DateTime<Utc>,
+    /// What it waits for, as a sentence.
+    waits_for: Option<String>,
+    /// When nothing was left to be done; none while it is under way.
+    ended_at: Option<DateTime<Utc>>,
+}
+
+impl From<ProjectDeletion> for Deletion {
+    fn from(row: ProjectDeletion) -> Self {
+        Self {
+            by: row.asked_by.login,
+            reason: row.reason,
+            asked_at: row.asked_at,
+            waits_for: row.message,
+            ended_at: row.ended_at,
+        }
+    }
+}
+
+impl Project {
+    fn of(project: OnProject, deletion: Option<ProjectDeletion>) -> Self {
         let OnProject { id, slug, slots, created_at, role } = project;
-        Self { id, slug, slots, created_at, my_role: role }
+        Self { id, slug, slots, created_at, my_role: role, deletion: deletion.map(Deletion::from) }
     }
 }

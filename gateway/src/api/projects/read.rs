@@ -3,6 +3,7 @@
 use axum::response::Response;
 use domain::people::ProjectRole;
 use http::HeaderMap;
+use store::project_deletions;
 
 use super::{
     super::{body::At, etag::tagged},
@@ -22,5 +23,6 @@ pub(in crate::api) async fn read_project(
     At(slug): At<String>,
 ) -> Result<Response, Problem> {
     let project = caller.on_project(&slug, ProjectRole::Read).await?;
-    Ok(tagged(&headers, &Project::from(project)))
+    let deletion = project_deletions::find(&mut *caller.store().acquire().await?, project.id).await?;
+    Ok(tagged(&headers, &Project::of(project, deletion)))
 }

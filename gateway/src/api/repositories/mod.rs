@@ -92,6 +92,7 @@ fn refused(error: ConnectError) -> Problem {
             conflict("platform_secret", format!("the webhook of {name} signs with the platform's own secret"))
         }
         ConnectError::Detached(name) => conflict("repository_detached", format!("{name} is detached")),
+        ConnectError::ProjectDeleted(slug) => conflict("project_deleted", format!("project {slug} was deleted")),
         ConnectError::Store(error) => error.into(),
         error @ (ConnectError::PublicUrl
         | ConnectError::Seal(_)

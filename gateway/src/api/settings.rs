@@ -1,0 +1,75 @@
+//! `GET /api/v1/settings`
+
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use domain::{
+    people::PlatformRole,
+    told_settings::{ToldProvider, ToldRole, ToldSetting, ToldSettings},
+};
+use http::HeaderMap;
+use serde::Serialize;
+use store::{
+    members::{self, ProjectsPage},
+    role_settings::{self, RoleSettings},
+};
+use utoipa::ToSchema;
+
+use super::etag::tagged;
+use crate::{auth::Caller, problem::Problem};
+
+/// The platform's settings that are in force. They are changed in the environments of the roles, nowhere else.
+#[derive(Serialize, ToSchema)]
+pub(in crate::api) struct PlatformSettings {
+    /// Of every role that has begun since it tells them.
+    roles: Vec<RoleOfPlatform>,
+    /// Who has the models, the preferred one first. Of keys only their number is known here.
+    providers: Vec<ToldProvider>,
+    /// Version of the database's server.
+    database_version: String,
+    /// The projects' slots.
+    slots: Vec<ProjectSlots>,
+}
+
+/// What a role was told.
+#[derive(Serialize, ToSchema)]
+pub(in crate::api) struct RoleOfPlatform {
+    role: ToldRole,
+    version: String,
+    /// When the newest of its processes began.
+    since: DateTime<Utc>,
+    settings: Vec<ToldSetting>,
+}
+
+/// How many runs of a project may work at once.
+#[derive(Serialize, ToSchema)]
+pub(in crate::api) struct ProjectSlots {
+    /// Short name of the project.
+    project: String,
+    slots: u32,
+}
+
+/// The platform's settings that are in force, each with the variable that changes it
+#[utoipa::path(
+    get, path = "/api/v1/settings", tag = "settings",
+    responses((status = 200, description = "The settings.", body = PlatformSettings))
+)]
+pub(in crate::api) async fn read_platform_settings(caller: Caller, headers: HeaderMap) -> Result<Response, Problem> {
+    caller.on_platform(PlatformRole::Admin)?;
+    let mut conn = caller.store().acquire().await?;
+    let mut providers = Vec::new();
+    let mut roles = Vec::new();
+    for RoleSettings { role, told, at } in role_settings::list(&mut conn).await? {
+        let ToldSettings { version, settings, budgets: _, providers: told } = told;
+        providers.extend(told);
+        roles.push(RoleOfPlatform { role, version, since: at, settings });
+    }
+    let all = ProjectsPage { person: caller.person().id, all: true, after: None, limit: i64::MAX };
+    let projects = members::projects(&mut conn, all).await?.into_iter();
+    let shown = PlatformSettings {
+        roles,
+        providers,
+        database_version: role_settings::server_version(&mut conn).await?,
+        slots: projects.map(|project| ProjectSlots { project: project.slug, slots: project.slots }).collect(),
+    };
+    Ok(tagged(&headers, &shown))
+}
