@@ -28,7 +28,7 @@ use store::{
     connections::{self, ConnectionWish, NewConnection, PlannedHook},
     credentials::{self, NewCredential},
     project_deletions,
-    repositories::{self, NewProject, Repository},
+    repositories::{self, NewProject},
 };
 use url::Url;
 use uuid::Uuid;
