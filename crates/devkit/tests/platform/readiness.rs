@@ -97,6 +97,7 @@ impl Services {
             ProcessLauncher::new(&folder.join("jobs"), env!("CARGO_BIN_EXE_dev").as_ref(), "codex".as_ref())?;
         let nowhere: Url = "http://127.0.0.1:1".parse()?;
         let settings = WorkerSettings {
+            of_launcher: Vec::new(),
             instance: format!("ready-{}", uuid::Uuid::now_v7().simple()).parse()?,
             database_url: SecretText::new(self.postgres_url.clone()),
             temporal_address: self.temporal.address.to_string(),
