@@ -21,6 +21,7 @@ mod outbox_order;
 mod owners;
 mod pacing;
 mod plans;
+mod project_deletions;
 mod repositories;
 mod retention;
 mod runs;
