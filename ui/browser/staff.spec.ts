@@ -1,5 +1,5 @@
 import { accessible } from './accessible'
-import { expect, labelIssue, openIssue, signIn, state, test } from './platform'
+import { expect, labelIssue, openIssue, signIn, test } from './platform'
 
 test.describe.configure({ timeout: 120_000 })
 

@@ -232,7 +232,7 @@ pub async fn list(conn: &mut PgConnection, run: RunId) -> Result<Vec<StepRow>> {
 }
 
 /// Gives an attempt what the newest earlier one that was allowed to run had done before a step, so that it can begin there:
-/// the steps with their outputs, the packed workspace and the prompt. Returns how many steps were copied.
+/// the steps with their outputs, the packed workspace, and the prompt with the version of the agent that it is made from. Returns how many steps were copied.
 ///
 /// # Errors
 /// The attempt is not there, or the database fails.
@@ -280,6 +280,7 @@ pub async fn copy_outputs_of(
         "update attempts t set \
              workspace_blob = case when $4 then coalesce(t.workspace_blob, f.workspace_blob) else t.workspace_blob end, \
              prompt = case when $5 then coalesce(t.prompt, f.prompt) else t.prompt end, \
+             agent_version = case when $5 then coalesce(t.agent_version, f.agent_version) else t.agent_version end, \
              report = case when $6 then coalesce(t.report, f.report) else t.report end, \
              result_blob = case when $6 then coalesce(t.result_blob, f.result_blob) else t.result_blob end \
          from attempts f where f.run_id = $1 and f.attempt = $2 and t.run_id = $1 and t.attempt = $3",

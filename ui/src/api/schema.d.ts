@@ -317,43 +317,6 @@ export interface paths {
         patch: operations["change_person"];
         trace?: never;
     };
-    "/api/v1/people/{person}/operator-grant": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Let an owner or admin change things in the engine's own UI
-         * @description Looking there needs no grant. Giving it twice changes nothing more, so it takes no `Idempotency-Key`.
-         */
-        post: operations["give_operator_grant"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/people/{person}/operator-grant/withdraw": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Let somebody change nothing more in the engine's own UI */
-        post: operations["withdraw_operator_grant"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/projects": {
         parameters: {
             query?: never;
@@ -364,7 +327,8 @@ export interface paths {
         /** The projects that you see, by short name */
         get: operations["list_projects"];
         put?: never;
-        post?: never;
+        /** Make a project, for those who run the platform; attach repositories to it and make people its members */
+        post: operations["create_project"];
         delete?: never;
         options?: never;
         head?: never;
@@ -387,6 +351,64 @@ export interface paths {
         head?: never;
         /** Change a project */
         patch: operations["change_project"];
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/agents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The agents of a project's attached repositories: model, bounds, what starts them, and their newest version */
+        get: operations["list_agents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete a project: its runs are cancelled, its repositories detached with their webhooks and credentials, its place in the cluster goes
+         * @description Export it first. There is no way back. Its runs and its audit stay readable for those who run the platform; its name is not free again.
+         */
+        post: operations["delete_project"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Everything that is kept of a project as JSON Lines: what it is, members, repositories, runs with attempts and steps, deliveries, audit
+         * @description Each line says in `kind` what it is. Prompts, logs, payloads and secrets are not in it. The last line is of kind `end`: without it the
+         *     export was cut off.
+         */
+        get: operations["export_project"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/projects/{project}/members": {
@@ -447,6 +469,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Budgets, learning and triggers of a project, with where each comes from
+         * @description They are changed in `services.yaml` of the repository, and those of the platform in the worker's environment; nowhere else.
+         */
+        get: operations["read_settings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/repositories": {
         parameters: {
             query?: never;
@@ -454,8 +496,28 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The connected repositories of the projects that you see, with what keeps them connected */
+        /** The connected repositories of the projects that you see, with what keeps them connected; and those that were detached */
         get: operations["list_repositories"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/repositories/{repository}/agents/{agent}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What an agent of a repository is and was: its versions with their prompts
+         * @description A run works by the version that the settings at its own base make; a new version never changes a run that has begun.
+         */
+        get: operations["list_versions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -475,6 +537,46 @@ export interface paths {
         put?: never;
         /** Look once more at every right of a repository's credential */
         post: operations["check_repository"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/repositories/{repository}/detach": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Detach a repository: nothing starts there from now on, its webhook goes, its credential is withdrawn if nothing else uses it
+         * @description What was done there stays readable. It can be attached again.
+         */
+        post: operations["detach_repository"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/repositories/{repository}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give the webhook of a repository a new secret: both are good until GitHub knows the new one
+         * @description It is made here and told to nobody but GitHub. One whose renewing broke off is told once more, and no third one is made.
+         */
+        post: operations["rotate_secret"];
         delete?: never;
         options?: never;
         head?: never;
@@ -672,6 +774,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The platform's settings that are in force, each with the variable that changes it */
+        get: operations["read_platform_settings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -692,6 +811,44 @@ export interface components {
         /** @description A wish that is on its way to the engine. */
         Accepted: {
             run: components["schemas"]["RunId"];
+        };
+        /** @description An agent of a repository. */
+        Agent: {
+            /** @description `owner/name` of the repository. */
+            full_name: string;
+            name: string;
+            newest?: components["schemas"]["Version"] | null;
+            /** @description Whether the repository's `services.yaml` says something about it; else it is as the platform brings it. */
+            own: boolean;
+            /** @description What is paused, by whom and why, if runs of it are held back. */
+            paused?: string | null;
+            repository: components["schemas"]["RepositoryId"];
+            /** @description What starts it, beside people who start it by hand. */
+            starters: components["schemas"]["AgentStarters"];
+        };
+        /**
+         * @description What an agent's work ends in.
+         * @enum {string}
+         */
+        AgentRole: "changes" | "review" | "answer";
+        /** @description What starts an agent. */
+        AgentStarters: {
+            /** @description Whether `/run <agent>` in a comment does. */
+            command: boolean;
+            /** @description Labels on an issue. */
+            labels: string[];
+            /** @description Labels on a pull request. */
+            pull_request_labels: string[];
+            /** @description Names of schedules. */
+            schedules: string[];
+        };
+        /** @description The versions of an agent, the newest first. */
+        AgentVersions: {
+            items: components["schemas"]["FullVersion"][];
+        };
+        /** @description The agents of a project, by repository and name. */
+        Agents: {
+            items: components["schemas"]["Agent"][];
         };
         /** @description A token for scripts. The token itself is shown once, when it is made. */
         ApiToken: {
@@ -803,6 +960,31 @@ export interface components {
             cancelling: number;
             pause: components["schemas"]["Pause"];
         };
+        /** @description One figure of a budget. */
+        Budget: {
+            /** @description What no project gets past. */
+            ceiling?: string | null;
+            /** @description The variable of the worker that changes it. */
+            ceiling_variable: string;
+            /** @description What holds where the file says nothing. */
+            default?: string | null;
+            /** @description The variable of the worker that changes it. */
+            default_variable: string;
+            /** @description What is in force; none: no limit. */
+            in_force?: string | null;
+            /**
+             * @description Its name in `services.yaml`, below `budget`.
+             * @example per_day_usd
+             */
+            name: string;
+            /** @description What the file says. */
+            wanted?: string | null;
+        };
+        /**
+         * @description The agents that every project has.
+         * @enum {string}
+         */
+        BuiltIn: "dev" | "reviewer" | "planner" | "docs";
         /** @description Why a run is to end. */
         CancelRun: {
             /** @description Stands in the audit, and in the run's comment. */
@@ -883,20 +1065,33 @@ export interface components {
          */
         ConnectionId: string;
         /**
-         * @description What a connection is for.
+         * @description What is to be done to the connection of a repository.
          * @enum {string}
          */
-        ConnectionPurpose: "connect" | "check";
+        ConnectionPurpose: "connect" | "check" | "rotate" | "detach";
         /**
          * @description Where a connection is.
          * @enum {string}
          */
         ConnectionState: "waiting" | "working" | "done" | "failed";
         /**
-         * @description The steps of connecting a repository.
+         * @description The steps of connecting a repository, of giving its webhook a new secret, and of detaching it.
          * @enum {string}
          */
-        ConnectionStep: "rights" | "repository" | "hook" | "settings";
+        ConnectionStep: "rights" | "repository" | "hook" | "settings" | "secret" | "schedules" | "unhook" | "runs" | "withdraw";
+        /** @description A project to be made. */
+        CreateProject: {
+            /**
+             * Format: int32
+             * @description How many of its runs may work at once; 3 unless said otherwise.
+             */
+            slots?: number | null;
+            /**
+             * @description Its short name: 1 to 40 of a-z, 0-9 and `-`, which does not stand at either end. It is never free again.
+             * @example greeter
+             */
+            slug: string;
+        };
         /**
          * @description What kind of credential the sealed bytes hold.
          * @enum {string}
@@ -918,6 +1113,28 @@ export interface components {
             verdict: components["schemas"]["VerdictKind"];
             /** @description What was decided when it came. */
             verdict_then: components["schemas"]["VerdictKind"];
+        };
+        /** @description A project to be deleted. */
+        DeleteProject: {
+            /** @description Its short name once more: nobody deletes a project by a slip. */
+            name: string;
+            /** @description Stands in the audit, and in the comments of the runs that are cancelled. */
+            reason: string;
+        };
+        /** @description The deletion of a project. */
+        Deletion: {
+            /** Format: date-time */
+            asked_at: string;
+            /** @description Login of who asked. */
+            by: string;
+            /**
+             * Format: date-time
+             * @description When nothing was left to be done; none while it is under way.
+             */
+            ended_at?: string | null;
+            reason: string;
+            /** @description What it waits for, as a sentence. */
+            waits_for?: string | null;
         };
         /** @description Something that came in. */
         Delivery: {
@@ -953,6 +1170,13 @@ export interface components {
          * @enum {string}
          */
         DeliverySource: "webhook" | "read_back" | "schedule" | "manual";
+        /** @description How a repository is to be detached. */
+        DetachRepository: {
+            /** @description Stands in the audit. */
+            reason: string;
+            /** @description What becomes of the runs that are at work or wait. Those that go on keep the credential until they have ended. */
+            running?: components["schemas"]["Running"];
+        };
         /** @description What an attempt changed. */
         Diff: {
             /** @description Against the commit that it began with, as git writes it. What looks like a secret is taken out, and a long one is cut. */
@@ -989,15 +1213,6 @@ export interface components {
             /** Format: date-time */
             expires_at: string;
             name: string;
-        };
-        /** @description The engine's own web UI. */
-        EngineUi: {
-            /** @description The engine's namespace of this platform. */
-            namespace: string;
-            /** @description Where it is on this host. */
-            path: string;
-            /** @description Whether they may change things there. */
-            writes: boolean;
         };
         /** @description A run that ended badly. */
         FailedRun: components["schemas"]["About"] & {
@@ -1041,10 +1256,11 @@ export interface components {
              */
             line: number;
         };
-        /** @description Why somebody is to have it. */
-        GiveGrant: {
-            /** @description Stands in the audit and on the page of people. */
-            reason: string;
+        /** @description A version of an agent with what stays the same in its prompts. */
+        FullVersion: {
+            /** @description The built-in template, with its places as they are, and the project's own words. */
+            prompt: string;
+            what: components["schemas"]["Version"];
         };
         /** @description A delivery that started nothing. */
         HeldBack: {
@@ -1130,7 +1346,6 @@ export interface components {
         /** @description Who is signed in, and what they may do. */
         Me: {
             email: components["schemas"]["Email"];
-            engine_ui?: components["schemas"]["EngineUi"] | null;
             id: components["schemas"]["PersonId"];
             language?: components["schemas"]["Language"] | null;
             /** @description Login on GitHub. */
@@ -1186,15 +1401,6 @@ export interface components {
             name: string;
             /** @description What it is cut to. */
             scopes: components["schemas"]["Scope"][];
-        };
-        /** @description Leave to change things in the engine's own UI. */
-        OperatorGrant: {
-            /** Format: date-time */
-            given_at: string;
-            /** @description Login of who gave it, or their address. */
-            given_by: string;
-            /** @description Why it was given. */
-            reason: string;
         };
         /**
          * @description How a run ended. Judged from evidence, never from an exit code alone.
@@ -1308,7 +1514,6 @@ export interface components {
                 login?: string | null;
                 /** @description Name on GitHub, once they have signed in. */
                 name?: string | null;
-                operator_grant?: components["schemas"]["OperatorGrant"] | null;
                 role: components["schemas"]["PlatformRole"];
                 /**
                  * Format: date-time
@@ -1325,6 +1530,7 @@ export interface components {
             items: {
                 /** Format: date-time */
                 created_at: string;
+                deletion?: components["schemas"]["Deletion"] | null;
                 id: components["schemas"]["ProjectId"];
                 /** @description What the caller may do here. */
                 my_role: components["schemas"]["ProjectRole"];
@@ -1456,7 +1662,6 @@ export interface components {
             login?: string | null;
             /** @description Name on GitHub, once they have signed in. */
             name?: string | null;
-            operator_grant?: components["schemas"]["OperatorGrant"] | null;
             role: components["schemas"]["PlatformRole"];
             /**
              * Format: date-time
@@ -1474,6 +1679,17 @@ export interface components {
          * @enum {string}
          */
         PlatformRole: "owner" | "admin" | "none";
+        /** @description The platform's settings that are in force. They are changed in the environments of the roles, nowhere else. */
+        PlatformSettings: {
+            /** @description Version of the database's server. */
+            database_version: string;
+            /** @description Who has the models, the preferred one first. Of keys only their number is known here. */
+            providers: components["schemas"]["ToldProvider"][];
+            /** @description Of every role that has begun since it tells them. */
+            roles: components["schemas"]["RoleOfPlatform"][];
+            /** @description The projects' slots. */
+            slots: components["schemas"]["ProjectSlots"][];
+        };
         /** @description An answer that is no success. */
         Problem: {
             /** @description A stable word for programs. */
@@ -1496,6 +1712,7 @@ export interface components {
         Project: {
             /** Format: date-time */
             created_at: string;
+            deletion?: components["schemas"]["Deletion"] | null;
             id: components["schemas"]["ProjectId"];
             /** @description What the caller may do here. */
             my_role: components["schemas"]["ProjectRole"];
@@ -1517,6 +1734,20 @@ export interface components {
          * @enum {string}
          */
         ProjectRole: "admin" | "write" | "read";
+        /** @description What the settings of a project's repositories say, beside what the platform says. */
+        ProjectSettings: {
+            /** @description Whether a worker has told the platform's own figures; without, only the repositories' are shown. */
+            platform_known: boolean;
+            /** @description By name of the repository. */
+            repositories: components["schemas"]["RepositorySettings"][];
+        };
+        /** @description How many runs of a project may work at once. */
+        ProjectSlots: {
+            /** @description Short name of the project. */
+            project: string;
+            /** Format: int32 */
+            slots: number;
+        };
         /** @description What an agent was told. */
         Prompt: {
             /** @description One after the other they are the prompt, letter by letter. */
@@ -1556,12 +1787,19 @@ export interface components {
             /** @description Nothing can be written to it. */
             archived: boolean;
             credential?: components["schemas"]["RepositoryCredential"] | null;
+            /**
+             * Format: date-time
+             * @description Since when it is detached; none if it is attached.
+             */
+            detached_at?: string | null;
             /** @description `owner/name` */
             full_name: string;
             /** @description Whether a webhook of its own is registered. */
             has_hook: boolean;
             /** @description Whether it has a `services.yaml` that could be read. */
             has_settings: boolean;
+            /** @description Why the log of its webhook at GitHub can't be read, where the last look failed: missed deliveries stay missed. */
+            hook_problem?: string | null;
             id: components["schemas"]["RepositoryId"];
             /**
              * Format: date-time
@@ -1570,6 +1808,8 @@ export interface components {
             last_delivery_at?: string | null;
             /** @description Short name of its project. */
             project: string;
+            /** @description Whether its webhook has a new secret that GitHub may not know yet; the one before is good as well. */
+            secret_pending: boolean;
             /** @description What is wrong with the newest one. */
             settings_error?: string | null;
         };
@@ -1591,6 +1831,27 @@ export interface components {
          * @description A connected repository; survives renames.
          */
         RepositoryId: string;
+        /** @description What the `services.yaml` of a repository says. */
+        RepositorySettings: {
+            budgets: components["schemas"]["Budget"][];
+            /** @description Whether `/run`, `/retry` and `/cancel` in comments are obeyed. */
+            commands: boolean;
+            /** @description What is wrong with the newest one; then the last good one holds. */
+            error?: string | null;
+            /** @description `owner/name` */
+            full_name: string;
+            /** @description Whether there is a `services.yaml`; without one the defaults hold. */
+            has_file: boolean;
+            /** @description `off`, `summary` or `full`. */
+            learning: string;
+            repository: components["schemas"]["RepositoryId"];
+            revise_after_failed_checks: boolean;
+            revise_after_review: boolean;
+            /** @description Names and cron lines of schedules, with the agent. */
+            schedules: components["schemas"]["Schedule"][];
+            /** @description The commit that it was read at, as far as one is known. */
+            sha?: string | null;
+        };
         /** @description Where a new attempt begins, and why. */
         RetryRun: {
             /**
@@ -1606,6 +1867,22 @@ export interface components {
          * @enum {string}
          */
         Right: "metadata" | "contents" | "issues" | "pull_requests" | "statuses" | "repository_hooks";
+        /** @description What a role was told. */
+        RoleOfPlatform: {
+            role: components["schemas"]["ToldRole"];
+            settings: components["schemas"]["ToldSetting"][];
+            /**
+             * Format: date-time
+             * @description When the newest of its processes began.
+             */
+            since: string;
+            version: string;
+        };
+        /** @description Why the secret is renewed. */
+        RotateSecret: {
+            /** @description Stands in the audit. */
+            reason?: string | null;
+        };
         /** @description A run, as it stands in lists. */
         Run: {
             /** @description Name of the agent. */
@@ -1649,6 +1926,11 @@ export interface components {
         };
         /** @description An attempt of a run. */
         RunAttempt: {
+            /**
+             * Format: int32
+             * @description The version of its agent that it works by, whatever became of the agent since; none before its prompt is written.
+             */
+            agent_version?: number | null;
             /** Format: int32 */
             attempt: number;
             /** Format: date-time */
@@ -1790,6 +2072,13 @@ export interface components {
              */
             others: number;
         };
+        /** @description An agent that starts at fixed times. */
+        Schedule: {
+            agent: string;
+            cron: string;
+            name: string;
+            zone: string;
+        };
         /**
          * @description What a token for scripts is cut to, each including those after it. It never does more than its person may.
          * @enum {string}
@@ -1903,6 +2192,29 @@ export interface components {
          * @enum {string}
          */
         Theme: "system" | "light" | "dark";
+        /** @description A provider of models, without its keys. */
+        ToldProvider: {
+            /** @description Host of its address. */
+            host: string;
+            /** @description How many keys there are. */
+            keys: number;
+            /** @description The models it has; none: every model. */
+            models?: string[] | null;
+            /** @description Its name. */
+            name: string;
+        };
+        /**
+         * @description A role that is told something.
+         * @enum {string}
+         */
+        ToldRole: "gateway" | "worker" | "model-gateway";
+        /** @description A setting as it is in force. */
+        ToldSetting: {
+            /** @description Its value, for people; none if it is not set and nothing stands in its place. */
+            value?: string | null;
+            /** @description The variable of the role's environment that changes it. */
+            variable: string;
+        };
         /** @description What started a run. Stored with it. */
         Trigger: {
             /**
@@ -2013,6 +2325,46 @@ export interface components {
          * @enum {string}
          */
         VerdictKind: "started" | "signalled" | "duplicate" | "no_rule" | "repository_unknown" | "loop_guard" | "two_agent_labels" | "already_working" | "archived" | "echo" | "cancelled_before_start" | "nothing_to_cancel" | "nothing_to_retry" | "config_refresh" | "repository_updated" | "paused" | "ignored";
+        /** @description What an agent is in one of its versions. */
+        Version: {
+            /** @description The built-in agent that it is or is made from. */
+            base: components["schemas"]["BuiltIn"];
+            /**
+             * Format: int32
+             * @description Megabytes of output that are kept.
+             */
+            log_mb: number;
+            /**
+             * Format: int32
+             * @description Minutes for the agent's turn.
+             */
+            minutes: number;
+            /** @description Name of the model. */
+            model: string;
+            /** @description Every model that it may use. */
+            models: string[];
+            /** @description Protected paths that it may change nevertheless. */
+            protected_paths_allow: string[];
+            /** @description What its work ends in. */
+            role: components["schemas"]["AgentRole"];
+            /** @description The commit whose settings made it; none: a new version of the platform, or not known. */
+            sha?: string | null;
+            /**
+             * Format: date-time
+             * @description Since when it is known.
+             */
+            since: string;
+            /**
+             * @description Name and version of the built-in template.
+             * @example dev.v1
+             */
+            template: string;
+            /**
+             * Format: int32
+             * @description Its number, from 1.
+             */
+            version: number;
+        };
         /** @description Why a run does not go on now. */
         Waiting: {
             /** @enum {string} */
@@ -2054,11 +2406,6 @@ export interface components {
              * @description A limit lets it go on then.
              */
             until?: string | null;
-        };
-        /** @description Why somebody is to have it no more. */
-        WithdrawGrant: {
-            /** @description Stands in the audit. */
-            reason: string;
         };
     };
     responses: never;
@@ -2822,78 +3169,6 @@ export interface operations {
             };
         };
     };
-    give_operator_grant: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description Who. */
-                person: components["schemas"]["PersonId"];
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["GiveGrant"];
-            };
-        };
-        responses: {
-            /** @description They hold it. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Person"];
-                };
-            };
-            /** @description What is wrong, and what helps. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    withdraw_operator_grant: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description Who. */
-                person: components["schemas"]["PersonId"];
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["WithdrawGrant"];
-            };
-        };
-        responses: {
-            /** @description They hold it no more, at once. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Person"];
-                };
-            };
-            /** @description What is wrong, and what helps. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     list_projects: {
         parameters: {
             query?: {
@@ -2915,6 +3190,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Project"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same body is done once. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateProject"];
+            };
+        };
+        responses: {
+            /** @description The project. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
                 };
             };
             /** @description What is wrong, and what helps. */
@@ -2986,6 +3297,109 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_agents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Short name of the project. */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Agents"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same body is done once. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Its short name. */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeleteProject"];
+            };
+        };
+        responses: {
+            /** @description It has begun: read the project. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_project: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its short name. */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One thing a line. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
                 };
             };
             /** @description What is wrong, and what helps. */
@@ -3140,6 +3554,38 @@ export interface operations {
             };
         };
     };
+    read_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its short name. */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Of every attached repository. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectSettings"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_repositories: {
         parameters: {
             query?: {
@@ -3172,6 +3618,40 @@ export interface operations {
             };
         };
     };
+    list_versions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Whose agent. */
+                repository: components["schemas"]["RepositoryId"];
+                /** @description Its name. */
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The newest 50. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentVersions"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     check_repository: {
         parameters: {
             query?: never;
@@ -3183,6 +3663,78 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description It has begun: read the connection. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BegunConnection"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    detach_repository: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which. */
+                repository: components["schemas"]["RepositoryId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DetachRepository"];
+            };
+        };
+        responses: {
+            /** @description It has begun: read the connection. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BegunConnection"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotate_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which. */
+                repository: components["schemas"]["RepositoryId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RotateSecret"];
+            };
+        };
         responses: {
             /** @description It has begun: read the connection. */
             202: {
@@ -3646,6 +4198,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_platform_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlatformSettings"];
                 };
             };
             /** @description What is wrong, and what helps. */
