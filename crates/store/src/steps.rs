@@ -232,7 +232,8 @@ pub async fn list(conn: &mut PgConnection, run: RunId) -> Result<Vec<StepRow>> {
 }
 
 /// Gives an attempt what the newest earlier one that was allowed to run had done before a step, so that it can begin there:
-/// the steps with their outputs, the packed workspace, and the prompt with the version of the agent that it is made from. Returns how many steps were copied.
+/// the steps with their outputs, the packed workspace, and the prompt with the version of the agent that it is made from. Returns
+/// how many steps were copied.
 ///
 /// # Errors
 /// The attempt is not there, or the database fails.
