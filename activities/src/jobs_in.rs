@@ -69,7 +69,7 @@ pub fn told(settings: &KubernetesSettings) -> Vec<ToldSetting> {
         ToldSetting::set("RUN_NAMESPACE_PREFIX", &settings.namespace_prefix),
         ToldSetting::set("USER_NAMESPACES", namespaces),
         ToldSetting::maybe("EGRESS_PROXY_URL", settings.egress_proxy.as_ref()),
-        ToldSetting::set("PROJECT_PODS", settings.quota.pods),
+        ToldSetting::set("PROJECT_PODS", &settings.quota.pods),
         ToldSetting::set("PROJECT_CPU", &settings.quota.cpu),
         ToldSetting::set("PROJECT_MEMORY", &settings.quota.memory),
     ]

@@ -62,10 +62,10 @@ impl WorkerSettings {
             ToldSetting::set("FORGE_URL", &self.forge_url),
             ToldSetting::set("WEBHOOK_MODE", mode),
             ToldSetting::maybe("PULL_PERIOD", period),
-            ToldSetting::set("PAYLOAD_DAYS", self.retention.payload_days),
-            ToldSetting::set("LOG_DAYS", self.retention.log_days),
-            ToldSetting::set("CHECKPOINT_DAYS", self.retention.checkpoint_days),
-            ToldSetting::set("SETUP_CACHE_DAYS", self.retention.setup_cache_days),
+            ToldSetting::set("PAYLOAD_DAYS", &self.retention.payload_days),
+            ToldSetting::set("LOG_DAYS", &self.retention.log_days),
+            ToldSetting::set("CHECKPOINT_DAYS", &self.retention.checkpoint_days),
+            ToldSetting::set("SETUP_CACHE_DAYS", &self.retention.setup_cache_days),
         ];
         settings.extend(of_budget(BUDGET_DEFAULTS, &self.budgets.defaults));
         settings.extend(of_budget(BUDGET_CEILING, &self.budgets.ceiling));

@@ -59,7 +59,7 @@ pub struct ToldSettings {
 impl ToldSetting {
     /// A setting with a value.
     #[must_use]
-    pub fn set(variable: &str, value: impl ToString) -> Self {
+    pub fn set(variable: &str, value: &(impl ToString + ?Sized)) -> Self {
         Self { variable: variable.to_owned(), value: Some(value.to_string()) }
     }
 
@@ -117,7 +117,7 @@ mod tests {
             budgets: Some(PlatformBudgets { ceiling: budget, ..PlatformBudgets::default() }),
             providers: Vec::new(),
         };
-        assert_eq!(told.settings[1], ToldSetting::set("BUDGET_MAX_PER_DAY_USD", budget.per_day_usd.unwrap()));
+        assert_eq!(told.settings[1], ToldSetting::set("BUDGET_MAX_PER_DAY_USD", &budget.per_day_usd.unwrap()));
         assert_eq!(told.settings[0].value, None);
         let text = serde_json::to_string(&told).unwrap();
         assert_eq!(serde_json::from_str::<ToldSettings>(&text).unwrap(), told);

@@ -36,7 +36,7 @@ impl ModelGatewaySettings {
     #[must_use]
     pub fn told(&self) -> ToldSettings {
         let settings = vec![
-            ToldSetting::set("MODEL_GATEWAY_BIND", self.bind),
+            ToldSetting::set("MODEL_GATEWAY_BIND", &self.bind),
             ToldSetting::maybe("BLOB_DIR", self.blob_dir.as_ref().map(|folder| folder.display())),
         ];
         let provider = |provider: &ProviderSettings| ToldProvider {

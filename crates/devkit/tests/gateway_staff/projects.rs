@@ -74,7 +74,7 @@ async fn the_platforms_settings_are_shown_to_those_who_run_it() {
     let mut conn = world.store().acquire().await.unwrap();
     let told = |version: &str, days: u32| ToldSettings {
         version: version.into(),
-        settings: vec![ToldSetting::set("LOG_DAYS", days)],
+        settings: vec![ToldSetting::set("LOG_DAYS", &days)],
         ..ToldSettings::default()
     };
     let before = world.now() - chrono::TimeDelta::seconds(5);

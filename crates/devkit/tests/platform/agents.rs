@@ -88,7 +88,8 @@ async fn a_new_version_never_changes_a_run_that_has_begun() -> anyhow::Result<()
     assert_eq!((first.agent_version, words_of(&first)), (Some(2), [true, false]));
 
     // From a later step it goes on with what it was told; from the start it is told anew.
-    let by = Sender { id: 1, login: "maintainer".to_owned(), is_bot: false };
+    let maintainer = platform.forge.user("maintainer")?;
+    let by = Sender { id: i64::try_from(maintainer.id)?, login: maintainer.login, is_bot: false };
     for (place, from, version, words) in
         [(2, RetryFrom::Step(Step::Launch), 2, [true, false]), (3, RetryFrom::Start, 3, [false, true])]
     {

@@ -33,7 +33,7 @@ async fn a_deletion_is_marked_once_and_ends_once() {
 
     // It was heard of at 2: somebody who looks for silent ones at 2 leaves it alone.
     assert!(project_deletions::unfinished(&mut tx, at(2)).await.unwrap().is_empty());
-    assert_eq!(project_deletions::unfinished(&mut tx, at(3)).await.unwrap(), [found.clone()]);
+    assert_eq!(project_deletions::unfinished(&mut tx, at(3)).await.unwrap(), [found]);
     assert_eq!(project_deletions::begin_again(&mut tx, project, 1, at(4)).await.unwrap(), Some(2));
     assert_eq!(project_deletions::begin_again(&mut tx, project, 1, at(5)).await.unwrap(), None, "somebody was first");
 
