@@ -317,6 +317,43 @@ export interface paths {
         patch: operations["change_person"];
         trace?: never;
     };
+    "/api/v1/people/{person}/operator-grant": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let an owner or admin change things in the engine's own UI
+         * @description Looking there needs no grant. Giving it twice changes nothing more, so it takes no `Idempotency-Key`.
+         */
+        post: operations["give_operator_grant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/people/{person}/operator-grant/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let somebody change nothing more in the engine's own UI */
+        post: operations["withdraw_operator_grant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects": {
         parameters: {
             query?: never;
@@ -1214,6 +1251,15 @@ export interface components {
             expires_at: string;
             name: string;
         };
+        /** @description The engine's own web UI. */
+        EngineUi: {
+            /** @description The engine's namespace of this platform. */
+            namespace: string;
+            /** @description Where it is on this host. */
+            path: string;
+            /** @description Whether they may change things there. */
+            writes: boolean;
+        };
         /** @description A run that ended badly. */
         FailedRun: components["schemas"]["About"] & {
             /** @description Why, as a sentence. */
@@ -1261,6 +1307,11 @@ export interface components {
             /** @description The built-in template, with its places as they are, and the project's own words. */
             prompt: string;
             what: components["schemas"]["Version"];
+        };
+        /** @description Why somebody is to have it. */
+        GiveGrant: {
+            /** @description Stands in the audit and on the page of people. */
+            reason: string;
         };
         /** @description A delivery that started nothing. */
         HeldBack: {
@@ -1346,6 +1397,7 @@ export interface components {
         /** @description Who is signed in, and what they may do. */
         Me: {
             email: components["schemas"]["Email"];
+            engine_ui?: components["schemas"]["EngineUi"] | null;
             id: components["schemas"]["PersonId"];
             language?: components["schemas"]["Language"] | null;
             /** @description Login on GitHub. */
@@ -1401,6 +1453,15 @@ export interface components {
             name: string;
             /** @description What it is cut to. */
             scopes: components["schemas"]["Scope"][];
+        };
+        /** @description Leave to change things in the engine's own UI. */
+        OperatorGrant: {
+            /** Format: date-time */
+            given_at: string;
+            /** @description Login of who gave it, or their address. */
+            given_by: string;
+            /** @description Why it was given. */
+            reason: string;
         };
         /**
          * @description How a run ended. Judged from evidence, never from an exit code alone.
@@ -1514,6 +1575,7 @@ export interface components {
                 login?: string | null;
                 /** @description Name on GitHub, once they have signed in. */
                 name?: string | null;
+                operator_grant?: components["schemas"]["OperatorGrant"] | null;
                 role: components["schemas"]["PlatformRole"];
                 /**
                  * Format: date-time
@@ -1662,6 +1724,7 @@ export interface components {
             login?: string | null;
             /** @description Name on GitHub, once they have signed in. */
             name?: string | null;
+            operator_grant?: components["schemas"]["OperatorGrant"] | null;
             role: components["schemas"]["PlatformRole"];
             /**
              * Format: date-time
@@ -2407,6 +2470,11 @@ export interface components {
              */
             until?: string | null;
         };
+        /** @description Why somebody is to have it no more. */
+        WithdrawGrant: {
+            /** @description Stands in the audit. */
+            reason: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -3150,6 +3218,78 @@ export interface operations {
         };
         responses: {
             /** @description The person, changed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Person"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    give_operator_grant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Who. */
+                person: components["schemas"]["PersonId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GiveGrant"];
+            };
+        };
+        responses: {
+            /** @description They hold it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Person"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    withdraw_operator_grant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Who. */
+                person: components["schemas"]["PersonId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WithdrawGrant"];
+            };
+        };
+        responses: {
+            /** @description They hold it no more, at once. */
             200: {
                 headers: {
                     [name: string]: unknown;
