@@ -188,7 +188,7 @@ fn is_page(path: &str) -> bool {
 }
 
 /// Programs get a problem that they can read, people the page.
-fn wants_page(headers: &HeaderMap) -> bool {
+pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
     headers.get(ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.contains("text/html"))
 }
 

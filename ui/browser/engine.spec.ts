@@ -1,5 +1,5 @@
 import { accessible } from './accessible'
-import { expect, labelIssue, openIssue, signIn, test } from './platform'
+import { expect, labelIssue, openIssue, signIn, state, test } from './platform'
 
 test.describe.configure({ timeout: 150_000 })
 
@@ -73,5 +73,34 @@ test('who is signed out comes to the engine over the sign-in', async ({ page }) 
   await page.getByRole('link', { name: 'Sign in with GitHub' }).click()
   await page.getByRole('button', { name: 'Sign in as maintainer', exact: true }).click()
   await expect(page).toHaveURL(/\/ops\/temporal\/namespaces\/default\/workflows/)
+  await expect(page.getByRole('link', { name: /Workflows/ }).first()).toBeVisible({ timeout: 30_000 })
+})
+
+test('a page of the engine goes on when the access token has ended', async ({ page, context }) => {
+  await signIn(page, 'maintainer')
+  await page.goto('/ops/temporal/namespaces/default/workflows')
+  await expect(page.getByRole('link', { name: /Schedules/ }).first()).toBeVisible({ timeout: 30_000 })
+  await context.clearCookies({ name: /-access$/ })
+  // Its program fetches the parts of the next page, and is led over the renewal without noticing.
+  const renewed = page.waitForResponse(/\/auth\/renew\?/)
+  await page.getByRole('link', { name: /Schedules/ }).first().click()
+  expect((await renewed).status()).toBe(303)
+  await expect(page).toHaveURL(/\/ops\/temporal\/namespaces\/default\/schedules/)
+  await expect(page.getByRole('table', { name: 'Schedules' })).toBeVisible({ timeout: 30_000 })
+})
+
+test('a link on another site leads to the engine, though the cookie is strict', async ({ page }) => {
+  await signIn(page, 'maintainer')
+  // Another name of the same machine is another site.
+  await page.goto(state.forge_url.replace('127.0.0.1', 'localhost'))
+  await page.evaluate((there) => {
+    const link = document.createElement('a')
+    link.href = there
+    link.textContent = 'to the engine'
+    document.body.replaceChildren(link)
+  }, `${state.gateway_url}/ops/temporal/namespaces/default/workflows?a=b&c=d`)
+  const first = page.waitForResponse((response) => response.url().includes('/ops/temporal/namespaces/default/workflows'))
+  await page.getByRole('link', { name: 'to the engine' }).click()
+  expect((await (await first).request().allHeaders())['sec-fetch-site']).toBe('cross-site')
   await expect(page.getByRole('link', { name: /Workflows/ }).first()).toBeVisible({ timeout: 30_000 })
 })

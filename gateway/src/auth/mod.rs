@@ -41,6 +41,7 @@ pub use self::{
 pub(crate) use self::{
     caller::{ApiState, Caller, OnProject, Via, no_project},
     keys::KnownKeys,
+    renew::is_guarded,
     secret::{api_token, hash},
 };
 use self::{cookies::Cookies, github::OAuthClient, limit::SignInLimit};

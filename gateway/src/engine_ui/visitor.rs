@@ -1,15 +1,19 @@
-//! Who opens a page of the engine's UI. A page is no program: whose sign-in has to be renewed is led there and back.
+//! Who opens a page of the engine's UI. A browser is no program: whose sign-in has to be renewed is led there and back.
 
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use domain::people::PlatformRole;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
-    header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY},
+    header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY},
 };
 use url::{Url, form_urlencoded};
 
 use super::PATH;
-use crate::{app::AppState, auth::Caller};
+use crate::{
+    app::AppState,
+    auth::{Caller, is_guarded},
+    console::wants_page,
+};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -32,7 +36,7 @@ pub(super) async fn admit(state: &AppState, visit: &Visit<'_>) -> Result<Caller,
     let write = visit.writes || !visit.method.is_safe();
     let caller = match Caller::of_page(state, visit.headers, write).await {
         Ok(caller) => caller,
-        Err(problem) if problem.status == StatusCode::UNAUTHORIZED && visit.is_opened_by_a_person() => {
+        Err(problem) if problem.status == StatusCode::UNAUTHORIZED && visit.may_be_led() => {
             return Err(way_to_sign_in(visit));
         }
         Err(problem) => return Err(problem.with_message().into_response()),
@@ -44,9 +48,17 @@ pub(super) async fn admit(state: &AppState, visit: &Visit<'_>) -> Result<Caller,
 }
 
 impl Visit<'_> {
-    fn is_opened_by_a_person(&self) -> bool {
-        let accept = self.headers.get(ACCEPT).and_then(|value| value.to_str().ok());
-        self.page && *self.method == Method::GET && accept.is_some_and(|accept| accept.contains("text/html"))
+    /// Whether who asks follows where they are led: a person who opens a page; and what a page of ours asks for, be it one of its files, so
+    /// that it goes on with a new token and notices nothing. A program is no browser, and gets a plain 401.
+    fn may_be_led(&self) -> bool {
+        let opens = self.page && wants_page(self.headers);
+        let of_a_page = || self.site() == Some("same-origin") && is_guarded(&self.wanted());
+        *self.method == Method::GET && !self.writes && (opens || of_a_page())
+    }
+
+    /// Where the browser says that the request comes from.
+    fn site(&self) -> Option<&str> {
+        self.headers.get(SEC_FETCH_SITE)?.to_str().ok()
     }
 
     /// Where they go on once they are signed in.
@@ -58,7 +70,7 @@ impl Visit<'_> {
 
 fn way_to_sign_in(visit: &Visit<'_>) -> Response {
     let wanted = visit.wanted();
-    if visit.headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site") {
+    if visit.site() == Some("cross-site") {
         return once_more(&wanted);
     }
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("return_to", &wanted).finish();

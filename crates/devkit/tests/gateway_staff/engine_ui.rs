@@ -125,6 +125,10 @@ async fn who_is_signed_out_is_led_to_the_sign_in_and_back() {
     assert_eq!(led.header("location"), expected);
     nobody.get(&format!("{API}/namespaces")).await.refused(401, "signed_out");
     nobody.get("/ops/temporal/").await.refused(401, "signed_out");
+    let in_passing = nobody.request(Method::GET, &format!("{API}/namespaces")).header("sec-fetch-site", "same-origin");
+    let led = nobody.send(in_passing).await;
+    assert_eq!(led.status, 303);
+    nobody.get(led.header("location")).await.refused(401, "signed_out");
     // A strict cookie does not come along from another site: a page of ours leads to the same place once more.
     let from_elsewhere =
         nobody.request(Method::GET, wanted).header("accept", "text/html").header("sec-fetch-site", "cross-site");
@@ -155,6 +159,18 @@ async fn a_page_whose_token_has_ended_goes_on_with_a_new_one() {
     assert_eq!(open(&owner, page).await.status, 200);
     let led = open(&owner, &login).await;
     assert_eq!((led.status, led.header("location")), (303, page), "who is signed in has no use for a login page");
+    // What a page asks for in passing notices nothing.
+    world.pass(TimeDelta::minutes(11));
+    let asked = format!("{API}/namespaces?pageSize=1");
+    let led = owner.send(owner.request(Method::GET, &asked).header("sec-fetch-site", "same-origin")).await;
+    assert_eq!(led.status, 303);
+    let led = owner.get(led.header("location")).await;
+    assert_eq!((led.status, led.header("location")), (303, format!("{}{asked}", world.url()).as_str()));
+    owner.get(&asked).await.ok();
+    // What may change something is sent once and is not led about.
+    world.pass(TimeDelta::minutes(11));
+    let query = owner.request(Method::POST, &format!("{API}/namespaces/default/workflows/x/query/y")).json(&json!({}));
+    owner.send(query.header("sec-fetch-site", "same-origin")).await.refused(401, "token_expired");
     // Whose sign-in was ended is out.
     assert_eq!(owner.send(owner.request(Method::POST, "/auth/logout")).await.status, 204);
     assert_eq!(open(&owner, page).await.status, 303);
