@@ -4,7 +4,13 @@
 //! time, and one that dies leaves a lease that runs out. Every command may be delivered twice; Temporal knows the second by
 //! its workflow id or request id.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{ids::Instance, run::Outcome};
@@ -56,6 +62,8 @@ pub struct Dispatcher {
     start_max_age: TimeDelta,
     /// Deliveries under way: more would only queue for database connections.
     room: Semaphore,
+    /// The last try found no engine to talk to.
+    engine_is_away: AtomicBool,
 }
 
 /// Delivery could not go on.
@@ -89,7 +97,15 @@ impl Dispatcher {
         start_max_age: TimeDelta,
         telemetry: Arc<Telemetry>,
     ) -> Arc<Self> {
-        Arc::new(Self { store, engine, clock, telemetry, start_max_age, room: Semaphore::new(ROOM) })
+        Arc::new(Self {
+            store,
+            engine,
+            clock,
+            telemetry,
+            start_max_age,
+            room: Semaphore::new(ROOM),
+            engine_is_away: AtomicBool::new(false),
+        })
     }
 
     /// The engine it delivers to.
@@ -193,7 +209,8 @@ impl Dispatcher {
         command.kind == CommandKind::Start && now - command.created_at > self.start_max_age
     }
 
-    /// Takes on what was left behind: by a crash, by an engine that was down.
+    /// Takes on what was left behind: by a crash, by an engine that was down. While it is down, one try is enough: hundreds more would
+    /// only keep the database from storing what comes in.
     ///
     /// # Errors
     /// When the outbox is not available.
@@ -204,6 +221,9 @@ impl Dispatcher {
         drop(conn);
         for workflow_id in &waiting {
             self.dispatch(workflow_id).await?;
+            if self.engine_is_away.load(Ordering::Relaxed) {
+                break;
+            }
         }
         Ok(waiting.len())
     }
@@ -290,6 +310,7 @@ impl Dispatcher {
             tracing::debug!(%error, "a command was not taken");
         }
         drop(span);
+        self.engine_is_away.store(matches!(applied, Err(EngineError::NotConnected(_))), Ordering::Relaxed);
         self.count(command, result_of(&applied));
         applied
     }

@@ -112,9 +112,16 @@ pub(crate) async fn begin_attempt(
     retry: &RetryRun,
     (instance, now): (&Instance, DateTime<Utc>),
 ) -> Result<Done, RetryError> {
+    let from = match (retry.from, retry.earlier_work) {
+        // What the attempt before has not come to can't be left out, whatever was asked for.
+        (Some(wanted), EarlierWork::NotAsked | EarlierWork::NoneKept) => {
+            Some(steps::latest_beginning(conn, retry.run, wanted).await?)
+        }
+        (from, _) => from,
+    };
     let new = NewAttempt {
         run: retry.run,
-        from_step: retry.from,
+        from_step: from,
         earlier_work: retry.earlier_work,
         business_key: &retry.business_key,
         requested_by: &retry.requested_by,
@@ -122,7 +129,7 @@ pub(crate) async fn begin_attempt(
         now,
     };
     let attempt = runs::begin_attempt(conn, new).await?;
-    if let Some(from) = retry.from {
+    if let Some(from) = from {
         match retry.earlier_work {
             // Kept work builds on the base that its own attempt had pinned.
             EarlierWork::Kept(earlier) => steps::copy_outputs_of(conn, retry.run, earlier, attempt, from).await?,
@@ -132,13 +139,13 @@ pub(crate) async fn begin_attempt(
         };
     }
     let outbox = Outbox { run: retry.run, attempt, instance, now };
-    outbox.start(conn, retry.from).await?;
+    outbox.start(conn, from).await?;
     let continues = match retry.earlier_work {
         EarlierWork::NotAsked => Value::Null,
         EarlierWork::NoneKept => json!("nothing"),
         EarlierWork::Kept(earlier) => json!(earlier),
     };
-    let detail = json!({ "attempt": attempt, "from": retry.from, "continues": continues });
+    let detail = json!({ "attempt": attempt, "asked_from": retry.from, "from": from, "continues": continues });
     Ok(outbox.done("retry_requested", detail))
 }
 

@@ -231,6 +231,38 @@ pub async fn list(conn: &mut PgConnection, run: RunId) -> Result<Vec<StepRow>> {
     Ok(steps)
 }
 
+/// The latest step, `wanted` at most, at which another attempt of a run can begin: what comes before it was done by the newest
+/// attempt that was allowed to run, and is still there: bundles go after a while, both at once.
+///
+/// # Errors
+/// The database fails.
+pub async fn latest_beginning(conn: &mut PgConnection, run: RunId, wanted: Step) -> Result<Step> {
+    let before = sqlx::query!(
+        "select a.report is not null and a.workspace_blob is not null as \"reported!\", a.prompt is not null as \"prompted!\", \
+         exists (select from steps s where s.run_id = $1 and s.attempt = a.attempt and s.step = $2 and s.state = 'done') \
+             as \"cloned!\" \
+         from attempts a where a.run_id = $1 and not a.withdrawn order by a.attempt desc limit 1",
+        run.as_uuid(),
+        Step::Clone.as_str(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    let has = |of: Step| match (&before, of) {
+        (None, _) => false,
+        (Some(before), Step::Clone) => before.cloned,
+        (Some(before), Step::Prompt) => before.prompted,
+        (Some(before), Step::Agent) => before.reported,
+        (Some(_), _) => true,
+    };
+    let missing = [Step::Clone, Step::Prompt, Step::Agent].into_iter().find(|step| *step < wanted && !has(*step));
+    Ok(match missing {
+        // An agent begins with a Job of its own.
+        Some(Step::Agent) => Step::Launch,
+        Some(step) => step,
+        None => wanted,
+    })
+}
+
 /// Gives an attempt what the newest earlier one that was allowed to run had done before a step, so that it can begin there:
 /// the steps with their outputs, the packed workspace, and the prompt with the version of the agent that it is made from. Returns
 /// how many steps were copied.

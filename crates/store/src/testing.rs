@@ -59,6 +59,16 @@ impl TestDatabase {
         &self.store
     }
 
+    /// Takes the schema away, as it is before the first migration.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn take_schema_away(&self) -> Result<()> {
+        let mut conn = self.store.acquire().await?;
+        sqlx::raw_sql("drop schema public, audit cascade; create schema public").execute(&mut *conn).await?;
+        Ok(())
+    }
+
     /// Its URL, for other processes.
     #[must_use]
     pub fn url(&self) -> &str {

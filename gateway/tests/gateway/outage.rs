@@ -1,7 +1,12 @@
 //! Postgres is gone, silent, or busy.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use chrono::{TimeDelta, Utc};
+use dispatch::{Dispatcher, Engine, EngineSettings};
 use gateway::{GatewaySettings, hook_secrets::GatewayKey};
 use role::Environment;
 use serde_json::Value;
@@ -11,6 +16,7 @@ use store::{
     locks::{self, Turn},
     reads::ReplicaOptions,
 };
+use telemetry::{Telemetry, TelemetrySettings, catalogue::Role};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -85,6 +91,30 @@ async fn without_temporal_the_gateway_is_ready_and_says_so() {
     assert_eq!((body["ready"].clone(), part("postgres")["ok"].clone()), (true.into(), true.into()));
     assert_eq!((part("temporal")["ok"].clone(), part("temporal")["needed"].clone()), (false.into(), false.into()));
     assert_eq!((body["status"].as_str(), part("keys")["ok"].clone()), (Some("degraded"), true.into()));
+}
+
+/// Hundreds of vain tries, again and again, would keep the database from storing what comes in.
+#[tokio::test]
+async fn while_temporal_is_away_a_sweep_tries_once() {
+    let world = World::new().await;
+    for number in 1..=5 {
+        world.send("issues", &format!("guid-{number}"), &labeled(number, "run:dev", 0)).await;
+    }
+    let tries = async || -> i64 {
+        let sum = "select sum(tries)::bigint from engine_commands";
+        sqlx::query_scalar(sum).fetch_one(world.store().pool()).await.unwrap()
+    };
+    eventually("whoever stored a start tries it at once", async || tries().await == 5).await;
+    // Later, when all are due again.
+    let clock: dispatch::Clock = Arc::new(|| Utc::now() + TimeDelta::minutes(5));
+    let engine = Engine::new(EngineSettings::at("127.0.0.1:1", "test".parse().unwrap(), "gateway").unwrap());
+    let telemetry = Arc::new(Telemetry::new(Role::Gateway, &TelemetrySettings::default()).unwrap());
+    let sweeper = Dispatcher::new(world.store().clone(), engine, clock, TimeDelta::hours(12), telemetry);
+    assert_eq!(sweeper.sweep().await.unwrap(), 5, "all wait");
+    assert_eq!(tries().await, 6);
+    // The one that was tried waits longer, so another has its turn.
+    assert_eq!(sweeper.sweep().await.unwrap(), 4);
+    assert_eq!(tries().await, 7);
 }
 
 #[tokio::test]

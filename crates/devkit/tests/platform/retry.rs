@@ -60,6 +60,29 @@ async fn a_retry_from_the_agent_keeps_the_pinned_base() -> anyhow::Result<()> {
     platform.finish().await
 }
 
+/// What the lost attempt never came to is done, though the wish would have left it out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_from_beyond_what_was_reached_begins_where_it_can() -> anyhow::Result<()> {
+    let platform = super::platform_with(1).await?;
+    let number = platform.open_issue("two-halves")?;
+    platform.label(number, "run:dev")?;
+    let run = platform.await_run(number, "at work", |run| run.step == Some(Step::Agent)).await?;
+    platform.kill_job(run.id, run.attempt).await?;
+    assert_eq!(platform.await_end(number).await?.outcome, Some(Outcome::Lost));
+
+    platform.forge.comment("maintainer", REPOSITORY, number, "/retry from collect")?;
+    let again = |run: &store::runs::Run| run.attempt.0 == 2 && run.outcome.is_some();
+    let calls = platform.model.requests().len();
+    let second = platform.await_run(number, "tried again", again).await?;
+    // Half of its work was lost with the first attempt, which the checks see.
+    assert_eq!(second.outcome, Some(Outcome::ChecksFailed), "{second:?}");
+    assert!(platform.model.requests().len() > calls, "the agent worked again");
+    let attempts = attempts::list(&mut *platform.store().acquire().await?, run.id).await?;
+    assert_eq!(attempts[1].from_step, Some(Step::Launch));
+    assert_eq!(attempts[0].prompt, attempts[1].prompt, "and what was done before is used again");
+    platform.finish().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outsiders_retry_leaves_the_run_as_it_was() -> anyhow::Result<()> {
     let platform = super::platform_with(1).await?;

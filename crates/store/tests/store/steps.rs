@@ -3,7 +3,7 @@
 use domain::{ids::Attempt, run::Step};
 use serde_json::json;
 use store::{
-    StepState, attempts,
+    PgConnection, StepState, attempts,
     steps::{self, StepKey},
 };
 
@@ -84,6 +84,33 @@ async fn a_retry_from_a_step_takes_over_what_was_done_before_it() {
     assert_eq!(attempts::report(&mut conn, run, second).await.unwrap(), None, "the agent works again");
     steps::copy_outputs(&mut conn, run, second, Step::Collect).await.unwrap();
     assert_eq!(attempts::report(&mut conn, run, second).await.unwrap(), Some(json!({})));
+}
+
+#[tokio::test]
+async fn a_retry_begins_where_the_attempt_before_has_come_to() {
+    let world = World::new().await;
+    let run = world.run(1).await;
+    let mut conn = world.conn().await;
+    let beginnings = async |conn: &mut PgConnection| {
+        let mut at = Vec::new();
+        for wanted in [Step::Clone, Step::Prompt, Step::Agent, Step::Publish] {
+            at.push(steps::latest_beginning(conn, run, wanted).await.unwrap());
+        }
+        at
+    };
+    assert_eq!(beginnings(&mut conn).await, [Step::Clone; 4]);
+    let clone = StepKey { run, attempt: Attempt::FIRST, step: Step::Clone };
+    steps::failed(&mut conn, clone, "no such branch", at(1)).await.unwrap();
+    assert_eq!(beginnings(&mut conn).await, [Step::Clone; 4]);
+    steps::done(&mut conn, clone, &json!({}), at(1)).await.unwrap();
+    assert_eq!(beginnings(&mut conn).await, [Step::Clone, Step::Prompt, Step::Prompt, Step::Prompt]);
+    attempts::set_prompt(&mut conn, run, Attempt::FIRST, "do it").await.unwrap();
+    assert_eq!(beginnings(&mut conn).await, [Step::Clone, Step::Prompt, Step::Agent, Step::Launch]);
+    attempts::store_report(&mut conn, run, Attempt::FIRST, &json!({})).await.unwrap();
+    let without_bundles = beginnings(&mut conn).await;
+    assert_eq!(without_bundles.last(), Some(&Step::Launch), "there is nothing to publish any more");
+    attempts::set_workspace_blob(&mut conn, run, Attempt::FIRST, "w").await.unwrap();
+    assert_eq!(beginnings(&mut conn).await, [Step::Clone, Step::Prompt, Step::Agent, Step::Publish]);
 }
 
 #[tokio::test]
