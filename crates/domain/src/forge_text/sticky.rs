@@ -126,6 +126,9 @@ pub fn sticky_comment(of: &StickyComment<'_>) -> String {
         let before = of.attempt.0.saturating_sub(1);
         let cause = sentence(&cut(&neutral(cause), MAX_CAUSE_CHARS));
         let _ = writeln!(text, "Attempt {before} was lost, and the run went on by itself. {cause}\n");
+        if of.outcome == Some(Outcome::Lost) {
+            text.push_str("As it was lost again, it does not go on by itself any more.\n\n");
+        }
     }
     if let Some(words) = continues(of.continues) {
         let _ = writeln!(text, "{words}\n");
@@ -390,6 +393,11 @@ mod tests {
         let words = "Attempt 1 was lost, and the run went on by itself. The Job's pod was evicted: no";
         let text = sticky_comment(&of);
         assert!(text.contains(words) && text.contains("Give it more room.\n\n"), "{text}");
+        let stops = "does not go on by itself any more";
+        assert!(!text.contains(stops), "{text}");
+        let lost = StickyComment { state: RunState::Finished, outcome: Some(Outcome::Lost), ..of };
+        let text = sticky_comment(&lost);
+        assert!(text.contains(words) && text.contains(stops), "{text}");
     }
 
     #[test]

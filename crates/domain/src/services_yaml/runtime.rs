@@ -218,7 +218,7 @@ pub(super) fn check(runtime: &RuntimeConfig, at: &Path, checked: &mut Checked) {
         }
     };
     least(&runtime.cpu, "50m", "cpu", checked);
-    least(&runtime.memory, "32Mi", "memory", checked);
+    least(&runtime.memory, "64Mi", "memory", checked);
     least(&runtime.ephemeral_storage, "16Mi", "ephemeral_storage", checked);
     for (label, value) in &runtime.node_selector {
         if !is_label_key(label) || !is_label_value(value) {

@@ -266,7 +266,7 @@ fn what_is_wrong_about_what_jobs_run_in_is_told_with_its_place() {
             &[
                 "2:18: runtime.image: `a b` is not an image; write it like `registry.example.com/team/tools:1.2` or with \
                  `@sha256:…`",
-                "2:31: runtime.memory: `1Mi` is too little; 32Mi is the least",
+                "2:31: runtime.memory: `1Mi` is too little; 64Mi is the least",
                 "2:51: runtime.runtime_class: `G` can't be the name of a RuntimeClass",
                 "2:74: runtime.node_selector.-a: `-a: b` can't be a label of a node",
                 "2:92: runtime.tolerations[0]: `a b` can't be a taint of a node",
