@@ -98,6 +98,9 @@ pub(super) fn why(detail: &Value) -> String {
             let place = number(detail, "/waiting/place").unwrap_or_default();
             return format!("It waits for a slot of project {}: place {place} in the queue.", text(run, "/project"));
         }
+        "node" => {
+            return format!("It waits for a machine of the cluster: {}", plain(text(detail, "/waiting/reason")));
+        }
         "limit" => {
             let reason = plain(text(detail, "/waiting/reason"));
             return format!("It waits for a limit, until {}. {reason}", text(detail, "/waiting/until"));
@@ -146,6 +149,9 @@ mod tests {
         let waiting =
             json!({ "run": { "project": "demo", "state": "waiting" }, "waiting": { "kind": "slot", "place": 3 } });
         assert_eq!(why(&waiting), "It waits for a slot of project demo: place 3 in the queue.");
+        let full =
+            json!({ "run": { "state": "working" }, "waiting": { "kind": "node", "reason": "no node has room" } });
+        assert_eq!(why(&full), "It waits for a machine of the cluster: no node has room");
         let at_work = json!({ "run": { "state": "working", "step": "agent" }, "waiting": null });
         assert_eq!(why(&at_work), "It waits for nothing. It is at the step agent.");
     }

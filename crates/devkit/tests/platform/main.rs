@@ -32,6 +32,7 @@ mod settings;
 mod slots;
 mod staff;
 mod stale_starts;
+mod terminal;
 mod traces;
 mod uploads;
 mod webhooks;
