@@ -163,3 +163,57 @@ pub(crate) async fn serve_until(
         }
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+    };
+
+    use super::*;
+
+    /// The kernel's timer of the server's end of a connection, as its table has it: `02` is the one that probes a silent client.
+    fn timer(server: SocketAddr, client: SocketAddr) -> Option<(String, Duration)> {
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let port = |address: SocketAddr| format!(":{:04X}", address.port());
+        let line = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).find(|fields| {
+            fields.get(1).is_some_and(|local| local.ends_with(&port(server)))
+                && fields.get(2).is_some_and(|remote| remote.ends_with(&port(client)))
+        })?;
+        let (kind, ticks) = line.get(5)?.split_once(':')?;
+        let hundredths = u64::from_str_radix(ticks, 16).ok()?;
+        Some((kind.to_owned(), Duration::from_millis(hundredths * 10)))
+    }
+
+    #[tokio::test]
+    async fn a_client_that_has_gone_silent_is_probed() {
+        let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let router = Router::new().route("/", axum::routing::get(|| async { "here" }));
+        let serving = tokio::spawn(serve_until(listener, router, async {
+            let _ = stopped.await;
+        }));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
+        let mut answer = [0; 512];
+        let read = client.read(&mut answer).await.unwrap();
+        assert!(answer[..read].ends_with(b"here"), "it is served");
+        let own = client.local_addr().unwrap();
+        // What was sent is acknowledged a moment later; until then another timer runs.
+        let probes = async {
+            loop {
+                match timer(address, own) {
+                    Some((kind, left)) if kind == "02" => break left,
+                    _ => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            }
+        };
+        let left = tokio::time::timeout(Duration::from_secs(10), probes).await.expect("the kernel is to probe it");
+        assert!(left <= SILENT_FOR, "{left:?}");
+        drop(client);
+        stop.send(()).unwrap();
+        serving.await.unwrap().unwrap();
+    }
+}
