@@ -10,6 +10,8 @@ test('a run that ended tells what the agent saw and changed, and how the engine 
   await page.getByRole('link', { name: /Looked back at in the browser/ }).first().click()
   await expect(page.getByRole('region', { name: 'Result' })).toContainText('Pull request open', { timeout: 60_000 })
   const parts = page.getByRole('navigation', { name: 'Parts of the run' })
+  await page.getByRole('group').filter({ hasText: 'The Job' }).locator('summary').click()
+  await expect(page.getByText('a local Job has none')).toBeVisible()
 
   await parts.getByRole('link', { name: 'Changes' }).click()
   await expect(page.getByRole('region', { name: 'Changes' })).toContainText(/1 file/)

@@ -98,6 +98,7 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(runs::search_log::search_log))
         .routes(routes!(runs::download_log::download_log))
         .routes(routes!(runs::prompt::read_prompt))
+        .routes(routes!(runs::job::read_job))
         .routes(routes!(runs::diff::read_diff))
         .routes(routes!(runs::history::read_history))
         .routes(routes!(runs::cancel::cancel_run))

@@ -1,6 +1,7 @@
 import { agents } from './en/agents'
 import { audit } from './en/audit'
 import { home } from './en/home'
+import { job } from './en/job'
 import { pauses, start } from './en/pauses'
 import { projects } from './en/projects'
 import { replay } from './en/replay'
@@ -24,6 +25,7 @@ const en = {
   agents,
   audit,
   home,
+  job,
   pauses,
   projects,
   replay,

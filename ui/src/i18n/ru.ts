@@ -2,6 +2,7 @@ import type { Messages } from './en'
 import { agents } from './ru/agents'
 import { audit } from './ru/audit'
 import { home } from './ru/home'
+import { job } from './ru/job'
 import { pauses, start } from './ru/pauses'
 import { projects } from './ru/projects'
 import { replay } from './ru/replay'
@@ -25,6 +26,7 @@ const ru: Messages = {
   agents,
   audit,
   home,
+  job,
   pauses,
   projects,
   replay,

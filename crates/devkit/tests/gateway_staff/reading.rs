@@ -5,10 +5,17 @@ use chrono::TimeDelta;
 use domain::{
     ids::Attempt,
     job::{LogChunk, LogStream},
+    job_ending::JobEnding,
     run::Outcome,
 };
 use serde_json::{Value, json};
-use store::{attempts, blobs::BlobKey, log_archives, logs};
+use store::{
+    attempts,
+    blobs::BlobKey,
+    job_events::{self, JobEvent},
+    job_failures::{self, Evidence, JobFailure},
+    log_archives, logs,
+};
 
 use crate::{
     runs::{finish, repositories, run},
@@ -82,9 +89,49 @@ async fn what_the_agent_saw_and_changed_is_shown() {
     let diff = "diff --git a/a b/a\n";
     world.blobs.put(&BlobKey::diff(id, Attempt::FIRST), diff.into()).await.unwrap();
     assert_eq!(reader.get(&format!("{at}/diff")).await.ok(), json!({ "diff": diff }));
-    for what in ["prompt", "diff", "history", "log/search?q=x", "log/download"] {
+    for what in ["prompt", "diff", "job", "history", "log/search?q=x", "log/download"] {
         world.signed_in("outsider").await.get(&format!("{at}/{what}")).await.refused(404, "run_not_found");
     }
+}
+
+#[tokio::test]
+async fn how_a_job_ended_and_what_the_cluster_said_is_shown() {
+    let world = World::start().await;
+    let (greeter, _) = repositories(&world).await;
+    let id = run(&world, greeter, 1, world.now()).await;
+    let at = format!("/api/v1/runs/{id}/attempts/1/job");
+    let reader = world.signed_in("reader").await;
+    let none = reader.get(&at).await.ok();
+    assert_eq!((&none["failure"], &none["events"]), (&json!(null), &json!([])));
+
+    let mut conn = world.store().acquire().await.unwrap();
+    let ending = JobEnding::OutOfMemory { limit: Some("256Mi".into()), certain: true };
+    let failure = JobFailure {
+        class: ending.class(),
+        evidence: Evidence { ending: Some(ending), last_output: Some("allocating\n".into()) },
+    };
+    job_failures::set(&mut conn, id, Attempt::FIRST, &failure).await.unwrap();
+    for (uid, count) in [("pulled", 1), ("killed", 3)] {
+        let event = JobEvent {
+            uid: uid.into(),
+            count,
+            at: world.now() + TimeDelta::seconds(i64::from(count)),
+            warning: uid == "killed",
+            reason: uid.into(),
+            message: format!("it was {uid}"),
+        };
+        assert!(job_events::keep(&mut conn, id, Attempt::FIRST, &event).await.unwrap());
+    }
+    let shown = reader.get(&at).await.ok();
+    let failure = &shown["failure"];
+    assert_eq!(failure["class"], "out_of_memory");
+    assert_eq!(failure["ending"], "The Job took more memory than its limit of 256Mi.");
+    assert!(failure["next_step"].as_str().unwrap().contains("runtime.memory"), "{failure}");
+    assert_eq!(failure["last_output"], "allocating\n");
+    let events: Vec<_> = shown["events"].as_array().unwrap().iter().map(|event| &event["reason"]).collect();
+    assert_eq!(events, ["pulled", "killed"], "oldest first");
+    assert_eq!((&shown["events"][1]["count"], &shown["events"][1]["warning"]), (&json!(3), &json!(true)));
+    reader.get(&format!("/api/v1/runs/{id}/attempts/2/job")).await.refused(404, "run_not_found");
 }
 
 #[tokio::test]

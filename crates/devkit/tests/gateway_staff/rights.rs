@@ -139,6 +139,12 @@ fn of_runs() -> Vec<Row> {
             None,
             members(404, 404, 404),
         ),
+        row(
+            "GET /api/v1/runs/{run}/attempts/{attempt}/job",
+            "/api/v1/runs/{run}/attempts/1/job",
+            None,
+            members(200, 200, 200),
+        ),
         // There is no engine in this world, and nothing is archived.
         row(
             "GET /api/v1/runs/{run}/attempts/{attempt}/history",

@@ -5,6 +5,7 @@ pub(super) mod diff;
 pub(super) mod download_log;
 pub(super) mod force;
 pub(super) mod history;
+pub(super) mod job;
 pub(super) mod list;
 pub(super) mod log;
 pub(super) mod prompt;
