@@ -1,7 +1,7 @@
 //! The worker, with Jobs as processes of this machine: `JOBS_DIR` holds them, `CODEX_K8S_CODEX` is the Codex binary; the
 //! rest is what [`activities::settings::WorkerSettings`] reads. With `JOBS_IN=kubernetes` they are Kubernetes Jobs, see
-//! [`activities::jobs_in`]. `CODEX_K8S_READY_FILE` appears when it polls for work. For benchmarks, [`SLEEPERS`] names a file
-//! until whose appearance Jobs do nothing.
+//! [`activities::jobs_in`]. `CODEX_K8S_READY_FILE`, if it is named, appears when it polls for work. For benchmarks, [`SLEEPERS`] names
+//! a file until whose appearance Jobs do nothing.
 
 use std::{
     path::{Path, PathBuf},
@@ -23,11 +23,7 @@ pub(crate) const SLEEPERS: &str = "CODEX_K8S_SLEEPERS_UNTIL";
 
 pub(super) async fn run() -> Result<(), RoleError> {
     let settings = WorkerSettings::from_env().map_err(|errors| RoleError::Failed(errors.into()))?;
-    let jobs_dir: PathBuf = variable("JOBS_DIR")?;
-    let codex: PathBuf = variable("CODEX_K8S_CODEX")?;
-    let ready: PathBuf = variable("CODEX_K8S_READY_FILE")?;
-    // Not the path it was started by: a new build may have replaced the file there.
-    let program = Path::new("/proc/self/exe");
+    let ready = std::env::var_os("CODEX_K8S_READY_FILE").map(PathBuf::from);
     let in_cluster = std::env::var("JOBS_IN").is_ok_and(|place| place == "kubernetes");
     let launcher: Arc<dyn JobLauncher> = match std::env::var_os(SLEEPERS) {
         Some(release) => Arc::new(SleeperLauncher::new(release.into())),
@@ -38,12 +34,15 @@ pub(super) async fn run() -> Result<(), RoleError> {
             Arc::new(KubernetesLauncher::new(client, settings))
         }
         None => {
-            let launcher = ProcessLauncher::new(&jobs_dir, program, &codex);
+            let jobs_dir: PathBuf = variable("JOBS_DIR")?;
+            let codex: PathBuf = variable("CODEX_K8S_CODEX")?;
+            // Not the path it was started by: a new build may have replaced the file there.
+            let launcher = ProcessLauncher::new(&jobs_dir, Path::new("/proc/self/exe"), &codex);
             Arc::new(launcher.map_err(|error| RoleError::Failed(error.into()))?)
         }
     };
     let polls = move || {
-        if let Err(error) = std::fs::write(&ready, "ready\n") {
+        if let Some(Err(error)) = ready.map(|ready| std::fs::write(ready, "ready\n")) {
             tracing::warn!(%error, "nobody can be told that the worker is ready");
         }
     };

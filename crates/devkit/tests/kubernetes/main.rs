@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod forward;
 #[path = "tests.rs"]
 mod in_cluster;
 mod world;

@@ -33,7 +33,7 @@ use crate::world::{TestNamespace, World, has_ended, phase, wait_until};
 pub(super) const FOR_A_NEW_POD: Duration = Duration::from_secs(30);
 
 /// Where clouds tell machines who they are, and hand out credentials.
-pub(super) const METADATA: &str = "169.254.169.254";
+const METADATA: &str = "169.254.169.254";
 
 /// Something that listens on this machine, as pods see it, and counts who comes.
 pub(super) struct Listener {
@@ -196,27 +196,40 @@ async fn policies_that_never_come_end_the_job_with_a_sentence() {
     assert!(log.contains(&words), "{log}");
 }
 
-/// One test at a time has addresses.
-static TAKEN: Mutex<()> = Mutex::const_new(());
+/// Addresses of this machine that are some only for as long as the test runs. No two tests have the same.
+pub(super) struct Addresses(&'static [&'static str]);
 
-/// An address of this machine that is one only for as long as the test runs.
-pub(super) struct Address {
-    text: &'static str,
-    _taken: MutexGuard<'static, ()>,
-}
-
-impl Address {
-    pub(super) async fn put(text: &'static str) -> Self {
-        let taken = TAKEN.lock().await;
-        let put = Command::new("ip").args(["address", "replace", &format!("{text}/32"), "dev", "lo"]).status();
-        assert!(put.is_ok_and(|status| status.success()), "the cluster's machine takes addresses");
-        Self { text, _taken: taken }
+impl Addresses {
+    pub(super) fn put(texts: &'static [&'static str]) -> Self {
+        for text in texts {
+            let put = Command::new("ip").args(["address", "replace", &format!("{text}/32"), "dev", "lo"]).status();
+            assert!(put.is_ok_and(|status| status.success()), "the cluster's machine takes addresses");
+        }
+        Self(texts)
     }
 }
 
-impl Drop for Address {
+impl Drop for Addresses {
     fn drop(&mut self) {
-        let _ = Command::new("ip").args(["address", "delete", &format!("{}/32", self.text), "dev", "lo"]).status();
+        for text in self.0 {
+            let _ = Command::new("ip").args(["address", "delete", &format!("{text}/32"), "dev", "lo"]).status();
+        }
+    }
+}
+
+/// Something that answers where clouds do, for one test at a time.
+pub(super) struct Metadata {
+    pub(super) listener: Listener,
+    _address: Addresses,
+    _taken: MutexGuard<'static, ()>,
+}
+
+impl Metadata {
+    pub(super) async fn open() -> Self {
+        static TAKEN: Mutex<()> = Mutex::const_new(());
+        let taken = TAKEN.lock().await;
+        let address = Addresses::put(&[METADATA]);
+        Self { listener: Listener::open(METADATA.parse().unwrap()).await, _address: address, _taken: taken }
     }
 }
 
@@ -253,10 +266,9 @@ async fn an_agents_pod_reaches_nothing_but_what_it_needs() {
     let scene = Scene::new().await;
     let ip = scene.world.node_address;
     let (database, engine) = (Listener::open(ip).await, Listener::open(ip).await);
-    let _address = Address::put(METADATA).await;
-    let metadata = Listener::open(METADATA.parse().unwrap()).await;
+    let metadata = Metadata::open().await;
     let neighbour = neighbour(&scene.world, &scene.namespace.name).await;
-    let places = [database.address, engine.address, metadata.address, neighbour, service(&scene.world).await];
+    let places = [database.address, engine.address, metadata.listener.address, neighbour, service(&scene.world).await];
     let words = |what: &str| places.iter().map(|place| format!("{what} {place}\n")).collect::<String>();
 
     // The measure itself works: without policies everything is reached.

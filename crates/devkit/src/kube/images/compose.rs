@@ -74,8 +74,8 @@ impl Workshop {
         Ok(entries)
     }
 
-    /// The proxy, with this program as the platform's.
-    pub(super) fn egress(&self, reference: &str, root: &Path, binary: &Path) -> Result<PathBuf, KubeError> {
+    /// The root file system, with this program as the platform's.
+    pub(super) fn platform(&self, reference: &str, root: &Path, binary: &Path) -> Result<PathBuf, KubeError> {
         let program_file = self.path("codex-k8s");
         fs::copy(binary, &program_file).map_err(KubeError::files("copy", binary))?;
         let script = self.path("script");

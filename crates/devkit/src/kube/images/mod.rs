@@ -25,6 +25,8 @@ enum Image {
     Shell,
     /// The egress proxy.
     Egress,
+    /// The platform's roles, with git.
+    Platform,
     /// Stands where the runner is in tests of what is around it: does what a Job's token says.
     Actor,
 }
@@ -33,13 +35,14 @@ enum Image {
 const ACTOR: &str = include_str!("../../../assets/actor/runner");
 
 impl Image {
-    const ALL: [Self; 4] = [Self::Runner, Self::Shell, Self::Egress, Self::Actor];
+    const ALL: [Self; 5] = [Self::Runner, Self::Shell, Self::Egress, Self::Platform, Self::Actor];
 
     fn repository(self) -> &'static str {
         match self {
             Self::Runner => "localhost/codex-k8s-runner",
             Self::Shell => "localhost/codex-k8s-shell",
             Self::Egress => "localhost/codex-k8s-egress",
+            Self::Platform => "localhost/codex-k8s",
             Self::Actor => "localhost/codex-k8s-actor",
         }
     }
@@ -50,13 +53,14 @@ impl Image {
             Self::Runner => "CODEX_K8S_TEST_RUNNER_IMAGE",
             Self::Shell => "CODEX_K8S_TEST_SHELL_IMAGE",
             Self::Egress => "CODEX_K8S_TEST_EGRESS_IMAGE",
+            Self::Platform => "CODEX_K8S_TEST_PLATFORM_IMAGE",
             Self::Actor => "CODEX_K8S_TEST_ACTOR_IMAGE",
         }
     }
 
     fn root_file_system(self) -> RootFileSystem {
         match self {
-            Self::Runner | Self::Shell | Self::Actor => RootFileSystem::TOOLS,
+            Self::Runner | Self::Shell | Self::Platform | Self::Actor => RootFileSystem::TOOLS,
             Self::Egress => RootFileSystem::PROXY,
         }
     }
@@ -71,6 +75,8 @@ pub struct Images {
     pub shell: String,
     /// The egress proxy.
     pub egress: String,
+    /// The platform's roles.
+    pub platform: String,
     /// Does what a Job's token says.
     pub actor: String,
 }
@@ -86,6 +92,7 @@ impl Images {
             runner: provide(Image::Runner)?,
             shell: provide(Image::Shell)?,
             egress: provide(Image::Egress)?,
+            platform: provide(Image::Platform)?,
             actor: provide(Image::Actor)?,
         })
     }
@@ -94,7 +101,7 @@ impl Images {
     pub fn environment(&self) -> Vec<(String, String)> {
         Image::ALL
             .into_iter()
-            .zip([&self.runner, &self.shell, &self.egress, &self.actor])
+            .zip([&self.runner, &self.shell, &self.egress, &self.platform, &self.actor])
             .map(|(image, reference)| (image.variable().to_owned(), reference.clone()))
             .collect()
     }
@@ -151,7 +158,7 @@ impl<'a> Maker<'a> {
         let archive = match image {
             Image::Runner => workshop.runner(&reference, &root, &self.bundle(&workshop)?)?,
             Image::Shell => workshop.shell(&reference, &root)?,
-            Image::Egress => workshop.egress(&reference, &root, &self.binary)?,
+            Image::Egress | Image::Platform => workshop.platform(&reference, &root, &self.binary)?,
             Image::Actor => workshop.actor(&reference, &root, ACTOR)?,
         };
         cluster.load_image(&archive)?;
@@ -167,7 +174,7 @@ impl<'a> Maker<'a> {
         hash.update(image.root_file_system().key()?);
         hash.update(compose::VERSION);
         match image {
-            Image::Runner | Image::Egress => hash.update(&self.digest),
+            Image::Runner | Image::Egress | Image::Platform => hash.update(&self.digest),
             Image::Actor => hash.update(ACTOR),
             Image::Shell => {}
         }

@@ -56,7 +56,7 @@ impl RootFileSystem {
         }
         if !nix::unistd::geteuid().is_root() {
             let why = "the images are made as root, from packages; name ones that are in the cluster already by \
-                       CODEX_K8S_TEST_RUNNER_IMAGE, CODEX_K8S_TEST_SHELL_IMAGE and CODEX_K8S_TEST_EGRESS_IMAGE";
+                       variables of the form CODEX_K8S_TEST_..._IMAGE (RUNNER, SHELL, EGRESS, PLATFORM, ACTOR)";
             return Err(KubeError::unavailable(why));
         }
         let folder = tools::mmdebstrap(cache)?;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// Kinds, where the API server has them, and whether they are in a namespace.
-const PLACES: [(&str, &str, bool); 20] = [
+const PLACES: [(&str, &str, bool); 21] = [
     ("Namespace", "/api/v1/namespaces", false),
     ("ConfigMap", "/api/v1/configmaps", true),
     ("Pod", "/api/v1/pods", true),
@@ -21,6 +21,7 @@ const PLACES: [(&str, &str, bool); 20] = [
     ("ServiceAccount", "/api/v1/serviceaccounts", true),
     ("ResourceQuota", "/api/v1/resourcequotas", true),
     ("LimitRange", "/api/v1/limitranges", true),
+    ("PersistentVolume", "/api/v1/persistentvolumes", false),
     ("PersistentVolumeClaim", "/api/v1/persistentvolumeclaims", true),
     ("Deployment", "/apis/apps/v1/deployments", true),
     ("Job", "/apis/batch/v1/jobs", true),

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    super::network::Address,
+    super::network::Addresses,
     caller::eventually,
     installed::{Installed, rendered},
     jobs::thing,
@@ -45,8 +45,8 @@ except OSError:
 "#;
 
 /// A web server outside.
-async fn outside() -> (Address, tokio::task::JoinHandle<()>) {
-    let address = Address::put(OUTSIDE).await;
+async fn outside() -> (Addresses, tokio::task::JoinHandle<()>) {
+    let address = Addresses::put(&[OUTSIDE]);
     let listener = TcpListener::bind((OUTSIDE.parse::<Ipv4Addr>().unwrap(), 80)).await.unwrap();
     let serving = tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {

@@ -10,3 +10,4 @@ mod jobs;
 mod launched;
 mod manifests;
 mod network;
+mod roles;

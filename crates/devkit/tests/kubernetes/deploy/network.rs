@@ -65,6 +65,12 @@ fn attempt(target: &Target) -> String {
     format!("nc -w 2 {} {} </dev/null >/dev/null 2>&1", target.host, target.port)
 }
 
+/// Until the network agent has heard of a new pod's address, nothing that it sends gets through: the script waits until `first` is
+/// reached; half a minute at most.
+fn until_open(first: &Target) -> String {
+    format!("i=0; until {} || [ $i -ge 30 ]; do sleep 1; i=$((i+1)); done; ", attempt(first))
+}
+
 /// Policies come into force a moment after a pod's start, each on its own side: the script waits until `canary` is not
 /// reached, and until all that is needed is; a minute at most.
 fn settled(canary: &Target, needed: &[Target]) -> String {
@@ -173,7 +179,8 @@ async fn an_agent_reaches_what_it_needs_and_nothing_else() {
 
     // Who is selected by no policy reaches everything that is open on its own side: so each "no" below is a policy's.
     let free = world.namespace("free").await;
-    admin.apply(&free_pod(&installed, &free.name, &script(&targets))).await.unwrap();
+    let patient = format!("{}{}", until_open(&canary), script(&targets));
+    admin.apply(&free_pod(&installed, &free.name, &patient)).await.unwrap();
     let of_free = reached(&admin, &free.name, "who=free").await;
     assert_eq!(names(&of_free), ["api-server", "database", "node", "temporal"], "{of_free:?}");
 

@@ -1,9 +1,6 @@
 //! An agent of a real run looks around in its pod: Codex runs a program that tries everything that an agent could think of.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
-};
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use activities::run_token::RunTokenKey;
 use anyhow::Context;
@@ -11,13 +8,12 @@ use devkit::harness::{MODEL_KEY, Platform, REPOSITORY, RUN_TOKEN_KEY, WEBHOOK_SE
 use domain::{job::LogStream, run::Outcome};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
 
 use super::{
-    super::network::{Address, FOR_A_NEW_POD, Listener, METADATA, neighbour, probe, restricted, service},
+    super::network::{FOR_A_NEW_POD, Metadata, neighbour, probe, restricted, service},
     scene::{self, AtWork},
 };
-use crate::world::World;
+use crate::{forward::Forward, world::World};
 
 /// What the program says.
 #[derive(Debug, Deserialize)]
@@ -36,48 +32,38 @@ struct Found {
 /// Addresses at which a pod could reach each thing, if only nothing held it back.
 struct Places {
     by_name: BTreeMap<&'static str, SocketAddr>,
-    _metadata: (Address, Listener),
+    _metadata: Metadata,
+    _forwards: [Forward; 3],
 }
 
 impl Places {
     async fn open(world: &World) -> anyhow::Result<Self> {
         let ip = world.node_address;
-        let address = Address::put(METADATA).await;
-        let metadata = Listener::open(METADATA.parse()?).await;
+        let metadata = Metadata::open().await;
         let database: url::Url = std::env::var("CODEX_K8S_TEST_POSTGRES_URL")?.parse()?;
         let database = format!("{}:{}", database.host_str().context("a host")?, database.port().unwrap_or(5432));
         let temporal = std::env::var("CODEX_K8S_TEST_TEMPORAL")?;
         let api = world.api_server().await;
-        let by_name = [
-            ("database", forward(ip, database).await?),
-            ("temporal", forward(ip, temporal).await?),
-            ("kubernetes service", service(world).await),
-            ("kubernetes", forward(ip, api).await?),
-            ("metadata", metadata.address),
+        let any_port = SocketAddr::new(ip, 0);
+        let forwards = [
+            Forward::open(any_port, database).await?,
+            Forward::open(any_port, temporal).await?,
+            Forward::open(any_port, api).await?,
         ];
-        Ok(Self { by_name: by_name.into(), _metadata: (address, metadata) })
+        let by_name = [
+            ("database", forwards[0].address),
+            ("temporal", forwards[1].address),
+            ("kubernetes service", service(world).await),
+            ("kubernetes", forwards[2].address),
+            ("metadata", metadata.listener.address),
+        ];
+        Ok(Self { by_name: by_name.into(), _metadata: metadata, _forwards: forwards })
     }
 
     fn told(&self) -> Value {
         let told = self.by_name.iter().map(|(name, place)| ((*name).to_owned(), json!([place.ip(), place.port()])));
         told.collect::<serde_json::Map<_, _>>().into()
     }
-}
-
-/// Opens a port of this machine's address for pods that leads to something that only this machine reaches.
-async fn forward(ip: IpAddr, to: String) -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind((ip, 0)).await?;
-    let address = listener.local_addr()?;
-    tokio::spawn(async move {
-        while let Ok((mut one, _)) = listener.accept().await {
-            let to = to.clone();
-            tokio::spawn(async move {
-                let Ok(mut other) = TcpStream::connect(to).await else { return };
-                let _ = tokio::io::copy_bidirectional(&mut one, &mut other).await;
-            });
-        }
-    });
-    Ok(address)
 }
 
 /// What is looked for. The other run's token is among it.
