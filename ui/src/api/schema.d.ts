@@ -689,6 +689,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run}/attempts/{attempt}/job": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The Job of an attempt: how it ended, and what the cluster said about it */
+        get: operations["read_job"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run}/attempts/{attempt}/log": {
         parameters: {
             query?: never;
@@ -941,6 +958,21 @@ export interface components {
              */
             unpriced_calls: number;
         };
+        /** @description The Job of an attempt, as those saw it who ran it. */
+        AttemptJob: {
+            /** @description What the cluster said about it, oldest first; at most 200. */
+            events: components["schemas"]["ClusterEvent"][];
+            failure?: components["schemas"]["EndWithoutReport"] | null;
+            /**
+             * Format: date-time
+             * @description When it was last heard of.
+             */
+            heartbeat_at?: string | null;
+            /** @description Its name in the cluster, or in the folder of a local launcher; none before it is asked for. */
+            name?: string | null;
+            /** @description `none`, `launching`, `running` or `ended`. */
+            state: string;
+        };
         /** @description What a person should look at, each list with what presses most first. A list has 50 entries at most. */
         Attention: {
             /** @description Credentials of repositories that end within 14 days, or are no longer taken. */
@@ -1081,6 +1113,24 @@ export interface components {
             right: components["schemas"]["Right"];
             /** @description As GitHub's pages call it. */
             title: string;
+        };
+        /** @description Something that the cluster said. */
+        ClusterEvent: {
+            /**
+             * Format: date-time
+             * @description When it last happened.
+             */
+            at: string;
+            /**
+             * Format: int32
+             * @description How often it happened.
+             */
+            count: number;
+            /** @description The cluster's words. */
+            message: string;
+            /** @description One word. */
+            reason: string;
+            warning: boolean;
         };
         /** @description A repository that is being attached, or whose rights are looked at. */
         Connection: {
@@ -1234,6 +1284,16 @@ export interface components {
             /** @description Stands in the audit. */
             reason?: string | null;
         };
+        /** @description Why a Job ended without a report. */
+        EndWithoutReport: {
+            class: components["schemas"]["FailureClass"];
+            /** @description How it ended, as a sentence; none if it was given up while it was there. */
+            ending?: string | null;
+            /** @description The last that it wrote itself. */
+            last_output?: string | null;
+            /** @description What a person can do, as a sentence. */
+            next_step: string;
+        };
         /** @description A credential that ends. */
         Ending: {
             /** Format: date-time */
@@ -1269,6 +1329,11 @@ export interface components {
             outcome: components["schemas"]["Outcome"];
             run: components["schemas"]["RunId"];
         };
+        /**
+         * @description Why a Job ended without a report. The words are in a table and in messages of workflows.
+         * @enum {string}
+         */
+        FailureClass: "out_of_memory" | "possibly_out_of_memory" | "evicted" | "interrupted" | "node_lost" | "image" | "unschedulable" | "quota" | "not_started" | "deadline" | "deleted" | "cluster_away" | "network" | "tools" | "no_report" | "silent";
         /** @description Why a run is not to be waited for any longer. */
         ForceRun: {
             /** @description Stands in the audit, and as the cause. */
@@ -4077,6 +4142,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["History"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which. */
+                run: components["schemas"]["RunId"];
+                /** @description Its number. */
+                attempt: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The Job. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AttemptJob"];
                 };
             };
             /** @description What is wrong, and what helps. */
