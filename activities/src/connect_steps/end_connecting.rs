@@ -80,6 +80,7 @@ async fn note(
         kind,
         detail: json!({
             "name": full_name(connection), "connection": connection.id, "cause": failure, "left": left,
+            "reason": connection.wish.reason, "asked_by": connection.wish.by.as_ref().map(|(login, _)| login),
         }),
     };
     Ok(audit::append(conn, event).await?)

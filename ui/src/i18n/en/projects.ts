@@ -2,7 +2,7 @@ export const projects = {
   title: 'Projects',
   none: 'No project is yours yet',
   none_next: 'Ask the admin of a project to make you a member.',
-  none_next_admin: 'Connect a repository with “codex-k8s repo add”; its project appears here.',
+  none_next_admin: 'Make one, then attach a repository to it.',
   members: 'Members',
   name: 'Project',
   since: 'Since',

@@ -62,7 +62,8 @@ async fn a_repository_is_detached_and_attached_again() -> anyhow::Result<()> {
     let left: Vec<u64> = platform.forge.hooks(&full_name)?.into_iter().map(|hook| hook.id).collect();
     assert_eq!(left, [own.id], "only ours is taken away");
     assert!(hooks::of_repository(&mut *platform.store().begin().await?, repository).await?.is_empty());
-    assert_eq!(audited(platform.store(), "repository_detached").await?.len(), 1);
+    let told = audited(platform.store(), "repository_detached").await?;
+    assert_eq!((told.len(), &told[0]["reason"]), (1, &json!("It moves elsewhere.")));
     let again = ask(&platform, repository, &wish(false)).await?;
     assert!(matches!(again, Err(ConnectError::Detached(_))), "{again:?}");
 
