@@ -271,7 +271,7 @@ pub async fn begin_lone_try(
          waiting as ( \
              select id, count(*) over () as many from engine_commands where workflow_id = $1 and state = 'pending' limit 2) \
          update engine_commands c set tries = c.tries + 1, in_doubt = c.in_doubt or c.under_way, under_way = true \
-         from waiting w where c.id = w.id and w.many = 1 and c.state = 'pending' and c.next_try_at <= $3 \
+         from waiting w where c.workflow_id = $1 and c.id = w.id and w.many = 1 and c.state = 'pending' and c.next_try_at <= $3 \
              and (c.kind <> 'start' or c.created_at >= $5) and exists (select from held) \
          returning c.id, c.workflow_id, c.seq, c.kind, c.run_id, c.attempt, c.connection_id, c.project_id, c.name, c.payload, c.state, \
              c.tries - 1 as \"tries!\", c.next_try_at, c.last_error, c.created_at",
