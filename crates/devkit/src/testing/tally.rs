@@ -31,13 +31,13 @@ impl Tally {
     pub(super) fn read(&mut self, line: &str) {
         let plain = without_colours(line);
         let words = plain.trim();
-        if let Some(rest) = words.strip_prefix("Running ") {
-            self.current = program_of(rest).and_then(|program| {
-                if rest.starts_with("unittests ") {
-                    self.enter_package(&program);
-                }
-                Layer::of(self.package.as_deref()?, &program)
-            });
+        // Tests print what they like, among it lines that begin so and name no program.
+        let program = words.strip_prefix("Running ").and_then(|rest| Some((rest, program_of(rest)?)));
+        if let Some((rest, program)) = program {
+            if rest.starts_with("unittests ") {
+                self.enter_package(&program);
+            }
+            self.current = self.package.as_deref().and_then(|package| Layer::of(package, &program));
         } else if let Some(package) = words.strip_prefix("Doc-tests ") {
             self.enter_package(package.trim());
             self.current = Layer::of(package.trim(), package.trim());
@@ -116,6 +116,9 @@ mod tests {
             "test result: \u{1b}[31mFAILED\u{1b}[0m. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 9.00s",
             "     Running tests/runner/main.rs (target/debug/deps/runner-aa04)",
             "test result: ok. 7 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 9.00s",
+            "     Running tests/console/main.rs (target/debug/deps/console-aa06)",
+            "Running 60 tests using 1 worker",
+            "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 9.00s",
             "   Doc-tests domain",
             "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s",
         ] {
@@ -133,6 +136,7 @@ mod tests {
                 (Layer::Devkit, count(4, 0, 1)),
                 (Layer::Platform, count(2, 1, 0)),
                 (Layer::Kubernetes, count(5, 0, 0)),
+                (Layer::Console, count(1, 0, 0)),
             ]
         );
     }
