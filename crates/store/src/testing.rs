@@ -2,6 +2,12 @@
 
 use std::{env, time::Duration};
 
+use chrono::Utc;
+use domain::{
+    ids::{Attempt, RunId},
+    run::Step,
+};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use sqlx::{
     AssertSqlSafe, Connection, PgConnection, PgPool,
@@ -9,7 +15,11 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use crate::{Result, Store, migrate, migrations::MIGRATOR};
+use crate::{
+    Result, Store, attempts, migrate,
+    migrations::MIGRATOR,
+    steps::{self, StepKey},
+};
 
 /// Names the real Postgres that tests use.
 pub const URL_VARIABLE: &str = "CODEX_K8S_TEST_POSTGRES_URL";
@@ -165,6 +175,19 @@ pub(crate) fn schema_digest() -> String {
 pub(crate) async fn execute(conn: &mut PgConnection, sql: String) -> Result<()> {
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn).await?;
     Ok(())
+}
+
+/// Has the first attempt of a run come as far as its agent's report, so that another can begin anywhere after it.
+///
+/// # Errors
+/// The database fails.
+pub async fn has_reported(store: &Store, run: RunId) -> Result<()> {
+    let mut conn = store.acquire().await?;
+    let clone = StepKey { run, attempt: Attempt::FIRST, step: Step::Clone };
+    steps::done(&mut conn, clone, &json!({}), Utc::now()).await?;
+    attempts::set_workspace_blob(&mut conn, run, Attempt::FIRST, "w").await?;
+    attempts::set_prompt(&mut conn, run, Attempt::FIRST, "do it").await?;
+    attempts::store_report(&mut conn, run, Attempt::FIRST, &json!({})).await.map(drop)
 }
 
 /// Has every model gateway look as if it had been silent for a minute.

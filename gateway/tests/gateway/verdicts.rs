@@ -13,8 +13,7 @@ use store::{
     commands::About,
     deliveries, repositories, repository_events,
     runs::{self, End},
-    steps::{self, StepKey},
-    storms,
+    storms, testing,
 };
 
 use crate::{
@@ -129,21 +128,11 @@ async fn a_cancel_that_comes_first_meets_its_start() {
     assert_eq!(later["verdict"], "started");
 }
 
-/// The first attempt has come as far as its agent's report.
-async fn has_reported(world: &World, run: RunId) {
-    let mut conn = world.store().acquire().await.unwrap();
-    let clone = StepKey { run, attempt: Attempt::FIRST, step: Step::Clone };
-    steps::done(&mut conn, clone, &json!({}), Utc::now()).await.unwrap();
-    attempts::set_workspace_blob(&mut conn, run, Attempt::FIRST, "w").await.unwrap();
-    attempts::set_prompt(&mut conn, run, Attempt::FIRST, "do it").await.unwrap();
-    attempts::store_report(&mut conn, run, Attempt::FIRST, &json!({})).await.unwrap();
-}
-
 #[tokio::test]
 async fn a_retry_begins_a_new_attempt_from_its_step() {
     let world = World::new().await;
     let run = run_of(&world.send("issues", "start", &labeled(1, "run:dev", 0)).await);
-    has_reported(&world, run).await;
+    testing::has_reported(world.store(), run).await.unwrap();
     finish(&world, run).await;
     let answer = world.send("issue_comment", "retry", &comment(1, 901, "/retry from publish", 60)).await;
     assert_eq!((answer["verdict"].clone(), run_of(&answer)), (json!("started"), run), "{answer}");
@@ -210,7 +199,7 @@ async fn text_that_postgres_does_not_take_is_no_trouble() {
 async fn going_on_takes_the_newest_kept_work_or_says_that_there_is_none() {
     let world = World::new().await;
     let run = run_of(&world.send("issues", "start", &labeled(1, "run:dev", 0)).await);
-    has_reported(&world, run).await;
+    testing::has_reported(world.store(), run).await.unwrap();
     finish(&world, run).await;
     let answer = world.send("issue_comment", "first", &comment(1, 1, "/retry continue", 10)).await;
     assert_eq!(answer["verdict"], "started");

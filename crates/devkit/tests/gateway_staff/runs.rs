@@ -5,18 +5,18 @@ use domain::{
     event::{Sender, Subject, SubjectKind},
     ids::{Attempt, RepositoryId, RunId},
     job::{LogChunk, LogStream},
-    run::{Outcome, Step},
+    run::Outcome,
     triggers::{BusinessKey, DeliverySource, Trigger, VerdictKind},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 use store::{
-    attempts, commands,
+    commands,
     deliveries::{self, NewDelivery},
     log_archives, logs, members,
     repositories::{self, NewProject, NewRepository},
     runs::{self, End, NewRun, NewRunResult},
-    steps::{self, StepKey},
+    testing,
 };
 
 use crate::world::{PROJECT, World};
@@ -221,16 +221,6 @@ async fn a_run_is_asked_to_end_once_and_by_those_who_may() {
     writer.post(&path, json!({})).await.refused(409, "run_ended");
 }
 
-/// The first attempt has come as far as its agent's report.
-async fn has_reported(world: &World, run: RunId) {
-    let mut conn = world.store().acquire().await.unwrap();
-    let clone = StepKey { run, attempt: Attempt::FIRST, step: Step::Clone };
-    steps::done(&mut conn, clone, &json!({}), world.now()).await.unwrap();
-    attempts::set_workspace_blob(&mut conn, run, Attempt::FIRST, "w").await.unwrap();
-    attempts::set_prompt(&mut conn, run, Attempt::FIRST, "do it").await.unwrap();
-    attempts::store_report(&mut conn, run, Attempt::FIRST, &json!({})).await.unwrap();
-}
-
 #[tokio::test]
 async fn a_run_that_has_ended_begins_again() {
     let world = World::start().await;
@@ -241,7 +231,7 @@ async fn a_run_that_has_ended_begins_again() {
     let start = json!({"from": "start"});
     reader.post(&path, start.clone()).await.refused(403, "role_missing");
     writer.post(&path, start.clone()).await.refused(409, "run_at_work");
-    has_reported(&world, id).await;
+    testing::has_reported(world.store(), id).await.unwrap();
     finish(&world, id, Outcome::Failed).await;
     for wrong in ["", "nowhere", "from start"] {
         writer.post(&path, json!({"from": wrong})).await.refused(400, "from_invalid");
