@@ -147,8 +147,10 @@ async fn add(arguments: AddArguments) -> anyhow::Result<ExitCode> {
         public_url: &settings.public_url,
     };
     let rng = &mut rand::rng();
-    let mut asking = Asking { store: &store, instance: &settings.database.instance, rng, now: Utc::now() };
-    let id = asking.connect(&settings.keys, &request).await?;
+    let mut asking = Asking { instance: &settings.database.instance, rng, now: Utc::now() };
+    let mut tx = store.begin().await?;
+    let id = asking.connect(&mut tx, &settings.keys, &request).await?;
+    tx.commit().await?;
     let ended = await_end(&store, &settings.database, id).await?;
     if arguments.json {
         return print_json(&ended);
@@ -169,8 +171,10 @@ async fn check(repository: &FullName, json: bool) -> anyhow::Result<ExitCode> {
     let settings = DatabaseSettings::read(&Environment::of_process())?;
     let store = connect(&settings).await?;
     let rng = &mut rand::rng();
-    let mut asking = Asking { store: &store, instance: &settings.instance, rng, now: Utc::now() };
-    let id = asking.check(&repository.to_string()).await?;
+    let mut asking = Asking { instance: &settings.instance, rng, now: Utc::now() };
+    let mut tx = store.begin().await?;
+    let id = asking.check(&mut tx, &repository.to_string()).await?;
+    tx.commit().await?;
     print_end(&await_end(&store, &settings, id).await?, json)
 }
 
@@ -179,9 +183,11 @@ async fn rotate(repository: &FullName, json: bool) -> anyhow::Result<ExitCode> {
     let store = connect(&settings.database).await?;
     let known = known(&store, repository).await?;
     let rng = &mut rand::rng();
-    let mut asking = Asking { store: &store, instance: &settings.database.instance, rng, now: Utc::now() };
+    let mut asking = Asking { instance: &settings.database.instance, rng, now: Utc::now() };
     let request = RotateRequest { repository: known, public_url: &settings.public_url, platform_secret: None };
-    let id = asking.rotate(&settings.keys, &request).await?;
+    let mut tx = store.begin().await?;
+    let id = asking.rotate(&mut tx, &settings.keys, &request).await?;
+    tx.commit().await?;
     print_end(&await_end(&store, &settings.database, id).await?, json)
 }
 
@@ -190,10 +196,12 @@ async fn detach(repository: &FullName, reason: String, json: bool) -> anyhow::Re
     let store = connect(&settings).await?;
     let known = known(&store, repository).await?;
     let rng = &mut rand::rng();
-    let mut asking = Asking { store: &store, instance: &settings.instance, rng, now: Utc::now() };
+    let mut asking = Asking { instance: &settings.instance, rng, now: Utc::now() };
     // Nobody on the forge asks here in whose name runs could be cancelled.
     let wish = Detaching { by: None, reason: Some(reason), cancel_runs: false };
-    let id = asking.detach(known, &wish).await?;
+    let mut tx = store.begin().await?;
+    let id = asking.detach(&mut tx, known, &wish).await?;
+    tx.commit().await?;
     print_end(&await_end(&store, &settings, id).await?, json)
 }
 

@@ -115,6 +115,16 @@ pub async fn audited(store: &Store, kind: &str) -> Result<Vec<serde_json::Value>
     Ok(sqlx::query_scalar(query).bind(kind).fetch_all(store.pool()).await?)
 }
 
+/// Has the database refuse the audit's events of a kind, as if it were lost just before they are written down.
+///
+/// # Errors
+/// The database fails.
+pub async fn refuse_audited(store: &Store, kind: &str) -> Result<()> {
+    let mut conn = store.acquire().await?;
+    let name = kind.replace('.', "_");
+    execute(&mut conn, format!("alter table audit.flow_events add constraint no_{name} check (kind <> '{kind}')")).await
+}
+
 /// Clones the template, which is made first if it is missing or holds another schema. Tests of several processes do this at
 /// once: whoever makes it locks out all others, and those who clone don't mind each other.
 async fn clone_template(admin: &mut PgConnection, server: &PgConnectOptions, name: &str) -> Result<()> {

@@ -7,7 +7,7 @@ use domain::{
 use ingest::connections::about;
 use rand::CryptoRng;
 use store::{
-    PgConnection, StoreError,
+    PgConnection,
     connections::{ConnectionWish, NewConnection},
     hooks, repositories,
 };
@@ -22,14 +22,7 @@ impl<R: CryptoRng> Asking<'_, R> {
     ///
     /// # Errors
     /// [`ConnectError`]
-    pub async fn detach(&mut self, repository: RepositoryId, wish: &Detaching) -> Result<ConnectionId, ConnectError> {
-        let mut tx = self.store.begin().await?;
-        let id = self.detach_within(&mut tx, repository, wish).await?;
-        tx.commit().await.map_err(StoreError::from)?;
-        Ok(id)
-    }
-
-    async fn detach_within(
+    pub async fn detach(
         &mut self,
         conn: &mut PgConnection,
         repository: RepositoryId,

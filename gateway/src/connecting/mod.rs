@@ -1,8 +1,8 @@
 //! Asking for a repository to be connected, or for something to be done to its connection: for the command line and for the staff
 //! API.
 //!
-//! What is asked is stored whole, in one transaction with the command that starts the workflow; the worker does the rest. The
-//! credential is sealed for the worker before it reaches the database. The webhook's secret is made here: one copy under the
+//! What is asked is stored whole, in the caller's transaction, with the command that starts the workflow: so what the caller writes
+//! down about it holds with it, or neither does. The worker does the rest. The credential is sealed for the worker before it reaches the database. The webhook's secret is made here: one copy under the
 //! gateway's own key, to be kept, and one for the worker, which puts it on the forge and deletes it.
 
 mod detach;
@@ -24,7 +24,7 @@ use ingest::connections::about;
 use rand::CryptoRng;
 use serde_json::json;
 use store::{
-    PgConnection, Store, StoreError,
+    PgConnection, StoreError,
     connections::{self, ConnectionWish, NewConnection, PlannedHook},
     credentials::{self, NewCredential},
     project_deletions,
@@ -124,10 +124,8 @@ pub enum ConnectError {
     Store(#[from] StoreError),
 }
 
-/// What asking needs at hand.
+/// What asking needs at hand. What was asked holds once the transaction is committed.
 pub struct Asking<'a, R> {
-    /// The database.
-    pub store: &'a Store,
     /// This installation.
     pub instance: &'a Instance,
     /// Randomness for boxes and secrets.
@@ -143,15 +141,15 @@ impl<R: CryptoRng> Asking<'_, R> {
     /// [`ConnectError`]
     pub async fn connect(
         &mut self,
+        conn: &mut PgConnection,
         keys: &ConnectKeys,
         request: &ConnectRequest<'_>,
     ) -> Result<ConnectionId, ConnectError> {
         let hook = self.plan_hook(keys, request.public_url)?;
         let sealed = keys.sealing.seal(self.rng, &request.credential.to_plaintext())?;
-        let mut tx = self.store.begin().await?;
-        self.nothing_under_way(&mut tx, (request.owner, request.name)).await?;
+        self.nothing_under_way(conn, (request.owner, request.name)).await?;
         let new = NewProject { slug: request.project, slots: request.slots, settings: json!({}), now: self.now };
-        let project = repositories::insert_project(&mut tx, new).await?;
+        let project = repositories::insert_project(conn, new).await?;
         let new = NewCredential {
             kind: request.credential.kind(),
             key_id: &keys.sealing.key_id,
@@ -159,10 +157,10 @@ impl<R: CryptoRng> Asking<'_, R> {
             login: None,
             now: self.now,
         };
-        if project_deletions::find(&mut tx, project).await?.is_some() {
+        if project_deletions::find(conn, project).await?.is_some() {
             return Err(ConnectError::ProjectDeleted(request.project.to_owned()));
         }
-        let credential = credentials::insert(&mut tx, new).await?;
+        let credential = credentials::insert(conn, new).await?;
         let id = ConnectionId::from_uuid(Uuid::now_v7());
         let new = NewConnection {
             id,
@@ -176,8 +174,7 @@ impl<R: CryptoRng> Asking<'_, R> {
             wish: &ConnectionWish::default(),
             now: self.now,
         };
-        self.insert(&mut tx, new).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        self.insert(conn, new).await?;
         Ok(id)
     }
 
@@ -185,16 +182,14 @@ impl<R: CryptoRng> Asking<'_, R> {
     ///
     /// # Errors
     /// [`ConnectError`]
-    pub async fn check(&mut self, full_name: &str) -> Result<ConnectionId, ConnectError> {
-        let mut tx = self.store.begin().await?;
-        let all = repositories::list(&mut tx).await?;
+    pub async fn check(&mut self, conn: &mut PgConnection, full_name: &str) -> Result<ConnectionId, ConnectError> {
+        let all = repositories::list(conn).await?;
         let found = all.into_iter().find(|known| known.full_name().eq_ignore_ascii_case(full_name));
         let known = found.ok_or_else(|| ConnectError::NotConnected(full_name.to_owned()))?;
         let credential = known.credential.ok_or_else(|| ConnectError::NoCredential(full_name.to_owned()))?;
         let wish = ConnectionWish::default();
         let new = NewConnection { credential: Some(credential), ..about(&known, &wish, self.now) };
-        self.insert(&mut tx, new).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        self.insert(conn, new).await?;
         Ok(new.id)
     }
 

@@ -11,7 +11,7 @@ use domain::{
 use ingest::connections::about;
 use rand::CryptoRng;
 use store::{
-    StoreError,
+    PgConnection,
     connections::{ConnectionWish, NewConnection},
     hooks, repositories,
 };
@@ -38,20 +38,20 @@ impl<R: CryptoRng> Asking<'_, R> {
     /// [`ConnectError`]
     pub async fn rotate(
         &mut self,
+        conn: &mut PgConnection,
         keys: &ConnectKeys,
         request: &RotateRequest<'_>,
     ) -> Result<ConnectionId, ConnectError> {
-        let mut tx = self.store.begin().await?;
-        let known = repositories::get(&mut tx, request.repository).await?;
+        let known = repositories::get(conn, request.repository).await?;
         let full_name = known.full_name();
         if known.detached_at.is_some() {
             return Err(ConnectError::Detached(full_name));
         }
-        self.nothing_under_way(&mut tx, (&known.owner, &known.name)).await?;
+        self.nothing_under_way(conn, (&known.owner, &known.name)).await?;
         if known.credential.is_none() {
             return Err(ConnectError::NoCredential(full_name));
         }
-        let hook = hooks::of_repository(&mut tx, known.id).await?.into_iter().next();
+        let hook = hooks::of_repository(conn, known.id).await?.into_iter().next();
         let hook = hook.ok_or_else(|| ConnectError::NoHook(full_name.clone()))?;
         let (secret, previous) = match (hook.current, hook.previous) {
             (Some(current), Some(previous)) => (hook_secrets::open(&keys.gateway, hook.id, &current)?, previous),
@@ -62,15 +62,14 @@ impl<R: CryptoRng> Asking<'_, R> {
             }
         };
         let planned = self.plan(keys, (hook.id, hook_url(request.public_url)?), &secret)?;
-        hooks::set_secrets(&mut tx, hook.id, &planned.secret, Some(&previous)).await?;
+        hooks::set_secrets(conn, hook.id, &planned.secret, Some(&previous)).await?;
         let wish = ConnectionWish::default();
         let new = NewConnection {
             purpose: ConnectionPurpose::Rotate,
             hook: Some(&planned),
             ..about(&known, &wish, self.now)
         };
-        self.insert(&mut tx, new).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        self.insert(conn, new).await?;
         Ok(new.id)
     }
 }

@@ -12,6 +12,7 @@ use store::{
     hooks::{self, NewHook},
     repositories::{self, NewRepository},
     runs,
+    testing::{refuse_audited, tables_with},
 };
 
 use crate::{
@@ -186,4 +187,37 @@ async fn a_detached_repository_starts_nothing_from_the_moment_of_asking() {
     assert_eq!(writer.get(&format!("/api/v1/runs/{run}")).await.status, 200, "what was done stays readable");
     admin.post(&format!("/api/v1/repositories/{greeter}/rotate"), json!({})).await.refused(409, "repository_detached");
     assert_eq!(world.audited("repository.detaching").await[0]["running"], json!("cancel"));
+}
+
+#[tokio::test]
+async fn nothing_is_done_to_a_connection_that_can_not_be_written_down() {
+    let world = World::start().await;
+    let (greeter, _) = repositories(&world).await;
+    connected(&world, greeter).await;
+    let admin = world.signed_in("project-admin").await;
+    let hook =
+        async || hooks::of_repository(&mut world.store().begin().await.unwrap(), greeter).await.unwrap().remove(0);
+    let before = hook().await;
+    let of_greeter = |what: &str| format!("/api/v1/repositories/{greeter}/{what}");
+    for (kind, path, wish) in [
+        (
+            "repository.attaching",
+            "/api/v1/projects/demo/repositories".to_owned(),
+            json!({"repository": "acme/new", "token": TOKEN}),
+        ),
+        ("repository.rotating", of_greeter("rotate"), json!({})),
+        ("repository.detaching", of_greeter("detach"), json!({"reason": "It moves.", "running": "cancel"})),
+    ] {
+        refuse_audited(world.store(), kind).await.unwrap();
+        admin.post(&path, wish).await.refused(500, "internal");
+        let commands = tables_with(world.store(), "ConnectRepository").await.unwrap();
+        assert!(commands.is_empty(), "{kind}: {commands:?}");
+        let mut conn = world.store().acquire().await.unwrap();
+        for name in ["new", "greeter"] {
+            assert!(connections::under_way(&mut conn, "acme", name).await.unwrap().is_none(), "{kind}: {name}");
+        }
+        assert_eq!(repositories::get(&mut conn, greeter).await.unwrap().detached_at, None, "{kind}");
+        let after = hook().await;
+        assert_eq!((after.current, after.previous), (before.current.clone(), before.previous.clone()), "{kind}");
+    }
 }

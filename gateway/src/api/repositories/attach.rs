@@ -51,7 +51,8 @@ pub(in crate::api) async fn attach_repository(
         )
     })?;
     let (keys, public_url) = sealing(&caller)?;
-    let known = repositories::find_by_name(&mut *caller.store().acquire().await?, owner, name).await?;
+    let mut tx = caller.store().begin().await?;
+    let known = repositories::find_by_name(&mut tx, owner, name).await?;
     if known.is_some_and(|known| known.project != project.id) {
         let detail = "this repository belongs to another project: its admins attach it there";
         return Err(Problem::new(StatusCode::CONFLICT, "attached_elsewhere", detail));
@@ -65,10 +66,10 @@ pub(in crate::api) async fn attach_repository(
         public_url,
     };
     let mut rng = rand::make_rng();
-    let connection = asking(&caller, &mut rng).connect(&keys, &request).await.map_err(refused)?;
+    let connection = asking(&caller, &mut rng).connect(&mut tx, &keys, &request).await.map_err(refused)?;
     let detail = json!({"repository": repository, "project": project.slug, "connection": connection});
-    caller.audit(&mut *caller.store().acquire().await?, "repository.attaching", detail).await?;
-    Ok(begun(&caller, connection))
+    caller.audit(&mut tx, "repository.attaching", detail).await?;
+    begun(&caller, tx, connection).await
 }
 
 /// Owner and name, as GitHub allows them.

@@ -19,6 +19,7 @@ pub(in crate::api) async fn check_repository(
 ) -> Result<(StatusCode, Json<BegunConnection>), Problem> {
     let repository = found(&caller, id, ProjectRole::Write).await?;
     let mut rng = rand::make_rng();
-    let connection = asking(&caller, &mut rng).check(&repository.full_name()).await.map_err(refused)?;
-    Ok(begun(&caller, connection))
+    let mut tx = caller.store().begin().await?;
+    let connection = asking(&caller, &mut rng).check(&mut tx, &repository.full_name()).await.map_err(refused)?;
+    begun(&caller, tx, connection).await
 }

@@ -48,10 +48,11 @@ pub(in crate::api) async fn detach_repository(
     let by = if cancel_runs { Some(account(&caller)?) } else { None };
     let wish = Detaching { by: by.map(|by| (by.login, by.id)), reason: Some(reason.to_owned()), cancel_runs };
     let mut rng = rand::make_rng();
-    let connection = asking(&caller, &mut rng).detach(id, &wish).await.map_err(refused)?;
+    let mut tx = caller.store().begin().await?;
+    let connection = asking(&caller, &mut rng).detach(&mut tx, id, &wish).await.map_err(refused)?;
     let detail = json!({
         "repository": repository.full_name(), "connection": connection, "reason": reason, "running": wanted.running,
     });
-    caller.audit(&mut *caller.store().acquire().await?, "repository.detaching", detail).await?;
-    Ok(begun(&caller, connection))
+    caller.audit(&mut tx, "repository.detaching", detail).await?;
+    begun(&caller, tx, connection).await
 }

@@ -16,7 +16,7 @@ use http::StatusCode;
 use rand::rngs::StdRng;
 use serde::Serialize;
 use store::{
-    StoreError,
+    StoreError, Transaction,
     repositories::{self, Repository},
 };
 use url::Url;
@@ -51,7 +51,7 @@ fn no_repository() -> Problem {
 
 /// What asking for something to be done to a connection needs.
 fn asking<'a>(caller: &'a Caller, rng: &'a mut StdRng) -> Asking<'a, StdRng> {
-    Asking { store: caller.store(), instance: caller.app().instance(), rng, now: caller.now() }
+    Asking { instance: caller.app().instance(), rng, now: caller.now() }
 }
 
 /// The keys that secrets are sealed with, and where the forge reaches us.
@@ -67,10 +67,18 @@ fn sealing(caller: &Caller) -> Result<(ConnectKeys, &Url), Problem> {
     Ok((ConnectKeys { gateway: caller.app().key().clone(), sealing: sealing.clone() }, sign_in.public_url()))
 }
 
-/// Has the workflow started at once.
-fn begun(caller: &Caller, connection: ConnectionId) -> (StatusCode, Json<BegunConnection>) {
+/// Commits what was asked with its audit, and has the workflow started at once.
+///
+/// # Errors
+/// 503 if the database does not answer.
+async fn begun(
+    caller: &Caller,
+    tx: Transaction,
+    connection: ConnectionId,
+) -> Result<(StatusCode, Json<BegunConnection>), Problem> {
+    tx.commit().await.map_err(StoreError::from)?;
     caller.app().dispatcher().spawn(workflow_id::connect_repository(caller.app().instance(), connection));
-    (StatusCode::ACCEPTED, Json(BegunConnection { connection }))
+    Ok((StatusCode::ACCEPTED, Json(BegunConnection { connection })))
 }
 
 fn refused(error: ConnectError) -> Problem {

@@ -44,8 +44,9 @@ pub(in crate::api) async fn rotate_secret(
     let mut rng = rand::make_rng();
     let platform_secret = Some(&caller.app().webhook_secrets().current);
     let request = RotateRequest { repository: id, public_url, platform_secret };
-    let connection = asking(&caller, &mut rng).rotate(&keys, &request).await.map_err(refused)?;
+    let mut tx = caller.store().begin().await?;
+    let connection = asking(&caller, &mut rng).rotate(&mut tx, &keys, &request).await.map_err(refused)?;
     let detail = json!({"repository": repository.full_name(), "connection": connection, "reason": reason});
-    caller.audit(&mut *caller.store().acquire().await?, "repository.rotating", detail).await?;
-    Ok(begun(&caller, connection))
+    caller.audit(&mut tx, "repository.rotating", detail).await?;
+    begun(&caller, tx, connection).await
 }

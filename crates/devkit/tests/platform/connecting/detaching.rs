@@ -17,7 +17,7 @@ use store::{
     connections::Connection, credentials, deliveries, hooks, project_schedules, repositories, testing::audited,
 };
 
-use super::{asking, connect, end_of, new_repository, token_of, working_hook};
+use super::{asking, connect, end_of, kept, new_repository, token_of, working_hook};
 
 fn wish(cancel_runs: bool) -> Detaching {
     let by = cancel_runs.then(|| ("maintainer".to_owned(), 1));
@@ -29,7 +29,9 @@ async fn ask(
     repository: RepositoryId,
     wish: &Detaching,
 ) -> anyhow::Result<Result<ConnectionId, ConnectError>> {
-    Ok(asking(platform, &mut rand::rng()).detach(repository, wish).await)
+    let mut tx = platform.store().begin().await?;
+    let asked = asking(platform, &mut rand::rng()).detach(&mut tx, repository, wish).await;
+    kept(tx, asked).await
 }
 
 async fn detach(platform: &Platform, repository: RepositoryId) -> anyhow::Result<Connection> {

@@ -20,7 +20,7 @@ use domain::{
 use forge::Credential;
 use gateway::connecting::{Asking, ConnectError, ConnectRequest, follow};
 use rand::rngs::ThreadRng;
-use store::{connected, connections::Connection, credentials, hooks, repositories};
+use store::{Transaction, connected, connections::Connection, credentials, hooks, repositories};
 
 /// Makes a private repository of `acme` with settings in it.
 async fn new_repository(platform: &Platform, name: &str) -> anyhow::Result<String> {
@@ -45,7 +45,15 @@ fn app_on(platform: &Platform, repository: &str, rights: Permissions) -> anyhow:
 }
 
 fn asking<'a>(platform: &'a Platform, rng: &'a mut ThreadRng) -> Asking<'a, ThreadRng> {
-    Asking { store: platform.store(), instance: &platform.instance, rng, now: Utc::now() }
+    Asking { instance: &platform.instance, rng, now: Utc::now() }
+}
+
+/// Commits what was asked, unless it was refused.
+async fn kept<T>(tx: Transaction, asked: Result<T, ConnectError>) -> anyhow::Result<Result<T, ConnectError>> {
+    if asked.is_ok() {
+        tx.commit().await?;
+    }
+    Ok(asked)
 }
 
 /// Asks for a repository to be connected.
@@ -57,7 +65,9 @@ async fn ask(
     let (owner, name) = full_name.split_once('/').unwrap_or_default();
     let public_url = platform.gateway_url.parse()?;
     let request = ConnectRequest { owner, name, project: "second", slots: 1, credential, public_url: &public_url };
-    Ok(asking(platform, &mut rand::rng()).connect(&platform.connect_keys(), &request).await)
+    let mut tx = platform.store().begin().await?;
+    let asked = asking(platform, &mut rand::rng()).connect(&mut tx, &platform.connect_keys(), &request).await;
+    kept(tx, asked).await
 }
 
 /// Asks, and waits for the end.
@@ -71,7 +81,9 @@ async fn end_of(platform: &Platform, id: ConnectionId) -> anyhow::Result<Connect
 }
 
 async fn check(platform: &Platform, full_name: &str) -> anyhow::Result<Connection> {
-    let id = asking(platform, &mut rand::rng()).check(full_name).await?;
+    let mut tx = platform.store().begin().await?;
+    let asked = asking(platform, &mut rand::rng()).check(&mut tx, full_name).await;
+    let id = kept(tx, asked).await??;
     end_of(platform, id).await
 }
 

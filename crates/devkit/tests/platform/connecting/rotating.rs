@@ -21,12 +21,20 @@ use store::{
     testing::audited,
 };
 
-use super::{asking, connect, end_of, new_repository, token_of, working_hook};
+use super::{asking, connect, end_of, kept, new_repository, token_of, working_hook};
 
 async fn ask(platform: &Platform, repository: RepositoryId) -> anyhow::Result<Result<ConnectionId, ConnectError>> {
     let (secret, public_url) = (HookSecret::new("none"), platform.gateway_url.parse()?);
-    let request = RotateRequest { repository, public_url: &public_url, platform_secret: secret.as_ref() };
-    Ok(asking(platform, &mut rand::rng()).rotate(&platform.connect_keys(), &request).await)
+    ask_for(platform, RotateRequest { repository, public_url: &public_url, platform_secret: secret.as_ref() }).await
+}
+
+async fn ask_for(
+    platform: &Platform,
+    request: RotateRequest<'_>,
+) -> anyhow::Result<Result<ConnectionId, ConnectError>> {
+    let mut tx = platform.store().begin().await?;
+    let asked = asking(platform, &mut rand::rng()).rotate(&mut tx, &platform.connect_keys(), &request).await;
+    kept(tx, asked).await
 }
 
 async fn rotate(platform: &Platform, repository: RepositoryId) -> anyhow::Result<Connection> {
@@ -90,11 +98,11 @@ async fn a_webhook_that_signs_with_the_platforms_secret_gets_its_own() -> anyhow
     let public_url = platform.gateway_url.parse()?;
     let mut request =
         RotateRequest { repository: platform.repository.id, public_url: &public_url, platform_secret: None };
-    let unknown = asking(&platform, &mut rand::rng()).rotate(&platform.connect_keys(), &request).await;
+    let unknown = ask_for(&platform, request).await?;
     assert!(matches!(unknown, Err(ConnectError::PlatformSecret(_))), "{unknown:?}");
     let platforms = before.secret.clone().and_then(HookSecret::new);
     request.platform_secret = platforms.as_ref();
-    let id = asking(&platform, &mut rand::rng()).rotate(&platform.connect_keys(), &request).await?;
+    let id = ask_for(&platform, request).await??;
     let ended = end_of(&platform, id).await?;
     assert_eq!(ended.state, ConnectionState::Done, "{:?}", ended.message);
     assert_ne!(working_hook(&platform, REPOSITORY).await?.secret, before.secret);
