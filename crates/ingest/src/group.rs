@@ -21,7 +21,7 @@ use store::{
     repositories::{self, Repository},
 };
 
-use crate::record::{About, Arrival, Recorded, judge, keep};
+use crate::record::{About, Arrival, Recorded, is_row_alone, judge, keep, keep_rows};
 
 /// What became of an event of a group.
 #[derive(Debug)]
@@ -68,22 +68,29 @@ async fn write(tx: &mut PgConnection, instance: &Instance, arrivals: &[Arrival<'
     }
     let turns: Vec<_> = abouts.iter().zip(arrivals).map(|(about, arrival)| about.turn(arrival)).collect();
     let mut ours = locks::take_free(tx, &turns).await?;
-    let mut grouped = Vec::with_capacity(arrivals.len());
+    let mut grouped: Vec<Grouped> = arrivals.iter().map(|_| Grouped::Alone).collect();
+    // Most deliveries come to nothing but their row. Who is judged later does not read those, so they are written together.
+    let mut rows = Vec::new();
     for (place, (arrival, about)) in arrivals.iter().zip(&abouts).enumerate() {
         if !ours[place] {
-            grouped.push(Grouped::Alone);
             continue;
         }
         let judged = judge(tx, arrival, about).await?;
-        if only_adds(&judged.0.effect) || arrivals.len() == 1 {
-            grouped.push(Grouped::Recorded(keep(tx, (instance, arrival), about, judged).await?));
-            continue;
+        if is_row_alone(&judged.0) {
+            rows.push((place, judged.0));
+        } else if only_adds(&judged.0.effect) || arrivals.len() == 1 {
+            grouped[place] = Grouped::Recorded(keep(tx, (instance, arrival), about, judged).await?);
+        } else {
+            // What comes behind it about the same thing must not overtake it.
+            for (later, turn) in turns.iter().enumerate().skip(place) {
+                ours[later] &= *turn != turns[place];
+            }
         }
-        grouped.push(Grouped::Alone);
-        // What comes behind it about the same thing must not overtake it.
-        for (later, turn) in turns.iter().enumerate().skip(place) {
-            ours[later] &= *turn != turns[place];
-        }
+    }
+    let (places, judged): (Vec<usize>, Vec<_>) =
+        rows.into_iter().map(|(place, verdict)| (place, (&arrivals[place], &abouts[place], verdict))).unzip();
+    for (place, recorded) in places.into_iter().zip(keep_rows(tx, judged).await?) {
+        grouped[place] = Grouped::Recorded(recorded);
     }
     Ok(grouped)
 }

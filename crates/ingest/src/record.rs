@@ -12,7 +12,7 @@ use domain::{
 use store::{
     PgConnection, Result, Store, StoreError,
     audit::{self, NewFlowEvent},
-    deliveries::{self, Inserted, NewDelivery},
+    deliveries::{self, Inserted, NewDelivery, StoredVerdict},
     locks::{self, Turn},
     repositories::{self, Repository},
     storms::{self, HeldBack},
@@ -141,16 +141,7 @@ pub(crate) async fn keep(
 ) -> Result<Recorded> {
     let delivery = match deliveries::insert(tx, row(arrival, about, &verdict), Some(arrival.body)).await? {
         Inserted::New(delivery) => delivery,
-        Inserted::Duplicate(stored) => {
-            return Ok(Recorded {
-                delivery: stored.delivery,
-                verdict: stored.verdict,
-                reason: stored.reason,
-                run: stored.run,
-                source: stored.source,
-                workflow_id: None,
-            });
-        }
+        Inserted::Duplicate(stored) => return Ok(stored_before(stored)),
     };
     let place = Place {
         instance,
@@ -176,6 +167,49 @@ pub(crate) async fn keep(
         source: arrival.source,
         workflow_id: done.workflow_id,
     })
+}
+
+/// Whether nothing follows from an event but its row in the ledger.
+pub(crate) fn is_row_alone(verdict: &Verdict) -> bool {
+    verdict.effect == Effect::None && verdict.run.is_none() && verdict.kind != VerdictKind::LoopGuard
+}
+
+/// Writes down, at once, judged events from which nothing else follows; in their order. See [`is_row_alone`].
+pub(crate) async fn keep_rows(
+    tx: &mut PgConnection,
+    judged: Vec<(&Arrival<'_>, &About, Verdict)>,
+) -> Result<Vec<Recorded>> {
+    if judged.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<(NewDelivery<'_>, &[u8])> =
+        judged.iter().map(|(arrival, about, verdict)| (row(arrival, about, verdict), arrival.body.as_ref())).collect();
+    let inserted = deliveries::insert_all(tx, &rows).await?;
+    drop(rows);
+    let recorded = |(inserted, (arrival, _, verdict)): (Inserted, (&Arrival<'_>, &About, Verdict))| match inserted {
+        Inserted::New(delivery) => Recorded {
+            delivery,
+            verdict: verdict.kind,
+            reason: verdict.reason,
+            run: None,
+            source: arrival.source,
+            workflow_id: None,
+        },
+        Inserted::Duplicate(stored) => stored_before(stored),
+    };
+    Ok(inserted.into_iter().zip(judged).map(recorded).collect())
+}
+
+/// It keeps its verdict, and nothing follows from it once more.
+fn stored_before(stored: StoredVerdict) -> Recorded {
+    Recorded {
+        delivery: stored.delivery,
+        verdict: stored.verdict,
+        reason: stored.reason,
+        run: stored.run,
+        source: stored.source,
+        workflow_id: None,
+    }
 }
 
 /// What is to be done about an event. Writes nothing.

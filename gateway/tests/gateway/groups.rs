@@ -132,6 +132,20 @@ async fn two_events_about_one_issue_are_judged_one_after_the_other() {
 }
 
 #[tokio::test]
+async fn what_comes_to_nothing_is_written_together_and_keeps_its_place() {
+    let world = World::new().await;
+    let idle = |guid: &str, number| told(guid, "issues", &labeled(number, "bug", 0));
+    let mut group = vec![idle("idle-1", 1)];
+    group.extend(wishes(&[1, 2]));
+    group.extend([idle("idle-2", 2), idle("idle-1", 1), idle("idle-3", 3)]);
+    let became = together(world.store(), &group).await;
+    assert_eq!(became, ["no_rule", "started", "started", "no_rule", "no_rule", "no_rule"]);
+    assert_eq!(number(&world, "select count(*) from deliveries").await, 5, "one came twice");
+    assert_eq!(number(&world, "select count(*) from delivery_payloads").await, 5);
+    assert_eq!(transactions(&world).await, 1);
+}
+
+#[tokio::test]
 async fn what_somebody_works_on_is_not_waited_for() {
     let world = World::new().await;
     let mut other = world.store().begin().await.unwrap();

@@ -112,6 +112,46 @@ async fn nothing_that_outsiders_write_breaks_the_ledger() {
 }
 
 #[tokio::test]
+async fn many_at_once_are_stored_as_each_alone_would_be() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let Inserted::New(before) = deliveries::insert(&mut conn, delivery("before"), None).await.unwrap() else {
+        panic!()
+    };
+    let full = NewDelivery { repository: Some(world.repository), reason: "with \0 in it", ..delivery("full") };
+    let bare = NewDelivery {
+        action: None,
+        forge_repo_id: None,
+        subject_number: None,
+        sender_login: None,
+        sender_id: None,
+        received_at: at(5),
+        source: DeliverySource::ReadBack,
+        ..delivery("bare")
+    };
+    let again = NewDelivery { verdict: VerdictKind::Started, ..full };
+    let all: [(NewDelivery<'_>, &[u8]); 4] =
+        [(full, b"{\"full\": 1}"), (delivery("before"), b"{}"), (bare, b"\0"), (again, b"again")];
+    let became = deliveries::insert_all(&mut conn, &all).await.unwrap();
+    let [Inserted::New(first), Inserted::Duplicate(old), Inserted::New(second), Inserted::Duplicate(twice)] =
+        &became[..]
+    else {
+        panic!("{became:?}")
+    };
+    assert_eq!((old.delivery, twice.delivery, twice.verdict), (before, *first, VerdictKind::NoRule));
+    for (id, (new, body)) in [(*first, all[0]), (*second, all[2])] {
+        let many = deliveries::get(&mut conn, id).await.unwrap().unwrap();
+        let alone = NewDelivery { hook_key: 12, ..new };
+        let Inserted::New(id) = deliveries::insert(&mut conn, alone, Some(body)).await.unwrap() else { panic!() };
+        let alone = deliveries::get(&mut conn, id).await.unwrap().unwrap();
+        assert_eq!(many, deliveries::Delivery { id: many.id, hook_key: many.hook_key, ..alone });
+        assert_eq!(deliveries::payload(&mut conn, many.id).await.unwrap().as_deref(), Some(body));
+    }
+    assert_eq!(deliveries::list_recent(&mut conn, 10).await.unwrap().len(), 5);
+    assert!(deliveries::insert_all(&mut conn, &[]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_delivery_may_have_no_body() {
     let world = World::new().await;
     let mut conn = world.conn().await;

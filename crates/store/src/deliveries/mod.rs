@@ -1,5 +1,7 @@
 //! The ledger: every webhook delivery, what was decided about it and why.
 
+mod insert;
+
 use chrono::{DateTime, Utc};
 use domain::{
     ids::{DeliveryId, PersonId, ProjectId, RepositoryId, RunId},
@@ -8,6 +10,7 @@ use domain::{
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+pub use self::insert::{Inserted, NewDelivery, StoredVerdict, insert, insert_all};
 use crate::{
     Result, StoreError,
     convert::{clean, clean_opt, parse},
@@ -15,61 +18,6 @@ use crate::{
 
 /// The hook key of what no hook sent: a schedule's moment, a wish by hand. Its GUID is ours.
 pub const NO_HOOK: i64 = -1;
-
-/// A delivery to be stored. Every text may come from an outsider.
-#[derive(Clone, Copy, Debug)]
-pub struct NewDelivery<'a> {
-    /// `X-GitHub-Hook-ID`, 0 if absent.
-    pub hook_key: i64,
-    /// `X-GitHub-Delivery`.
-    pub guid: &'a str,
-    /// `X-GitHub-Event`.
-    pub event: &'a str,
-    /// The payload's action.
-    pub action: Option<&'a str>,
-    /// The repository, if it is connected.
-    pub repository: Option<RepositoryId>,
-    /// The repository as the forge knows it.
-    pub forge_repo_id: Option<i64>,
-    /// Number of the issue or pull request.
-    pub subject_number: Option<i64>,
-    /// Login of the sender.
-    pub sender_login: Option<&'a str>,
-    /// Id of the sender.
-    pub sender_id: Option<i64>,
-    /// What was decided.
-    pub verdict: VerdictKind,
-    /// Why, as a sentence.
-    pub reason: &'a str,
-    /// When it came.
-    pub received_at: DateTime<Utc>,
-    /// How it came.
-    pub source: DeliverySource,
-}
-
-/// What became of an insert.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Inserted {
-    /// It is stored.
-    New(DeliveryId),
-    /// It was stored before, by this hook under this GUID.
-    Duplicate(StoredVerdict),
-}
-
-/// What was decided about a delivery.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredVerdict {
-    /// The delivery.
-    pub delivery: DeliveryId,
-    /// What was decided.
-    pub verdict: VerdictKind,
-    /// Why.
-    pub reason: String,
-    /// The run it started, told or found.
-    pub run: Option<RunId>,
-    /// How it first came.
-    pub source: DeliverySource,
-}
 
 /// A row of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,60 +110,6 @@ macro_rules! select_deliveries {
             $(, $argument)*
         )
     };
-}
-
-/// Stores a delivery with its raw body, if it has one, or finds the one that is stored. Waits for a transaction that is
-/// storing the same one. Retention drops bodies by the day.
-///
-/// # Errors
-/// The database fails.
-pub async fn insert(conn: &mut PgConnection, new: NewDelivery<'_>, body: Option<&[u8]>) -> Result<Inserted> {
-    let guid = clean(new.guid);
-    let inserted = sqlx::query_scalar!(
-        "with delivery as ( \
-             insert into deliveries (id, hook_key, guid, event, action, repository_id, forge_repo_id, subject_number, \
-                 sender_login, sender_id, verdict, reason, received_at, source) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
-             on conflict (hook_key, guid) do nothing returning id, received_at), \
-         payload as ( \
-             insert into delivery_payloads (delivery_id, received_at, body) \
-             select id, received_at, $15 from delivery where $15::bytea is not null) \
-         select id from delivery",
-        Uuid::now_v7(),
-        new.hook_key,
-        &guid,
-        &clean(new.event),
-        clean_opt(new.action),
-        new.repository.map(RepositoryId::as_uuid),
-        new.forge_repo_id,
-        new.subject_number,
-        clean_opt(new.sender_login),
-        new.sender_id,
-        new.verdict.as_str(),
-        &clean(new.reason),
-        new.received_at,
-        new.source.as_str(),
-        body,
-    )
-    .fetch_optional(&mut *conn)
-    .await?;
-    if let Some(id) = inserted {
-        return Ok(Inserted::New(DeliveryId::from_uuid(id)));
-    }
-    let stored = sqlx::query!(
-        "select id, verdict, reason, run_id, source from deliveries where hook_key = $1 and guid = $2",
-        new.hook_key,
-        &guid,
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(Inserted::Duplicate(StoredVerdict {
-        delivery: DeliveryId::from_uuid(stored.id),
-        verdict: parse("deliveries", "verdict", &stored.verdict)?,
-        reason: stored.reason,
-        run: stored.run_id.map(RunId::from_uuid),
-        source: parse("deliveries", "source", &stored.source)?,
-    }))
 }
 
 /// Which of these deliveries of a hook the ledger does not have.
