@@ -157,12 +157,23 @@ pub async fn fill_with_past(store: &Store, runs: u32, projects: u32) -> Result<(
     Ok(())
 }
 
-/// How many runs have not ended, and how many of those have an agent at work.
+/// How far all the runs have come.
+#[derive(Debug, Clone, Copy, sqlx::FromRow)]
+pub struct Standing {
+    /// Runs that have ended.
+    pub ended: i64,
+    /// Runs that have not, waiting ones among them.
+    pub open: i64,
+    /// Those of them with an agent at work.
+    pub at_work: i64,
+}
+
+/// How far all the runs have come.
 ///
 /// # Errors
 /// The database fails.
-pub async fn live(store: &Store) -> Result<(i64, i64)> {
-    Ok(sqlx::query_as(LIVE).fetch_one(store.pool()).await?)
+pub async fn standing(store: &Store) -> Result<Standing> {
+    Ok(sqlx::query_as(STANDING).fetch_one(store.pool()).await?)
 }
 
 /// How far each run has come, oldest first.
@@ -255,9 +266,12 @@ const PROJECTS: &str = r#"
     select uuidv7(), id, 900000000 + row_number() over (), 'soak', slug, 'main', false from projects where slug like 'soak-%';
 "#;
 
-const LIVE: &str = r#"
-    select count(*), count(s.run_id) from runs r
-    left join steps s on s.run_id = r.id and s.attempt = r.attempt and s.step = 'agent' where r.finished_at is null
+const STANDING: &str = r#"
+    select count(r.finished_at) as ended,
+        count(*) filter (where r.finished_at is null) as open,
+        count(s.run_id) filter (where r.finished_at is null) as at_work
+    from runs r
+    left join steps s on s.run_id = r.id and s.attempt = r.attempt and s.step = 'agent' and r.finished_at is null
 "#;
 
 const NO_WRITE_LIMITS: &str = r#"

@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use domain::{
     ids::{Attempt, ProjectSlug, RunId},
     job::JobRuntime,
+    run::Outcome,
     services_yaml::{PlatformBudgets, Quantity},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -151,7 +152,7 @@ async fn write(client: &Client, order: &JobOrder, settings: &KubernetesSettings)
     Ok(())
 }
 
-/// The agent's container ends at once, on both sides: what is measured is how it comes to start.
+/// On both sides agents are at work until all have started, as they are for minutes in life; what is measured is how they come to start.
 async fn in_cluster(report: &mut Report) -> anyhow::Result<()> {
     let kubeconfig: PathBuf = super::from_environment(cluster::KUBECONFIG)?.into();
     let (client, _) = kubernetes::client_of(&kubeconfig).await?;
@@ -209,15 +210,28 @@ async fn start(kubeconfig: PathBuf) -> anyhow::Result<Platform> {
     .await
 }
 
-/// Puts the label on, and waits until the run's container has started, and until the run is over. Gives how long the start took.
+/// Puts the label on, waits until the run's container has started, and ends the run. Gives how long the start took.
 async fn from_webhook(platform: &Platform, started: &Started) -> anyhow::Result<Duration> {
     let number = platform.open_issue("no-change")?;
     let begun = Instant::now();
     platform.label(number, "run:dev")?;
     let name = job_of(platform, number).await?;
     let at = started.all(&[name]).await?;
-    platform.await_end(number).await?;
+    end(platform, &[number]).await?;
+    started.rest().await?;
     Ok(at - begun)
+}
+
+/// Ends the runs, none of which has ended by itself.
+async fn end(platform: &Platform, numbers: &[u64]) -> anyhow::Result<()> {
+    for number in numbers {
+        platform.forge.comment("maintainer", REPOSITORY, *number, "/cancel")?;
+    }
+    for number in numbers {
+        let run = platform.await_end(*number).await?;
+        ensure!((run.attempt, run.outcome) == (Attempt::FIRST, Some(Outcome::Cancelled)), "{run:?}");
+    }
+    Ok(())
 }
 
 async fn all_at_once(platform: &Platform, started: &Started) -> anyhow::Result<Duration> {
@@ -231,10 +245,7 @@ async fn all_at_once(platform: &Platform, started: &Started) -> anyhow::Result<D
         names.push(job_of(platform, *number).await?);
     }
     let last = started.all(&names).await?;
-    for number in numbers {
-        let run = platform.await_end(number).await?;
-        ensure!(run.attempt == Attempt::FIRST, "a run was begun twice: {run:?}");
-    }
+    end(platform, &numbers).await?;
     Ok(last - begun)
 }
 

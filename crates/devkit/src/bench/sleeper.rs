@@ -1,5 +1,5 @@
 //! Jobs that do nothing but live until a file appears, and then report that nothing was to be changed. A file beside it, with the
-//! ending `life`, may say for how many seconds each lives at most.
+//! ending `life`, may say for how many seconds they live, in the mean: some half, some half as long again, so that they do not end together.
 
 use std::{
     collections::HashMap,
@@ -117,7 +117,8 @@ async fn sleep_and_report(order: &JobOrder, release: &std::path::Path, client: &
     claimed.send().await?.error_for_status()?;
     let mut beat_at = Instant::now();
     let life = std::fs::read_to_string(release.with_extension(LIFE)).ok().and_then(|text| text.trim().parse().ok());
-    let end_at = life.map(|life| Instant::now() + Duration::from_secs(life));
+    let share: f64 = rand::random_range(0.5..1.5);
+    let end_at = life.map(|life| Instant::now() + Duration::from_secs(life).mul_f64(share));
     while !release.exists() && end_at.is_none_or(|end| Instant::now() < end) {
         if Instant::now() >= beat_at {
             beat_at = Instant::now() + BEAT;

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use store::benching;
+use store::{Store, benching};
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -23,7 +23,7 @@ const FINISHED: u32 = 10_000;
 const PROJECTS: u32 = 1_000;
 const LIVE: u32 = 200;
 
-/// How long an agent is at work.
+/// How long an agent is at work, in the mean.
 const LIFE_SECS: u32 = 180;
 
 /// How often memory is read, and ended runs are replaced.
@@ -42,7 +42,7 @@ struct Sample {
 pub(super) async fn run(report: &mut Report) -> anyhow::Result<()> {
     let minutes: u32 = super::from_environment(MINUTES)?.parse()?;
     report.note(format!(
-        "soak: {minutes} minutes with {FINISHED} finished runs, {PROJECTS} projects and {LIVE} live runs, each of {LIFE_SECS} s; the \
+        "soak: {minutes} minutes with {FINISHED} finished runs, {PROJECTS} projects and {LIVE} live runs, of {LIFE_SECS} s each in the mean; the \
          limits on writing to GitHub are lifted; Jobs sleep within the worker's process"
     ));
     let folder = tempfile::tempdir()?;
@@ -50,39 +50,52 @@ pub(super) async fn run(report: &mut Report) -> anyhow::Result<()> {
     std::fs::write(release.with_extension(sleeper::LIFE), LIFE_SECS.to_string())?;
     let platform = run::start(LIVE, Hosting::Processes, Some(&release)).await?;
     benching::fill_with_past(platform.store(), FINISHED, PROJECTS).await?;
-    let mut started = 0;
+    let mut population = Population::none(platform.store()).await?;
     let under_way = until(PATIENCE, async || {
-        started += replace_ended(&platform).await?;
         // Some have ended before the last ones have begun.
-        let (_, at_work) = benching::live(platform.store()).await?;
-        Ok((at_work >= i64::from(LIVE) * 9 / 10).then_some(()))
+        Ok((population.replace_ended(&platform).await? >= i64::from(LIVE) * 9 / 10).then_some(()))
     });
     under_way.await?.context("the runs do not get under way")?;
-    let samples = watch(&platform, Duration::from_secs(u64::from(minutes) * 60), &mut started).await?;
+    let samples = watch(&platform, Duration::from_secs(u64::from(minutes) * 60), &mut population).await?;
     tell(report, &samples)?;
-    report.value("soak: runs started", f64::from(started), "runs", Target::None);
+    report.value("soak: runs started", f64::from(population.asked_for), "runs", Target::None);
     std::fs::write(&release, "")?;
-    let settled = until(PATIENCE, async || Ok((benching::live(platform.store()).await?.0 == 0).then_some(())));
+    let settled = until(PATIENCE, async || Ok((benching::standing(platform.store()).await?.open == 0).then_some(())));
     settled.await?.context("not all runs end")?;
     platform.shut_down().await
 }
 
-/// Starts a run for each that has ended; says how many.
-async fn replace_ended(platform: &Platform) -> anyhow::Result<u32> {
-    let (open, _) = benching::live(platform.store()).await?;
-    let missing = LIVE.saturating_sub(u32::try_from(open)?);
-    for _ in 0..missing {
-        let number = platform.open_issue("no-change")?;
-        platform.label(number, "run:dev")?;
-    }
-    Ok(missing)
+/// The live runs, whose number is kept.
+struct Population {
+    /// Runs that had ended before.
+    past: i64,
+    /// Labels that were set: what they start is stored some moments later.
+    asked_for: u32,
 }
 
-async fn watch(platform: &Platform, span: Duration, started: &mut u32) -> anyhow::Result<Vec<Sample>> {
+impl Population {
+    async fn none(store: &Store) -> anyhow::Result<Self> {
+        Ok(Self { past: benching::standing(store).await?.ended, asked_for: 0 })
+    }
+
+    /// Asks for a run in the place of each that has ended; says how many have an agent at work.
+    async fn replace_ended(&mut self, platform: &Platform) -> anyhow::Result<i64> {
+        let standing = benching::standing(platform.store()).await?;
+        let ended = u32::try_from(standing.ended - self.past)?;
+        for _ in self.asked_for.saturating_sub(ended)..LIVE {
+            let number = platform.open_issue("no-change")?;
+            platform.label(number, "run:dev")?;
+            self.asked_for += 1;
+        }
+        Ok(standing.at_work)
+    }
+}
+
+async fn watch(platform: &Platform, span: Duration, population: &mut Population) -> anyhow::Result<Vec<Sample>> {
     let began = Instant::now();
     let mut samples = Vec::new();
     while began.elapsed() < span {
-        *started += replace_ended(platform).await?;
+        population.replace_ended(platform).await?;
         let read = |role| platform.pid(role).and_then(super::memory).with_context(|| format!("{role:?} has ended"));
         let hours = began.elapsed().as_secs_f64() / 3_600.0;
         samples.push(Sample { hours, worker: read(Victim::Worker)?, gateway: read(Victim::Gateway)? });

@@ -15,10 +15,15 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, Client,
-    api::{DeleteParams, ObjectMeta, PostParams},
+    api::{DeleteParams, ListParams, ObjectMeta, PostParams},
     runtime::{WatchStreamExt as _, watcher},
 };
 use tokio::{task::JoinHandle, time::Instant};
+
+use crate::harness::until;
+
+/// What an agent of the baseline does: as one at work, until it is asked to end.
+const AT_WORK: &str = "trap 'exit 0' TERM; sleep 600 & wait";
 
 /// However busy the machine is, a container starts or does not within this.
 const LIMIT: Duration = Duration::from_secs(150);
@@ -28,6 +33,7 @@ const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 
 /// When the agents' containers of a namespace were first seen to have started, by Job.
 pub(super) struct Started {
+    pods: Api<Pod>,
     seen: Arc<Mutex<HashMap<String, Instant>>>,
     watching: JoinHandle<()>,
 }
@@ -37,8 +43,9 @@ impl Started {
         let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
         let seen: Arc<Mutex<HashMap<String, Instant>>> = Arc::default();
         let told = Arc::clone(&seen);
+        let watched = pods.clone();
         let watching = tokio::spawn(async move {
-            let mut changes = watcher(pods, watcher::Config::default()).default_backoff().applied_objects().boxed();
+            let mut changes = watcher(watched, watcher::Config::default()).default_backoff().applied_objects().boxed();
             while let Some(change) = changes.next().await {
                 let Ok(pod) = change else { continue };
                 let job = pod.metadata.labels.as_ref().and_then(|labels| labels.get(JOB_NAME)).cloned();
@@ -47,7 +54,7 @@ impl Started {
                 }
             }
         });
-        Self { seen, watching }
+        Self { pods, seen, watching }
     }
 
     /// Waits until those of all these Jobs have; gives when the last did.
@@ -65,6 +72,14 @@ impl Started {
             }
         };
         tokio::time::timeout(LIMIT, waiting).await.with_context(|| format!("not all of {jobs:?} started"))
+    }
+
+    /// Waits until no pod is left: taking one away is work for the node, which would slow whatever starts next.
+    pub(super) async fn rest(&self) -> anyhow::Result<()> {
+        let gone = until(LIMIT, async || {
+            Ok(self.pods.list_metadata(&ListParams::default()).await?.items.is_empty().then_some(()))
+        });
+        gone.await?.context("the pods of before do not go away")
     }
 }
 
@@ -111,12 +126,13 @@ impl Bare {
         Ok(Self { jobs, secrets: Api::namespaced(client.clone(), namespace), spec })
     }
 
-    /// Makes so many at once, and waits until all containers have started. Gives how long that took.
+    /// Makes so many at once, and waits until all containers have started, and then until all are gone. Gives how long the start
+    /// took.
     pub(super) async fn start(&self, started: &Started, number: usize) -> anyhow::Result<Duration> {
         let names: Vec<String> = (0..number).map(|_| format!("bare-{}", crate::secrets::random_hex(4))).collect();
         for name in &names {
             let secret: Secret = serde_json::from_value(serde_json::json!({
-                "metadata": { "name": name }, "stringData": { "token": "true" },
+                "metadata": { "name": name }, "stringData": { "token": AT_WORK },
             }))?;
             self.secrets.create(&PostParams::default(), &secret).await?;
         }
@@ -128,6 +144,7 @@ impl Bare {
             self.jobs.delete(name, &DeleteParams::background()).await?;
             self.secrets.delete(name, &DeleteParams::default()).await?;
         }
+        started.rest().await?;
         Ok(last - begun)
     }
 
