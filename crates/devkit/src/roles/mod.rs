@@ -6,7 +6,6 @@
 mod egress;
 mod forge;
 mod gateway;
-mod migrate;
 mod model;
 mod model_gateway;
 mod runner;
@@ -27,8 +26,6 @@ pub enum OwnRole {
     Forge,
     /// The gateway.
     Gateway,
-    /// Brings the database's schema up to date, and ends.
-    Migrate,
     /// The scripted model.
     Model,
     /// The model gateway.
@@ -52,7 +49,6 @@ pub async fn run(role: OwnRole, words: &[String]) -> Result<(), RoleError> {
         OwnRole::EgressAcl => egress::run(words).await,
         OwnRole::Forge => forge::run().await,
         OwnRole::Gateway => gateway::run().await,
-        OwnRole::Migrate => migrate::run().await,
         OwnRole::Model => model::run().await,
         OwnRole::ModelGateway => model_gateway::run().await,
         OwnRole::Runner => runner::run(words).await,

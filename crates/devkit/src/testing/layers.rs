@@ -45,9 +45,9 @@ impl Layer {
         let mut calls = Vec::new();
         match self {
             Self::Devkit => calls.push(words(&["-p", "devkit", "--lib", "--bins"])),
-            // What staff type at a terminal is the production binary; building it is all.
-            Self::Platform => calls.push(words(&["-p", "codex-k8s", "--test", "cli", "--no-run"])),
-            Self::Github | Self::Console | Self::Kubernetes => {}
+            // What staff type at a terminal, and what the platform's image holds, is the production binary; building it is all.
+            Self::Platform | Self::Kubernetes => calls.push(words(&["-p", "codex-k8s", "--test", "cli", "--no-run"])),
+            Self::Github | Self::Console => {}
             Self::Cli => calls.push(words(&["-p", "codex-k8s"])),
             _ => calls.push(words(&["-p", &self.name()])),
         }
@@ -144,9 +144,9 @@ mod tests {
         let calls = |layer: Layer| layer.calls(tree.path());
         let program = vec!["-p", "codex-k8s", "--test", "cli", "--no-run"];
         let platform = vec!["-p", "devkit", "--test", "crashes", "--test", "platform"];
-        assert_eq!(calls(Layer::Platform), [program, platform]);
+        assert_eq!(calls(Layer::Platform), [program.clone(), platform]);
         assert_eq!(calls(Layer::Github), [["-p", "devkit", "--test", "github_api"]]);
-        assert_eq!(calls(Layer::Kubernetes), [["-p", "devkit", "--test", "kubernetes"]]);
+        assert_eq!(calls(Layer::Kubernetes), [program, vec!["-p", "devkit", "--test", "kubernetes"]]);
         assert_eq!(calls(Layer::Runner), [vec!["-p", "runner"], vec!["-p", "devkit", "--test", "runner"]]);
         assert_eq!(calls(Layer::Domain), [["-p", "domain"]]);
     }

@@ -32,8 +32,6 @@ pub struct World {
     pub shell_image: String,
     /// The egress proxy with its helpers.
     pub egress_image: String,
-    /// The platform's roles.
-    pub platform_image: String,
     /// Stands where the runner is, and does what a Job's token says.
     pub actor_image: String,
 }
@@ -50,9 +48,13 @@ impl World {
             runner_image: variable("CODEX_K8S_TEST_RUNNER_IMAGE"),
             shell_image: variable("CODEX_K8S_TEST_SHELL_IMAGE"),
             egress_image: variable("CODEX_K8S_TEST_EGRESS_IMAGE"),
-            platform_image: variable("CODEX_K8S_TEST_PLATFORM_IMAGE"),
             actor_image: variable("CODEX_K8S_TEST_ACTOR_IMAGE"),
         }
+    }
+
+    /// The image with the production binary, which has to be built for it: `cargo build -p codex-k8s`.
+    pub fn platform_image() -> String {
+        variable("CODEX_K8S_TEST_PLATFORM_IMAGE")
     }
 
     /// `host:port` of the API server, as this machine reaches it.

@@ -74,8 +74,13 @@ impl Workshop {
         Ok(entries)
     }
 
-    /// The root file system, with this program as the platform's.
+    /// The root file system, with the production binary.
     pub(super) fn platform(&self, reference: &str, root: &Path, binary: &Path) -> Result<PathBuf, KubeError> {
+        self.image(reference, &[folder("tmp/"), entry("/", root), entry("usr/bin/codex-k8s", binary)])
+    }
+
+    /// The root file system, with this program where the platform's is looked for.
+    pub(super) fn roles(&self, reference: &str, root: &Path, binary: &Path) -> Result<PathBuf, KubeError> {
         let program_file = self.path("codex-k8s");
         fs::copy(binary, &program_file).map_err(KubeError::files("copy", binary))?;
         let script = self.path("script");

@@ -25,7 +25,7 @@ enum Image {
     Shell,
     /// The egress proxy.
     Egress,
-    /// The platform's roles, with git.
+    /// The production binary, with git.
     Platform,
     /// Stands where the runner is in tests of what is around it: does what a Job's token says.
     Actor,
@@ -35,8 +35,6 @@ enum Image {
 const ACTOR: &str = include_str!("../../../assets/actor/runner");
 
 impl Image {
-    const ALL: [Self; 5] = [Self::Runner, Self::Shell, Self::Egress, Self::Platform, Self::Actor];
-
     fn repository(self) -> &'static str {
         match self {
             Self::Runner => "localhost/codex-k8s-runner",
@@ -75,8 +73,8 @@ pub struct Images {
     pub shell: String,
     /// The egress proxy.
     pub egress: String,
-    /// The platform's roles.
-    pub platform: String,
+    /// The production binary; only where it is built.
+    pub platform: Option<String>,
     /// Does what a Job's token says.
     pub actor: String,
 }
@@ -88,22 +86,28 @@ impl Images {
     /// When packages can't be had, or an image can't be made or loaded.
     pub fn provide(layout: &Layout, cluster: &Cluster) -> Result<Self, KubeError> {
         let provide = |image| provide(image, layout, cluster);
+        let platform = named(Image::Platform).is_some() || Binary::path_of_production()?.is_file();
         Ok(Self {
             runner: provide(Image::Runner)?,
             shell: provide(Image::Shell)?,
             egress: provide(Image::Egress)?,
-            platform: provide(Image::Platform)?,
+            platform: platform.then(|| provide(Image::Platform)).transpose()?,
             actor: provide(Image::Actor)?,
         })
     }
 
     /// What tests find in their environment.
     pub fn environment(&self) -> Vec<(String, String)> {
-        Image::ALL
-            .into_iter()
-            .zip([&self.runner, &self.shell, &self.egress, &self.platform, &self.actor])
-            .map(|(image, reference)| (image.variable().to_owned(), reference.clone()))
-            .collect()
+        let references = [
+            (Image::Runner, Some(&self.runner)),
+            (Image::Shell, Some(&self.shell)),
+            (Image::Egress, Some(&self.egress)),
+            (Image::Platform, self.platform.as_ref()),
+            (Image::Actor, Some(&self.actor)),
+        ];
+        let named =
+            |(image, reference): (Image, Option<&String>)| Some((image.variable().to_owned(), reference?.clone()));
+        references.into_iter().filter_map(named).collect()
     }
 }
 
@@ -116,9 +120,41 @@ pub fn provide_runner(layout: &Layout, cluster: &Cluster) -> Result<String, Kube
 }
 
 fn provide(image: Image, layout: &Layout, cluster: &Cluster) -> Result<String, KubeError> {
-    match env::var(image.variable()).ok().filter(|name| !name.trim().is_empty()) {
+    match named(image) {
         Some(named) => Ok(named),
         None => Maker::new(layout)?.provide(image, cluster),
+    }
+}
+
+/// One that is in the cluster already.
+fn named(image: Image) -> Option<String> {
+    env::var(image.variable()).ok().filter(|name| !name.trim().is_empty())
+}
+
+/// A program that goes into an image.
+struct Binary {
+    path: PathBuf,
+    /// The hash of its content.
+    digest: String,
+}
+
+impl Binary {
+    fn read(path: PathBuf) -> Result<Self, KubeError> {
+        // Through a pipe the name is not told, which changes with each process.
+        let file = fs::File::open(&path).map_err(KubeError::files("open", &path))?;
+        let digest = run("reading a program", program("sha256sum").stdin(file))?;
+        Ok(Self { path, digest })
+    }
+
+    /// The production binary.
+    fn production() -> Result<Self, KubeError> {
+        Self::read(Self::path_of_production()?)
+    }
+
+    /// Where it is built: beside this program.
+    fn path_of_production() -> Result<PathBuf, KubeError> {
+        let own = env::current_exe().map_err(KubeError::files("find", "this program"))?;
+        Ok(own.with_file_name("codex-k8s"))
     }
 }
 
@@ -126,10 +162,8 @@ fn provide(image: Image, layout: &Layout, cluster: &Cluster) -> Result<String, K
 struct Maker<'a> {
     layout: &'a Layout,
     codex: PathBuf,
-    /// This program's file, also when it was replaced by a new build.
-    binary: PathBuf,
-    /// The hash of its content.
-    digest: String,
+    /// This program, also when its file was replaced by a new build.
+    own: Binary,
     /// Keeps the images of several trees in one cluster apart.
     tree: String,
 }
@@ -137,12 +171,9 @@ struct Maker<'a> {
 impl<'a> Maker<'a> {
     fn new(layout: &'a Layout) -> Result<Self, KubeError> {
         let codex = tools::codex(&layout.cache)?;
-        let binary = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
-        // Through a pipe it does not tell the name, which changes with each process.
-        let file = fs::File::open(&binary).map_err(KubeError::files("open", &binary))?;
-        let digest = run("reading this program", program("sha256sum").stdin(file))?;
+        let own = Binary::read(PathBuf::from(format!("/proc/{}/exe", std::process::id())))?;
         let tree = layout.instance.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok(Self { layout, codex, binary, digest, tree })
+        Ok(Self { layout, codex, own, tree })
     }
 
     fn provide(&self, image: Image, cluster: &Cluster) -> Result<String, KubeError> {
@@ -158,7 +189,8 @@ impl<'a> Maker<'a> {
         let archive = match image {
             Image::Runner => workshop.runner(&reference, &root, &self.bundle(&workshop)?)?,
             Image::Shell => workshop.shell(&reference, &root)?,
-            Image::Egress | Image::Platform => workshop.platform(&reference, &root, &self.binary)?,
+            Image::Egress => workshop.roles(&reference, &root, &self.own.path)?,
+            Image::Platform => workshop.platform(&reference, &root, &Binary::production()?.path)?,
             Image::Actor => workshop.actor(&reference, &root, ACTOR)?,
         };
         cluster.load_image(&archive)?;
@@ -174,7 +206,8 @@ impl<'a> Maker<'a> {
         hash.update(image.root_file_system().key()?);
         hash.update(compose::VERSION);
         match image {
-            Image::Runner | Image::Egress | Image::Platform => hash.update(&self.digest),
+            Image::Runner | Image::Egress => hash.update(&self.own.digest),
+            Image::Platform => hash.update(Binary::production()?.digest),
             Image::Actor => hash.update(ACTOR),
             Image::Shell => {}
         }
@@ -191,7 +224,7 @@ impl<'a> Maker<'a> {
         let mut script = program("sh");
         script
             .arg(self.bundle_script())
-            .arg(&self.binary)
+            .arg(&self.own.path)
             .arg(&self.codex)
             .arg(&out)
             .env("RUNNER_COMMAND", "role runner");

@@ -155,7 +155,7 @@ fn use_images_of(pod: &mut Value, world: &World) {
         if image.starts_with("localhost/codex-k8s-egress") {
             container["image"] = world.egress_image.clone().into();
         } else {
-            container["image"] = world.platform_image.clone().into();
+            container["image"] = World::platform_image().into();
             // The image's own entrypoint.
             container["command"] = json!(["/usr/bin/codex-k8s"]);
         }
