@@ -7,6 +7,7 @@ pub mod connect;
 pub mod console;
 pub mod demo;
 pub mod disk;
+pub mod egress_proxy;
 pub mod github;
 pub mod guide;
 pub mod harness;

@@ -96,6 +96,14 @@ pub fn platform_tools(cache: &Path) -> Result<Tools, ToolError> {
     Ok(Tools { postgres_bin: postgres_bin(cache)?, temporal: temporal(cache)?, codex: codex(cache)? })
 }
 
+/// Finds or installs the egress proxy, and returns the folder below which it lies as it would below `/`; none where it can't be had.
+///
+/// # Errors
+/// When the installation fails.
+pub fn squid(cache: &Path) -> Result<Option<PathBuf>, ToolError> {
+    squid::root(cache)
+}
+
 /// Finds or installs what only the tests need.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use super::UpError;
 /// The first of the ports, unless told otherwise.
 pub const DEFAULT_PORT_BASE: u16 = 7400;
 
-const COUNT: u16 = 12;
+const COUNT: u16 = 13;
 
 /// One port for each address, counted up from a base.
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +85,11 @@ impl Ports {
     /// What pods of agents must not reach; it listens on the cluster's bridge alone.
     pub fn canary(self) -> u16 {
         self.base + 11
+    }
+
+    /// The way out of agents' pods; it listens on the cluster's bridge alone.
+    pub fn egress_proxy(self) -> u16 {
+        self.base + 12
     }
 
     /// Demands that nobody listens on any of them.

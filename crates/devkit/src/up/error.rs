@@ -3,7 +3,10 @@
 use std::{io, path::PathBuf};
 
 use super::Role;
-use crate::{kube::KubeError, services::ServiceError, staff_console::StaffConsoleError, tools::ToolError};
+use crate::{
+    egress_proxy::EgressProxyError, kube::KubeError, services::ServiceError, staff_console::StaffConsoleError,
+    tools::ToolError,
+};
 
 /// Why a command around the local platform failed.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +17,9 @@ pub enum UpError {
     /// There is no cluster, or it does not work.
     #[error(transparent)]
     Kube(#[from] KubeError),
+    /// The way out of Jobs could not be set up.
+    #[error(transparent)]
+    EgressProxy(#[from] EgressProxyError),
     /// The console could not be built.
     #[error(transparent)]
     Console(#[from] StaffConsoleError),

@@ -4,9 +4,11 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use super::{Ports, UpError, relay::Relay};
 use crate::{
-    console::Step,
+    console::{Step, say},
+    egress_proxy::EgressProxy,
     kube::{self, Cluster, Holder, Lease},
     layout::Layout,
+    tools,
 };
 
 /// The place of Jobs.
@@ -23,6 +25,8 @@ pub(super) enum JobsPlace {
 pub(super) struct InCluster {
     lease: Lease,
     runner_image: String,
+    /// The folder below which squid lies; none where it can't be had.
+    squid: Option<PathBuf>,
     /// Held for as long as the platform is up.
     _relay: Relay,
 }
@@ -32,7 +36,18 @@ impl JobsPlace {
     pub(super) async fn in_cluster(layout: &Layout, ports: Ports) -> Result<Self, UpError> {
         let lease = kube::obtain(layout, Holder::this_process())?;
         let (runner_image, relay) = Self::set_up(layout, ports, &lease.cluster).await?;
-        Ok(Self::InCluster(Box::new(InCluster { lease, runner_image, _relay: relay })))
+        let squid = tools::squid(&layout.cache)?;
+        if squid.is_none() {
+            say("    no egress proxy: squid can't be had here, so Jobs reach the platform and nothing else");
+        }
+        Ok(Self::InCluster(Box::new(InCluster { lease, runner_image, squid, _relay: relay })))
+    }
+
+    /// The way out of the cluster's Jobs, with its files in `folder`; none where Jobs are processes, or squid can't be had.
+    pub(super) fn egress_proxy(&self, ports: Ports, folder: PathBuf) -> Option<EgressProxy> {
+        let Self::InCluster(place) = self else { return None };
+        let address = SocketAddr::new(place.lease.cluster.node_address, ports.egress_proxy());
+        Some(EgressProxy { root: place.squid.clone()?, folder, address })
     }
 
     async fn set_up(layout: &Layout, ports: Ports, cluster: &Cluster) -> Result<(String, Relay), UpError> {
@@ -53,6 +68,7 @@ impl JobsPlace {
         let Cluster { kubeconfig, node_address, .. } = &place.lease.cluster;
         let on_bridge = |port| SocketAddr::new(*node_address, port);
         let bits = if node_address.is_ipv4() { 32 } else { 128 };
+        let proxy = place.squid.as_ref().map(|_| format!("http://{}", on_bridge(ports.egress_proxy())));
         [
             ("JOBS_IN", "kubernetes".into()),
             ("KUBECONFIG", kubeconfig.clone().into_os_string()),
@@ -66,6 +82,7 @@ impl JobsPlace {
             ("JOB_MEMORY", "2Gi".into()),
         ]
         .into_iter()
+        .chain(proxy.map(|proxy| ("EGRESS_PROXY_URL", proxy.into())))
         .map(|(name, value): (&str, OsString)| (name.to_owned(), value))
         .collect()
     }

@@ -47,6 +47,8 @@ pub enum Role {
     Worker,
     /// The only holder of the model key.
     ModelGateway,
+    /// The way out of Jobs in a cluster.
+    EgressProxy,
 }
 
 impl Role {
@@ -60,6 +62,7 @@ impl Role {
             Self::Gateway => "gateway",
             Self::Worker => "worker",
             Self::ModelGateway => "model-gateway",
+            Self::EgressProxy => "egress-proxy",
         }
     }
 }

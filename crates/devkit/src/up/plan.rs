@@ -1,16 +1,20 @@
 //! Which roles run, and what each of them is told.
 
-use std::{env, ffi::OsString, path::PathBuf};
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use super::{
-    Keys, Ports, Role,
+    Keys, Ports, Role, UpError,
     addresses::{loopback, url},
     jobs_place::JobsPlace,
     people,
 };
 use crate::{
     layout::Layout,
-    processes::Program,
+    processes::{Program, private_folder, unprivileged_owner},
     services::{Postgres, Readiness, Temporal},
     tools::Tools,
 };
@@ -73,14 +77,55 @@ pub(super) struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    /// The roles in the order in which they start. The first two are services and come before the schema.
-    pub(super) fn roles(&self) -> Vec<Role> {
+    /// What starts after the schema, in that order.
+    pub(super) fn own_roles(&self, database_url: &str) -> Result<Vec<Planned>, UpError> {
+        let mut planned = Vec::new();
+        for role in self.roles() {
+            if role == Role::Worker {
+                // It asks the gateway, and Jobs are told of it by the worker.
+                planned.extend(self.egress_proxy()?);
+            }
+            planned.push(self.own(role, database_url));
+        }
+        Ok(planned)
+    }
+
+    /// The roles that are this program itself, in the order in which they start.
+    fn roles(&self) -> Vec<Role> {
         let mut roles = vec![Role::Forge];
         if self.model.scripted {
             roles.push(Role::Model);
         }
         roles.extend([Role::ModelGateway, Role::Gateway, Role::Worker]);
         roles
+    }
+
+    /// The way out of Jobs, where they are in a cluster.
+    fn egress_proxy(&self) -> Result<Option<Planned>, UpError> {
+        let role = Role::EgressProxy;
+        let Some(proxy) = self.jobs.egress_proxy(self.ports, self.data(role.name())) else { return Ok(None) };
+        // Squid does not run as root.
+        let owner = unprivileged_owner();
+        private_folder(&proxy.folder, owner).map_err(UpError::files("prepare", &proxy.folder))?;
+        // A new build may have replaced our file; a file can be linked, the process's own can only be copied.
+        let ours = env::current_exe().ok().filter(|file| file.is_file());
+        proxy.set_up(&self.layout.tree, ours.as_deref().unwrap_or(Path::new("/proc/self/exe")), None)?;
+        Ok(Some(Planned {
+            role,
+            program: Program {
+                name: role.name().to_owned(),
+                file: Some(proxy.program()),
+                arguments: proxy.arguments(),
+                environment: proxy.environment(&url(self.ports.gateway())),
+                log: self.log(role),
+                folder: proxy.folder.clone(),
+                owner,
+                stop_signal: nix::sys::signal::Signal::SIGINT,
+                marker: self.marker.to_owned(),
+            },
+            readiness: Readiness::Port(proxy.address),
+            place: format!("http://{}, for pods; {}", proxy.address, proxy.access_log().display()),
+        }))
     }
 
     /// The database.
@@ -113,7 +158,7 @@ impl Plan<'_> {
     }
 
     /// A role that is this program itself, told what it is by its argument and its environment.
-    pub(super) fn own(&self, role: Role, database_url: &str) -> Planned {
+    fn own(&self, role: Role, database_url: &str) -> Planned {
         let (readiness, place) = match self.port(role) {
             Some(port) => (Readiness::Port(loopback(port)), url(port)),
             None => (Readiness::File(self.ready_file(role)), "polling for work".to_owned()),
@@ -150,7 +195,7 @@ impl Plan<'_> {
             Role::Model => Some(self.ports.model()),
             Role::Gateway => Some(self.ports.gateway()),
             Role::ModelGateway => Some(self.ports.model_gateway()),
-            Role::Postgres | Role::Temporal | Role::Worker => None,
+            Role::Postgres | Role::Temporal | Role::Worker | Role::EgressProxy => None,
         }
     }
 
@@ -186,7 +231,7 @@ impl Plan<'_> {
         let own = own_settings(role);
         list.0.extend(own.iter().filter_map(|name| Some(((*name).to_owned(), env::var_os(name)?))));
         match role {
-            Role::Postgres | Role::Temporal => {}
+            Role::Postgres | Role::Temporal | Role::EgressProxy => {}
             Role::Forge => {
                 list.text("FORGE_BIND", loopback(ports.forge()).to_string());
                 list.path("FORGE_DATA_DIR", self.data("forge"));

@@ -140,8 +140,7 @@ impl Supervisor {
         let store = Store::connect(&self.state.postgres_url, 1).await?;
         store::migrate(store.pool()).await?;
         step.done("up to date");
-        for role in plan.roles() {
-            let planned = plan.own(role, &self.state.postgres_url);
+        for planned in plan.own_roles(&self.state.postgres_url)? {
             self.start_one(planned).await?;
         }
         let step = Step::start("connect");

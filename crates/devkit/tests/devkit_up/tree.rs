@@ -19,7 +19,7 @@ use nix::{
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const PORTS: u16 = 11;
+const PORTS: u16 = 13;
 
 /// Below the range that the system hands out by itself.
 static NEXT_BASE: AtomicU16 = AtomicU16::new(21_000);
@@ -39,7 +39,7 @@ impl Tree {
     }
 
     /// With this source's console and the cache that it is built in.
-    #[allow(dead_code, reason = "one of the two programs that share this file")]
+    #[allow(dead_code, reason = "one of the programs that share this file")]
     pub fn with_console(layout: &devkit::layout::Layout) -> Self {
         let tree = Self::new();
         symlink(layout.tree.join("ui"), tree.tree().join("ui")).unwrap();
@@ -48,6 +48,14 @@ impl Tree {
             fs::create_dir_all(layout.cache.join(name)).unwrap();
             symlink(layout.cache.join(name), tree.folder.path().join("cache").join(name)).unwrap();
         }
+        tree
+    }
+
+    /// With the manifests of this source.
+    #[allow(dead_code, reason = "one of the programs that share this file")]
+    pub fn with_manifests(layout: &devkit::layout::Layout) -> Self {
+        let tree = Self::new();
+        symlink(layout.tree.join("deploy"), tree.tree().join("deploy")).unwrap();
         tree
     }
 

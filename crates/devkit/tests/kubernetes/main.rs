@@ -8,4 +8,7 @@
 mod forward;
 #[path = "tests.rs"]
 mod in_cluster;
+#[path = "../devkit_up/tree.rs"]
+#[allow(dead_code, reason = "one of the programs that share this file")]
+mod tree;
 mod world;

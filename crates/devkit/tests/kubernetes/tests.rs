@@ -7,3 +7,4 @@ mod network;
 mod runs;
 mod sandbox;
 mod smoke;
+mod up;
