@@ -19,8 +19,8 @@ use workflows::messages::{JobEnd, RunRef};
 
 use crate::{failure::StepError, job_story, platform::Platform, run_context::RunContext};
 
-/// How often is looked for a report and a sign of life. Nothing on the way of a run waits for this.
-const PERIOD: Duration = Duration::from_secs(1);
+/// How often is looked for a report and a sign of life, which come no more often. Nothing on the way of a run waits for this.
+const PERIOD: Duration = Duration::from_secs(5);
 
 /// A runner that is alive says so every 5 s; this silence is taken for its end.
 const SILENCE: TimeDelta = TimeDelta::seconds(90);
@@ -46,28 +46,30 @@ enum Heard {
 
 /// Waits for the Job's report, or its end without one.
 ///
+/// Hundreds of these wait at once, for hours: what each does now and then is boxed, so that none keeps room for it meanwhile.
+///
 /// # Errors
 /// See [`StepError`].
 pub async fn run(platform: &Platform, at: RunRef) -> Result<JobEnd, StepError> {
-    let job = RunContext::load(platform, at).await?.job();
+    let job = Box::pin(RunContext::load(platform, at)).await?.job();
     let begun = platform.now();
     let mut ended = std::pin::pin!(platform.launcher.ended(&job));
     let mut story_at = tokio::time::Instant::now() + STORY;
     loop {
-        match heard(platform, at).await? {
+        match Box::pin(heard(platform, at)).await? {
             Heard::Report => return Ok(JobEnd::Reported),
             Heard::Interrupted => {
                 let ending = tokio::time::timeout(LEAVING, &mut ended).await.unwrap_or(Ok(JobEnding::Interrupted))?;
-                return lost(platform, at, &job, ending.of_interrupted()).await;
+                return Box::pin(lost(platform, at, &job, ending.of_interrupted())).await;
             }
             Heard::Nothing(Some(heard)) => {
                 let silent = platform.now() - heard.max(begun);
                 if silent > SILENCE {
-                    return give_up(platform, at, &job, silent).await;
+                    return Box::pin(give_up(platform, at, &job, silent)).await;
                 }
             }
             Heard::Nothing(None) if tokio::time::Instant::now() >= story_at => {
-                job_story::keep(platform, at, &job).await;
+                Box::pin(job_story::keep(platform, at, &job)).await;
                 story_at = tokio::time::Instant::now() + STORY;
             }
             Heard::Nothing(None) => {}
@@ -75,10 +77,10 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<JobEnd, StepError> {
         tokio::select! {
             ending = &mut ended => {
                 tokio::time::sleep(LAST_WORDS).await;
-                return match heard(platform, at).await? {
+                return match Box::pin(heard(platform, at)).await? {
                     Heard::Report => Ok(JobEnd::Reported),
-                    Heard::Interrupted => lost(platform, at, &job, ending?.of_interrupted()).await,
-                    Heard::Nothing(_) => lost(platform, at, &job, ending?).await,
+                    Heard::Interrupted => Box::pin(lost(platform, at, &job, ending?.of_interrupted())).await,
+                    Heard::Nothing(_) => Box::pin(lost(platform, at, &job, ending?)).await,
                 };
             }
             () = tokio::time::sleep(PERIOD) => {}

@@ -150,7 +150,12 @@ async fn a_watch_that_is_cut_is_taken_up_again() {
     let server = Server::default();
     let (job, waiting) = at_work(&server).await;
     server.cut_watches();
-    sleep(Duration::from_secs(2)).await;
+    let again = async {
+        while server.open_watches() < 2 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), again).await.unwrap();
     server.pod(&job, "1", &failed(3));
     assert_eq!(waiting.await.unwrap().unwrap(), JobEnding::Failed { exit_code: 3 });
 }
