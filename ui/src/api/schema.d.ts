@@ -92,6 +92,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/deliveries/{delivery}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One delivery */
+        get: operations["read_delivery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/deliveries/{delivery}/decision": {
         parameters: {
             query?: never;
@@ -1246,6 +1263,16 @@ export interface components {
             sender?: string | null;
             source: components["schemas"]["DeliverySource"];
             verdict: components["schemas"]["VerdictKind"];
+        };
+        /** @description A delivery, with where it belongs. */
+        DeliveryDetail: {
+            delivery: components["schemas"]["Delivery"];
+            /** @description What the caller may do in its project. */
+            my_role: components["schemas"]["ProjectRole"];
+            /** @description Short name of the project; none if its repository was not connected. */
+            project?: string | null;
+            /** @description `owner/name`, as it is called now. */
+            repository?: string | null;
         };
         /**
          * Format: uuid
@@ -2724,6 +2751,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Delivery"];
+                };
+            };
+            /** @description What is wrong, and what helps. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_delivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which. */
+                delivery: components["schemas"]["DeliveryId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The delivery. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryDetail"];
                 };
             };
             /** @description What is wrong, and what helps. */

@@ -110,6 +110,36 @@ async fn a_replay_does_it_once() {
 }
 
 #[tokio::test]
+async fn one_is_read_by_whoever_may_see_it() {
+    let world = World::start().await;
+    let (greeter, vault) = repositories(&world).await;
+    let seen = kept(&world, Some(greeter), ("g-1", 3), None).await;
+    let hidden = kept(&world, Some(vault), ("g-2", 1), None).await;
+    let unconnected = kept(&world, None, ("g-3", 1), None).await;
+    let (reader, admin) = (world.signed_in("reader").await, world.signed_in("admin").await);
+    let read = reader.get(&format!("/api/v1/deliveries/{seen}")).await.ok();
+    assert_eq!(read["delivery"], reader.get("/api/v1/deliveries").await.ok()["items"][0], "as it stands in the list");
+    assert_eq!(
+        (&read["my_role"], &read["project"], &read["repository"]),
+        (&json!("read"), &json!("demo"), &json!("acme/greeter"))
+    );
+    let mut answers = Vec::new();
+    for unseen in [hidden, unconnected, DeliveryId::from_uuid(uuid::Uuid::now_v7())] {
+        let mut answer = reader.get(&format!("/api/v1/deliveries/{unseen}")).await;
+        answer.refused(404, "delivery_not_found");
+        answer.body["request_id"] = Value::Null;
+        answers.push(answer.body);
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "forbidden and unknown look the same");
+    reader.get("/api/v1/deliveries/not-an-id").await.refused(404, "not_found");
+    let read = admin.get(&format!("/api/v1/deliveries/{unconnected}")).await.ok();
+    assert_eq!(
+        (&read["my_role"], &read["project"], &read["repository"]),
+        (&json!("admin"), &Value::Null, &Value::Null)
+    );
+}
+
+#[tokio::test]
 async fn what_can_not_be_replayed_says_why() {
     let world = World::start().await;
     let (greeter, vault) = repositories(&world).await;

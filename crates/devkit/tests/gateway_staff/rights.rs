@@ -169,6 +169,7 @@ fn of_staff() -> Vec<Row> {
     let known = [401, 200, 200, 200, 200, 200, 200];
     let members = |read, write, admin| [401, 404, read, write, admin, admin, admin];
     vec![
+        row("GET /api/v1/deliveries/{delivery}", "/api/v1/deliveries/{delivery}", None, members(200, 200, 200)),
         row(
             "GET /api/v1/deliveries/{delivery}/decision",
             "/api/v1/deliveries/{delivery}/decision",

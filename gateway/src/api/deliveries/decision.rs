@@ -48,7 +48,7 @@ pub(in crate::api) async fn decide_delivery(
     headers: HeaderMap,
     At(id): At<DeliveryId>,
 ) -> Result<Response, Problem> {
-    let delivery = found(&caller, id, ProjectRole::Read).await?;
+    let (delivery, _) = found(&caller, id, ProjectRole::Read).await?;
     let mut conn = caller.store().acquire().await?;
     let Verdict { kind, reason, run, effect } =
         replay::decide_now(&mut conn, &delivery, caller.now()).await.map_err(refused)?;

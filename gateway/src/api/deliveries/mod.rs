@@ -2,6 +2,7 @@
 
 pub(super) mod decision;
 pub(super) mod list;
+pub(super) mod read;
 pub(super) mod replay;
 
 use domain::{ids::DeliveryId, people::ProjectRole};
@@ -17,23 +18,24 @@ fn no_delivery() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "delivery_not_found", detail)
 }
 
-/// A delivery, if the caller may do this with it. What belongs to no project is for those who run the platform.
+/// A delivery and what the caller may do with it, if they may do this. What belongs to no project is for those who run the platform.
 ///
 /// # Errors
 /// 404; 403 if they may see it, but not do this; 503 if the database does not answer.
-async fn found(caller: &Caller, id: DeliveryId, needed: ProjectRole) -> Result<deliveries::Delivery, Problem> {
+async fn found(
+    caller: &Caller,
+    id: DeliveryId,
+    needed: ProjectRole,
+) -> Result<(deliveries::Delivery, ProjectRole), Problem> {
     let mut conn = caller.store().acquire().await?;
     let delivery = deliveries::get(&mut conn, id).await?.ok_or_else(no_delivery)?;
-    match delivery.repository {
-        Some(repository) => {
-            let project = repositories::get(&mut conn, repository).await?.project;
-            drop(conn);
-            caller.in_project(project, needed, no_delivery).await?;
-        }
-        None if caller.sees_all() => {}
-        None => return Err(no_delivery()),
-    }
-    Ok(delivery)
+    let Some(repository) = delivery.repository else {
+        return if caller.sees_all() { Ok((delivery, ProjectRole::Admin)) } else { Err(no_delivery()) };
+    };
+    let project = repositories::get(&mut conn, repository).await?.project;
+    drop(conn);
+    let role = caller.in_project(project, needed, no_delivery).await?;
+    Ok((delivery, role))
 }
 
 fn refused(error: ReplayError) -> Problem {

@@ -62,7 +62,7 @@ pub(in crate::api) async fn replay_delivery(
     At(id): At<DeliveryId>,
     Sent(why): Sent<ReplayDelivery>,
 ) -> Result<Response, Problem> {
-    let delivery = found(&caller, id, ProjectRole::Write).await?;
+    let (delivery, _) = found(&caller, id, ProjectRole::Write).await?;
     let reason = reasons::needed(&why.reason)?;
     let wish = Wish::read(&headers, &format!("replay_delivery {id}"), &why)?;
     let mut writing = match wish.begin(&caller).await? {
