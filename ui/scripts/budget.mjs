@@ -1,4 +1,4 @@
-// The first load: the entry and whatever the heaviest screen adds to it, as JavaScript that travels gzipped.
+// The first load: the entry, the heavier language, and whatever the heaviest screen adds to them, as JavaScript that travels gzipped.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -25,14 +25,15 @@ function size(key) {
 const weigh = (keys) => [...keys].reduce((sum, key) => sum + size(key), 0)
 
 const entry = Object.keys(manifest).find((key) => manifest[key].isEntry)
-const base = closure(entry)
+const languages = ['src/i18n/en.ts', 'src/i18n/ru.ts'].map((key) => closure(key))
+const base = new Set([...closure(entry), ...languages.sort((a, b) => weigh(b) - weigh(a))[0]])
 const screens = Object.keys(manifest)
-  .filter((key) => manifest[key].isDynamicEntry)
+  .filter((key) => manifest[key].isDynamicEntry && !key.startsWith('src/i18n/'))
   .map((key) => ({ key, bytes: weigh(new Set([...base, ...closure(key)])) }))
   .sort((a, b) => b.bytes - a.bytes)
 const heaviest = screens[0]?.bytes ?? weigh(base)
 
-console.log(`entry ${weigh(base)} bytes gzipped; with ${screens[0]?.key ?? 'nothing else'} ${heaviest} of ${LIMIT}`)
+console.log(`entry with a language ${weigh(base)} bytes gzipped; with ${screens[0]?.key ?? 'nothing else'} ${heaviest} of ${LIMIT}`)
 if (heaviest > LIMIT) {
   for (const { key, bytes } of screens.slice(0, 5)) console.log(`  ${bytes} ${key}`)
   console.log('The first load is over its budget: load what is not needed at once with import().')

@@ -1,5 +1,5 @@
 import { createI18n } from 'vue-i18n'
-import en, { type Messages } from './en'
+import type { Messages } from './en'
 
 export const languages = ['en', 'ru'] as const
 export type Language = (typeof languages)[number]
@@ -11,12 +11,13 @@ export function russianForm(count: number, forms: number): number {
   return Math.min(form, forms - 1)
 }
 
+const messages = { en: () => import('./en'), ru: () => import('./ru') } satisfies Record<Language, () => Promise<{ default: Messages }>>
+
 export const i18n = createI18n<[Messages], Language, false>({
   legacy: false,
   locale: 'en',
-  fallbackLocale: 'en',
   pluralRules: { ru: russianForm },
-  messages: { en } as Record<Language, Messages>,
+  messages: {} as Record<Language, Messages>,
 })
 
 /** The language that was chosen before, or that the browser asks for. */
@@ -27,10 +28,14 @@ export function preferredLanguage(): Language {
   return (known as Language | undefined) ?? 'en'
 }
 
-/** Switches everything on screen; languages other than English are fetched when somebody reads them. */
+let wish: Language | undefined
+
+/** Switches everything on screen; a language is fetched when somebody reads it. Of two wishes the later one holds, whatever comes first. */
 export async function speak(language: Language): Promise<void> {
-  if (language === 'ru' && !i18n.global.availableLocales.includes('ru')) {
-    i18n.global.setLocaleMessage('ru', (await import('./ru')).default)
+  wish = language
+  if (!i18n.global.availableLocales.includes(language)) {
+    i18n.global.setLocaleMessage(language, (await messages[language]()).default)
+    if (wish !== language) return
   }
   i18n.global.locale.value = language
   document.documentElement.lang = language

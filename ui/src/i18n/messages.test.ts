@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import en from './en'
-import { russianForm } from './index'
+import { i18n, russianForm, speak } from './index'
 import ru from './ru'
 
 type Tree = { [key: string]: string | Tree }
@@ -54,4 +54,15 @@ describe('messages', () => {
 
 it('counts in Russian', () => {
   expect([1, 2, 5, 11, 21, 22, 25, 111, 0].map((count) => russianForm(count, 3))).toEqual([0, 1, 2, 2, 0, 1, 2, 2, 2])
+})
+
+it('speaks the language that was wished last, even where an earlier one comes later', async () => {
+  await speak('en')
+  const slow = speak('ru')
+  await speak('en')
+  await slow
+  expect(i18n.global.locale.value).toBe('en')
+  expect(document.documentElement.lang).toBe('en')
+  await speak('ru')
+  expect(i18n.global.t('close')).toBe('Закрыть')
 })

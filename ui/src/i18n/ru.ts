@@ -1,6 +1,7 @@
 import type { Messages } from './en'
 import { agents } from './ru/agents'
 import { audit } from './ru/audit'
+import { deliveries, source, verdict } from './ru/deliveries'
 import { home } from './ru/home'
 import { job } from './ru/job'
 import { pauses, start } from './ru/pauses'
@@ -21,10 +22,13 @@ const ru: Messages = {
   sign_out: 'Выйти',
   you: 'вы',
   more: 'Показать ещё',
+  copied: 'Скопировано.',
+  not_copied: 'Браузер не разрешает странице копировать. Выделите текст и скопируйте его сами.',
   unit: { ms: 'мс', s: 'с', min: 'мин', h: 'ч' },
   places: { home: 'Главная', runs: 'Запуски', deliveries: 'Доставки', projects: 'Проекты', repositories: 'Репозитории', agents: 'Агенты', people: 'Люди', audit: 'Аудит', engine: 'Движок', settings: 'Настройки', profile: 'Мой профиль' },
   agents,
   audit,
+  deliveries,
   home,
   job,
   pauses,
@@ -32,7 +36,9 @@ const ru: Messages = {
   replay,
   repositories,
   settings,
+  source,
   start,
+  verdict,
   live: { live: 'Обновляется', stale: 'Устарело' },
   platform_role: { owner: 'Владелец', admin: 'Администратор', none: 'Участник' },
   project_role: { admin: 'Администратор', write: 'Запись', read: 'Чтение' },
@@ -47,6 +53,7 @@ const ru: Messages = {
     sheet: 'Показать клавиши',
     palette: 'Искать команды и разделы',
     search: 'Искать на этой странице',
+    list: 'Вниз и вверх по списку',
     close: 'Закрыть открытое',
     go: 'Перейти: {place}',
   },
@@ -68,6 +75,7 @@ const ru: Messages = {
     our_fault: 'Ошибка в самой консоли. Обновите страницу; если не поможет, сообщите тем, кто её обслуживает.',
     request: 'запрос',
     again: 'Повторить',
+    part_missing: 'Часть консоли не загрузилась: шлюз недоступен или уже другой версии. Обновите страницу.',
   },
   confirm: {
     reason: 'Причина',
@@ -186,7 +194,6 @@ const ru: Messages = {
     new_token: 'Ваш новый токен',
     copy_now: 'Скопируйте сейчас: показать его снова нельзя.',
     copy: 'Скопировать',
-    copied: 'Скопировано.',
     done: 'Сохранил(а)',
   },
   runs: {
@@ -318,42 +325,6 @@ const ru: Messages = {
     },
   },
   log_stream: { codex: 'Агент', codex_stderr: 'Сообщения агента', setup: 'Подготовка', check: 'Проверки', runner: 'Исполнитель' },
-  deliveries: {
-    title: 'Доставки',
-    text: 'Всё, что пришло, и что из этого вышло.',
-    search: 'Номер задачи или id GitHub',
-    verdict: 'Решение',
-    any_verdict: 'Любое решение',
-    event: 'Событие',
-    sender: 'Кто',
-    why: 'Почему',
-    received: 'Получено',
-    to_run: 'К запуску',
-    no_match: 'Таких доставок нет',
-    no_match_next: 'Если GitHub показывает доставку, которой здесь нет, она не дошла: её прочтут из журнала в течение часа.',
-    none: 'Пока ничего не приходило',
-    none_next: 'Подключите репозиторий командой «codex-k8s repo add» — здесь появятся его события.',
-  },
-  source: { read_back: 'прочитано из журнала GitHub', schedule: 'расписание', manual: 'вручную' },
-  verdict: {
-    started: 'Начат запуск',
-    signalled: 'Передано запуску',
-    duplicate: 'Уже известно',
-    no_rule: 'Нет правила',
-    repository_unknown: 'Не подключён',
-    loop_guard: 'Удержано: цикл',
-    two_agent_labels: 'Два агента сразу',
-    already_working: 'Запуск уже идёт',
-    archived: 'В архиве',
-    echo: 'Наша запись',
-    cancelled_before_start: 'Отменено раньше',
-    nothing_to_cancel: 'Нечего отменять',
-    nothing_to_retry: 'Нечего повторять',
-    config_refresh: 'Настройки прочитаны',
-    repository_updated: 'Репозиторий отмечен',
-    paused: 'Пауза',
-    ignored: 'Нечего делать',
-  },
   log: {
     title: 'Журнал',
     lines: '{count} строка | {count} строки | {count} строк',

@@ -59,5 +59,5 @@ function isTyping(target: EventTarget | null): boolean {
 }
 
 function isInDialog(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.closest('[role="dialog"]') !== null
+  return target instanceof HTMLElement && target.closest('[role="dialog"], [role="alertdialog"]') !== null
 }

@@ -1,7 +1,18 @@
 import { useInfiniteQuery } from '@tanstack/vue-query'
-import { computed, type MaybeRefOrGetter, toValue } from 'vue'
+import { computed, type MaybeRefOrGetter, type Ref, toValue } from 'vue'
 import type { Shows } from '@/live/follow'
 import { unlessLive } from '@/live/state'
+
+/** A list as it is on screen. */
+export interface Pages<T> {
+  items: Readonly<Ref<T[] | undefined>>
+  error: Readonly<Ref<unknown>>
+  more: Readonly<Ref<boolean>>
+  busy: Readonly<Ref<boolean>>
+  /** Ends when the next page is there. */
+  fetchMore: () => Promise<void>
+  again: () => void
+}
 
 interface Page<T> {
   items: T[]
@@ -9,7 +20,7 @@ interface Page<T> {
 }
 
 /** A list that the gateway gives page by page; more is fetched when it is asked for. */
-export function usePages<T>(key: MaybeRefOrGetter<readonly unknown[]>, fetchPage: (cursor: string | undefined) => Promise<Page<T>>, everyMs = 10_000, shows?: Shows) {
+export function usePages<T>(key: MaybeRefOrGetter<readonly unknown[]>, fetchPage: (cursor: string | undefined) => Promise<Page<T>>, everyMs = 10_000, shows?: Shows): Pages<T> {
   const query = useInfiniteQuery({
     queryKey: computed(() => toValue(key)),
     queryFn: ({ pageParam }) => fetchPage(pageParam),
@@ -26,7 +37,7 @@ export function usePages<T>(key: MaybeRefOrGetter<readonly unknown[]>, fetchPage
     error: query.error,
     more: query.hasNextPage,
     busy: query.isFetchingNextPage,
-    fetchMore: () => void query.fetchNextPage(),
+    fetchMore: async () => void (await query.fetchNextPage()),
     again: () => void query.refetch(),
   }
 }

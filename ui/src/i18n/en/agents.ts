@@ -1,5 +1,6 @@
 export const agents = {
   title: 'Agents',
+  all: 'All agents',
   text: 'Who works in a project, with what, and what starts them. They are changed in services.yaml of their repository.',
   project: 'Project',
   agent: 'Agent',

@@ -1,5 +1,6 @@
 export const projects = {
   title: 'Projects',
+  all: 'All projects',
   none: 'No project is yours yet',
   none_next: 'Ask the admin of a project to make you a member.',
   none_next_admin: 'Make one, then attach a repository to it.',

@@ -2,6 +2,7 @@ import type { Messages } from '../en'
 
 export const agents: Messages['agents'] = {
   title: 'Агенты',
+  all: 'Все агенты',
   text: 'Кто работает в проекте, чем, и что их запускает. Меняются в services.yaml своего репозитория.',
   project: 'Проект',
   agent: 'Агент',

@@ -2,6 +2,7 @@ import type { Messages } from '../en'
 
 export const projects: Messages['projects'] = {
   title: 'Проекты',
+  all: 'Все проекты',
   none: 'У вас пока нет проектов',
   none_next: 'Попросите администратора проекта добавить вас.',
   none_next_admin: 'Создайте проект, затем подключите к нему репозиторий.',
