@@ -30,3 +30,8 @@ export function verdictLook(verdict: Verdict): { tone: 'good' | 'warn' | 'plain'
   if (verdict === 'started' || verdict === 'signalled') return { tone: 'good', icon: 'check' }
   return HELD_BACK.includes(verdict) ? { tone: 'warn', icon: 'alert' } : { tone: 'plain', icon: undefined }
 }
+
+/** `issues.labeled`, as GitHub writes it. */
+export function eventOf(delivery: { event: string; action?: string | null }): string {
+  return delivery.action ? `${delivery.event}.${delivery.action}` : delivery.event
+}

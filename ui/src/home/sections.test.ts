@@ -28,3 +28,9 @@ test('a credential says when it ends, or that it is no longer taken', () => {
   expect(shown[0]?.items.map((item) => item.text)).toEqual(['home.ends tomorrow', 'home.refused', 'home.ends tomorrow'])
   expect(shown[0]?.items[2]?.to).toBe('/profile')
 })
+
+test('a delivery leads to its own page', () => {
+  const delivery = { delivery: '01900000-0000-7000-8000-000000000002', project: 'demo', repository: 'acme/greeter', number: 7, verdict: 'two_agent_labels', reason: 'two agents', received_at: '2026-11-26T11:00:00Z' } as const
+  const shown = sections({ ...nothing, deliveries: [delivery] }, say, clock)
+  expect(shown[0]?.items[0]).toMatchObject({ to: `/deliveries/${delivery.delivery}`, where: 'acme/greeter #7', next: 'home.step.two_agent_labels' })
+})

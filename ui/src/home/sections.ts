@@ -88,7 +88,7 @@ export function sections(attention: Attention, say: Say, clock: { now: number; l
       tone: 'warn',
       items: attention.deliveries.map((one) => ({
         key: one.delivery,
-        to: `/deliveries?verdict=${one.verdict}${one.number ? `&q=${String(one.number)}` : ''}`,
+        to: `/deliveries/${one.delivery}`,
         title: say(`verdict.${one.verdict}`),
         where: [one.repository, one.number && `#${String(one.number)}`].filter(Boolean).join(' '),
         text: one.reason,

@@ -21,6 +21,7 @@ export const router = createRouter({
     { path: '/runs', component: () => import('@/screens/Runs.vue') },
     { path: '/runs/:id', component: () => import('@/screens/Run.vue'), props: true, meta: { run: true } },
     { path: '/deliveries', component: () => import('@/screens/Deliveries.vue') },
+    { path: '/deliveries/:id', component: () => import('@/screens/Delivery.vue'), props: true },
     { path: '/projects', component: () => import('@/screens/Projects.vue') },
     { path: '/projects/:project', component: () => import('@/screens/Project.vue'), props: true },
     { path: '/repositories', component: () => import('@/screens/Repositories.vue') },
