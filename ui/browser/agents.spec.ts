@@ -1,5 +1,5 @@
 import { accessible } from './accessible'
-import { commitFile, expect, makeRepository, signIn, state, test } from './platform'
+import { attachRepository, commitFile, expect, makeRepository, signIn, test } from './platform'
 
 test.describe.configure({ timeout: 120_000 })
 
@@ -9,14 +9,8 @@ test('an agent of a project is found, and two versions of its prompt are compare
   const full = await makeRepository(name)
   const settings = (words: string) => `version: 1\nagents:\n  dev: {prompt: ${words}, limits: {minutes: ${String(words.length)}}}\n`
   await commitFile(full, 'services.yaml', settings('Use tabs'))
-  await signIn(page, 'maintainer', '/repositories')
-  await page.getByRole('button', { name: 'Attach a repository' }).click()
-  const attach = page.getByRole('dialog', { name: 'Attach a repository' })
-  await attach.getByLabel('Repository').fill(full)
-  await attach.getByLabel('Token').fill(state.forge_tokens.maintainer ?? '')
-  await attach.getByRole('button', { name: 'Attach', exact: true }).click()
-  await expect(page.getByRole('dialog').getByText(/is connected\./)).toBeVisible({ timeout: 60_000 })
-  await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click()
+  await signIn(page, 'maintainer')
+  await attachRepository(page, full)
 
   await page.getByRole('link', { name: 'Agents' }).click()
   const row = page.getByRole('row', { name: new RegExp(`^dev .*${full}`) })

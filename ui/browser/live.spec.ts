@@ -1,4 +1,4 @@
-import { expect, labelIssue, openIssue, signIn, state, test } from './platform'
+import { expect, halted, labelIssue, openIssue, signIn, test } from './platform'
 
 test.describe.configure({ timeout: 150_000 })
 
@@ -44,13 +44,7 @@ test('a page says that it is old while the gateway is silent, and goes on by its
   await signIn(page, 'maintainer', '/runs')
   const badge = page.getByRole('banner').getByRole('status')
   await expect(badge).toHaveText('Live')
-  const gateway = state.pids.gateway
-  process.kill(gateway, 'SIGSTOP')
-  try {
-    await expect(badge).toContainText('Out of date', { timeout: 40_000 })
-  } finally {
-    process.kill(gateway, 'SIGCONT')
-  }
+  await halted('gateway', () => expect(badge).toContainText('Out of date', { timeout: 40_000 }))
   await expect(badge).toHaveText('Live', { timeout: 20_000 })
   const number = await openIssue('Told after the silence', 'stall')
   await labelIssue(number, 'run:dev')

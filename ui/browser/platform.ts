@@ -1,12 +1,15 @@
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test as base, type Page } from '@playwright/test'
 
 interface State {
   gateway_url: string
   forge_url: string
   forge_tokens: Record<string, string>
+  postgres_url: string
   /** Processes by role. */
-  pids: Record<'gateway', number>
+  pids: Record<'gateway' | 'worker', number>
 }
 
 /** Where the platform of `cargo dev up` is. */
@@ -53,9 +56,40 @@ export async function commitFile(full: string, path: string, text: string): Prom
   await asMaintainer(at, { message: `Write ${path}`, content: btoa(text), ...(sha !== undefined && { sha }) }, 'PUT')
 }
 
-/** Puts a label on an issue. */
-export async function labelIssue(number: number, label: string): Promise<void> {
-  await asMaintainer(`/repos/acme/greeter/issues/${String(number)}/labels`, { labels: [label] })
+/** Attaches a repository, over the dialog, as the maintainer; waits until it is connected. */
+export async function attachRepository(page: Page, full: string, project?: string): Promise<void> {
+  await page.goto('/repositories')
+  await page.getByRole('button', { name: 'Attach a repository' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Attach a repository' })
+  if (project !== undefined) await dialog.getByLabel('Project').selectOption(project)
+  await dialog.getByLabel('Repository').fill(full)
+  await dialog.getByLabel('Token').fill(state.forge_tokens.maintainer ?? '')
+  await dialog.getByRole('button', { name: 'Attach', exact: true }).click()
+  await expect(page.getByRole('dialog').getByText(/is connected\./)).toBeVisible({ timeout: 60_000 })
+  await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click()
+}
+
+/** Puts labels on an issue, all at once. */
+export async function labelIssue(number: number, ...labels: string[]): Promise<void> {
+  await asMaintainer(`/repos/acme/greeter/issues/${String(number)}/labels`, { labels })
+}
+
+/** Changes what the platform has stored, for a time that no test wants to wait. */
+export function changeStored(sql: string): void {
+  const { hostname, port, username, password, pathname } = new URL(state.postgres_url)
+  execFileSync(join(process.env.CODEX_K8S_POSTGRES_BIN ?? '', 'psql'), ['--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1', `--command=${sql}`], {
+    env: { ...process.env, PGHOST: hostname, PGPORT: port, PGUSER: username, PGPASSWORD: decodeURIComponent(password), PGDATABASE: pathname.slice(1) },
+  })
+}
+
+/** Has a role of the platform stand still, as if it hung. */
+export async function halted(role: keyof State['pids'], meanwhile: () => Promise<void>): Promise<void> {
+  process.kill(state.pids[role], 'SIGSTOP')
+  try {
+    await meanwhile()
+  } finally {
+    process.kill(state.pids[role], 'SIGCONT')
+  }
 }
 
 export const test = base.extend<{ faults: string[] }>({

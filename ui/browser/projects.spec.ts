@@ -1,5 +1,5 @@
 import { accessible } from './accessible'
-import { expect, makeRepository, signIn, state, test } from './platform'
+import { attachRepository, expect, makeRepository, signIn, test } from './platform'
 
 test('members are added, given another role, and removed', async ({ page }) => {
   await signIn(page, 'maintainer', '/projects')
@@ -74,14 +74,7 @@ test('a project is made, exported and deleted with a reason', async ({ page }) =
   await accessible(page)
   await making.getByRole('button', { name: 'Make it' }).click()
   await expect(page.getByRole('heading', { name: slug })).toBeVisible()
-  await page.goto('/repositories')
-  await page.getByRole('button', { name: 'Attach a repository' }).click()
-  const attach = page.getByRole('dialog', { name: 'Attach a repository' })
-  await attach.getByLabel('Project').selectOption(slug)
-  await attach.getByLabel('Repository').fill(full)
-  await attach.getByLabel('Token').fill(state.forge_tokens.maintainer ?? '')
-  await attach.getByRole('button', { name: 'Attach', exact: true }).click()
-  await expect(page.getByRole('dialog').getByText(/is connected\./)).toBeVisible({ timeout: 60_000 })
+  await attachRepository(page, full, slug)
 
   await page.goto(`/projects/${slug}`)
   const download = page.waitForEvent('download')

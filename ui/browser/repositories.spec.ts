@@ -1,5 +1,5 @@
 import { accessible } from './accessible'
-import { expect, makeRepository, signIn, state, test } from './platform'
+import { attachRepository, expect, makeRepository, signIn, state, test } from './platform'
 
 test.describe.configure({ timeout: 120_000 })
 
@@ -34,7 +34,7 @@ test('a repository gets a new secret, is detached with a reason, and is attached
   test.slow()
   const name = `spare-${Date.now().toString(36)}`
   const full = await makeRepository(name)
-  await signIn(page, 'maintainer', '/repositories')
+  await signIn(page, 'maintainer')
   const row = page.getByRole('row', { name: new RegExp(full) })
   const close = async (words: RegExp) => {
     const going = page.getByRole('dialog')
@@ -42,12 +42,7 @@ test('a repository gets a new secret, is detached with a reason, and is attached
     await accessible(page)
     await going.getByRole('button', { name: 'Close' }).click()
   }
-  await page.getByRole('button', { name: 'Attach a repository' }).click()
-  const attach = page.getByRole('dialog', { name: 'Attach a repository' })
-  await attach.getByLabel('Repository').fill(full)
-  await attach.getByLabel('Token').fill(state.forge_tokens.maintainer ?? '')
-  await attach.getByRole('button', { name: 'Attach', exact: true }).click()
-  await close(/is connected\./)
+  await attachRepository(page, full)
 
   await row.getByRole('button', { name: 'New secret' }).click()
   const rotate = page.getByRole('alertdialog', { name: /New secret/ })
@@ -68,6 +63,7 @@ test('a repository gets a new secret, is detached with a reason, and is attached
   await accessible(page)
 
   await row.getByRole('button', { name: 'Attach again' }).click()
+  const attach = page.getByRole('dialog', { name: 'Attach a repository' })
   await expect(attach.getByLabel('Repository')).toHaveValue(full)
   await attach.getByLabel('Token').fill(state.forge_tokens.maintainer ?? '')
   await attach.getByRole('button', { name: 'Attach', exact: true }).click()

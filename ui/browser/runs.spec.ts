@@ -1,5 +1,5 @@
 import { accessible } from './accessible'
-import { expect, labelIssue, openIssue, signIn, test } from './platform'
+import { changeStored, expect, halted, labelIssue, openIssue, signIn, test } from './platform'
 
 test.describe.configure({ timeout: 120_000 })
 
@@ -34,6 +34,48 @@ test('a run at work is cancelled with a reason', async ({ page }) => {
   await expect(page.getByText('The run is asked to stop.')).toBeVisible()
   await expect(page.getByRole('region', { name: 'Why it failed' })).toContainText('Cancelled', { timeout: 60_000 })
   await accessible(page)
+})
+
+test('a run that does not stop is ended by force, but not before a minute has gone', async ({ page }) => {
+  await signIn(page, 'writer', '/runs')
+  const number = await openIssue('Does not stop', 'endless-loop')
+  await labelIssue(number, 'run:dev')
+  await page.getByRole('link', { name: /Does not stop/ }).first().click()
+  await expect(page).toHaveURL(/\/runs\/[0-9a-f-]{36}/)
+  const run = new URL(page.url()).pathname.split('/').at(-1) ?? ''
+  await expect(page.getByRole('main').getByText('The agent works', { exact: true }).first()).toBeVisible({ timeout: 60_000 })
+  const force = page.getByRole('button', { name: 'End by force' })
+  await halted('worker', async () => {
+    await page.getByRole('button', { name: 'Cancel' }).click()
+    const cancelling = page.getByRole('alertdialog')
+    await cancelling.getByLabel('Reason').fill('it turns in circles')
+    await cancelling.getByRole('button', { name: 'Cancel' }).click()
+    // It says how long it is given, and that there is nothing to press until then.
+    const stopping = page.getByRole('button', { name: /Stopping… \d+ of 60 s/ })
+    await expect(stopping).toHaveAccessibleName(/force is possible after a minute/)
+    await expect(force).toHaveCount(0)
+    const early = await page.evaluate(async (id) => {
+      const answer = await fetch(`/api/v1/runs/${id}/force`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' })
+      return { status: answer.status, code: ((await answer.json()) as { code: string }).code }
+    }, run)
+    expect(early).toEqual({ status: 409, code: 'stopping' })
+    await accessible(page)
+
+    changeStored(`update attempts set cancel_requested_at = cancel_requested_at - interval '1 minute' where run_id = '${run}'`)
+    await page.reload()
+    await force.click()
+    const forcing = page.getByRole('alertdialog', { name: /by force/ })
+    await expect(forcing.getByRole('button', { name: /End by force/ })).toHaveAttribute('aria-disabled', 'true')
+    await forcing.getByLabel('Reason').fill('it does not end')
+    await accessible(page)
+    await forcing.getByRole('button', { name: 'End by force' }).click()
+    await expect(page.getByText('The run is ended by force.')).toBeVisible()
+  })
+  const why = page.getByRole('region', { name: 'Why it failed' })
+  await expect(why).toContainText('Lost', { timeout: 60_000 })
+  await expect(why).toContainText('writer: it does not end')
+  await expect(page.getByRole('button', { name: 'Retry' }).first()).toBeVisible()
+  await expect(force).toHaveCount(0)
 })
 
 test('a run whose checks fail says why, and is tried again', async ({ page }) => {
@@ -90,20 +132,4 @@ test('who may only look is told why the buttons do nothing', async ({ page }) =>
   await signIn(page, 'reader', '/runs')
   await page.getByRole('link', { name: /Retried in the browser/ }).first().click()
   await expect(page.getByRole('button', { name: /Retry/ })).toHaveAccessibleName(/needs the role Write/)
-})
-
-test('a delivery says why nothing was started', async ({ page }) => {
-  await signIn(page, 'maintainer', '/deliveries')
-  const number = await openIssue('Nothing comes of it', 'good-fix')
-  await labelIssue(number, 'a label of no meaning')
-  await page.getByRole('searchbox', { name: /Issue number/ }).fill(`#${String(number)}`)
-  await expect(page).toHaveURL(new RegExp(`q=(%23|#)${String(number)}`))
-  const row = page.getByRole('row', { name: /issues\.labeled/ })
-  await expect(row).toBeVisible()
-  await expect(row.getByRole('cell').nth(4)).not.toBeEmpty()
-  await expect(row).toContainText('No rule')
-  await accessible(page)
-  await page.getByRole('combobox', { name: 'Verdict' }).selectOption('started')
-  await expect(page.getByText('No delivery fits')).toBeVisible()
-  await accessible(page)
 })

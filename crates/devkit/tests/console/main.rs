@@ -14,6 +14,7 @@ use self::tree::Tree;
 fn everything_in_the_browser() {
     let layout = Layout::find().unwrap();
     let chromium = tools::chromium().unwrap();
+    let postgres = tools::platform_tools(&layout.cache).unwrap().postgres_bin;
     let workshop = Workshop::open(&layout).unwrap();
     let tree = Tree::with_console(&layout);
     tree.dev(&["up", "--detach"]).succeeds();
@@ -22,6 +23,7 @@ fn everything_in_the_browser() {
         .arg("test")
         .env("CODEX_K8S_CHROMIUM", chromium)
         .env("CODEX_K8S_STATE", tree.state_file())
+        .env("CODEX_K8S_POSTGRES_BIN", postgres)
         .status()
         .unwrap();
     tree.dev(&["down"]).succeeds();
