@@ -53,8 +53,7 @@ async fn refresh(platform: &Platform, repository: &Repository, sha: &str) -> Res
     let commit: CommitSha = sha.parse().map_err(|_| StepError::fatal("sha", format!("`{sha}` is no commit")))?;
     let forge = platform.forge.open(repository).await?;
     let git = Git::default();
-    let mirror = platform.mirror(repository);
-    git.mirror_fetch(&mirror, &forge.clone_url, Some(&forge.git)).await?;
+    let mirror = platform.mirrors.fetch(&git, repository.id, &forge).await?;
     let text = git.show_file(&mirror, &commit, FILE_NAME).await?;
     store(platform, repository, text.as_deref(), sha).await
 }

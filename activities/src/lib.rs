@@ -13,6 +13,7 @@ pub mod jobs_in;
 pub mod lost_connections;
 pub mod lost_deletions;
 pub mod lost_runs;
+pub mod mirrors;
 mod model_budget;
 pub mod owed_ends;
 pub mod platform;

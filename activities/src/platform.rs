@@ -8,13 +8,13 @@ use std::{
 use chrono::{DateTime, Utc};
 use dispatch::Dispatcher;
 use domain::{hook_log::WebhookMode, services_yaml::PlatformBudgets, told_settings::ToldSettings};
-use store::{Store, blobs::Blobs, repositories::Repository};
+use store::{Store, blobs::Blobs};
 use telemetry::Telemetry;
 use url::Url;
 
 use jobs::JobLauncher;
 
-use crate::{forge_access::ForgeAccess, reconcile::Retention, run_token::RunTokenKey};
+use crate::{forge_access::ForgeAccess, mirrors::Mirrors, reconcile::Retention, run_token::RunTokenKey};
 
 /// Everything outside that an activity may touch.
 pub struct Platform {
@@ -30,6 +30,8 @@ pub struct Platform {
     pub forge: ForgeAccess,
     /// Makes launch tokens.
     pub run_token_key: RunTokenKey,
+    /// Mirrors of repositories.
+    pub mirrors: Mirrors,
     /// Addresses and folders.
     pub places: Places,
     /// How the forge's events reach us.
@@ -55,8 +57,6 @@ pub struct Places {
     pub gateway_url: Url,
     /// The model gateway as Jobs reach it.
     pub model_url: Url,
-    /// Mirrors of repositories; a cache, may be emptied.
-    pub mirrors: PathBuf,
     /// Room for files on their way.
     pub scratch: PathBuf,
 }
@@ -68,12 +68,6 @@ impl std::fmt::Debug for Platform {
 }
 
 impl Platform {
-    /// Where the mirror of a repository lies; by id, so that it survives renames.
-    #[must_use]
-    pub fn mirror(&self, repository: &Repository) -> PathBuf {
-        self.places.mirrors.join(format!("{}.git", repository.id))
-    }
-
     /// The time.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {

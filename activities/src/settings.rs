@@ -27,6 +27,8 @@ pub struct WorkerSettings {
     pub forge_url: Url,
     /// Folder of bundles.
     pub blob_dir: PathBuf,
+    /// The folder of mirrors of repositories.
+    pub mirror_dir: PathBuf,
     /// Addresses and folders.
     pub places: Places,
     /// Opens credentials.
@@ -120,12 +122,8 @@ impl WorkerSettings {
                 temporal_address: temporal_address?,
                 forge_url: forge_url?,
                 blob_dir: blob_dir?,
-                places: Places {
-                    gateway_url: gateway_url?,
-                    model_url: model_url?,
-                    scratch: mirrors.join("scratch"),
-                    mirrors,
-                },
+                places: Places { gateway_url: gateway_url?, model_url: model_url?, scratch: mirrors.join("scratch") },
+                mirror_dir: mirrors,
                 opening_keys: opening_keys?,
                 run_token_key: run_token_key?,
                 paced: true,

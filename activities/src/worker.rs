@@ -33,7 +33,9 @@ use crate::{
     connect_steps::ConnectActivities,
     delete_steps::DeleteActivities,
     forge_access::ForgeAccess,
-    lost_connections, lost_deletions, lost_runs, owed_ends,
+    lost_connections, lost_deletions, lost_runs,
+    mirrors::Mirrors,
+    owed_ends,
     platform::Platform,
     reconcile::{ReconcileActivities, schedules},
     run_steps::RunActivities,
@@ -123,7 +125,7 @@ fn polling(polls: Arc<AtomicBool>) -> Part {
 /// # Errors
 /// When the database's address is none or a folder can't be made.
 pub fn build(settings: WorkerSettings, launcher: Arc<dyn JobLauncher>) -> anyhow::Result<Platform> {
-    std::fs::create_dir_all(&settings.places.mirrors).context("the folder of mirrors can't be made")?;
+    std::fs::create_dir_all(&settings.mirror_dir).context("the folder of mirrors can't be made")?;
     std::fs::create_dir_all(&settings.places.scratch).context("the folder for files on their way can't be made")?;
     let (clock, told) = (forge::system_clock(), settings.told());
     let telemetry = Arc::new(Telemetry::new(Role::Worker, &settings.telemetry)?);
@@ -141,6 +143,7 @@ pub fn build(settings: WorkerSettings, launcher: Arc<dyn JobLauncher>) -> anyhow
         launcher,
         forge,
         run_token_key: settings.run_token_key,
+        mirrors: Mirrors::new(settings.mirror_dir),
         places: settings.places,
         webhooks: settings.webhooks,
         retention: settings.retention,

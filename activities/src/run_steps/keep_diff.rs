@@ -30,11 +30,11 @@ pub(super) async fn run(
     let git = Git::default();
     let scratch = tempfile::Builder::new().prefix("diff-").tempdir_in(&platform.places.scratch)?;
     let (repository, file) = (scratch.path().join("repository.git"), scratch.path().join("result.bundle"));
-    let mirror = platform.mirror(&context.repository);
+    let mirror = platform.mirrors.dir(context.repository.id);
     if !mirror.is_dir() {
         // The workspace was packed by another worker.
         let forge = context.forge(platform).await?;
-        git.mirror_fetch(&mirror, &forge.clone_url, Some(&forge.git)).await?;
+        platform.mirrors.fetch(&git, context.repository.id, &forge).await?;
     }
     git.scratch_repository(&mirror, &repository).await?;
     tokio::fs::write(&file, platform.blobs.get(&bundle).await?).await?;

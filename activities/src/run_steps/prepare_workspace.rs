@@ -48,8 +48,7 @@ async fn clone(platform: &Platform, context: &RunContext) -> Result<Cloned, Step
     }
     let forge = context.forge(platform).await?;
     let git = Git::default();
-    let mirror = platform.mirror(&context.repository);
-    git.mirror_fetch(&mirror, &forge.clone_url, Some(&forge.git)).await?;
+    let mirror = platform.mirrors.fetch(&git, context.repository.id, &forge).await?;
     let base = base(platform, context, &forge, &git).await?;
     let config = settings(&git, &mirror, &base.sha).await?;
     let agent = context.agent(&config)?;
@@ -92,7 +91,7 @@ struct Base {
 
 /// The commit that an earlier try of this attempt pinned, else the head of the branch as it is now.
 async fn base(platform: &Platform, context: &RunContext, forge: &ForgeRepo, git: &Git) -> Result<Base, StepError> {
-    let mirror = platform.mirror(&context.repository);
+    let mirror = platform.mirrors.dir(context.repository.id);
     let subject = context.run.subject;
     let branch = match subject.kind {
         SubjectKind::Issue => context.repository.default_branch.clone(),

@@ -239,7 +239,7 @@ async fn documents(
     let globs =
         Globs::new(&cloned.config.documents).map_err(|error| StepError::fatal("services_yaml", error.to_string()))?;
     let git = Git::default();
-    let mirror = platform.mirror(&context.repository);
+    let mirror = platform.mirrors.dir(context.repository.id);
     let sha: CommitSha =
         cloned.base_sha.parse().map_err(|_| StepError::fatal("store_corrupt", "the base is no commit"))?;
     let files = git.ls_tree(&mirror, &sha).await?;

@@ -57,8 +57,7 @@ impl Change<'_> {
         let git = Git::default();
         let scratch = tempfile::Builder::new().prefix("publish-").tempdir_in(&self.platform.places.scratch)?;
         let repository = scratch.path().join("repository.git");
-        let mirror = self.platform.mirror(&self.context.repository);
-        git.mirror_fetch(&mirror, &self.forge.clone_url, Some(&self.forge.git)).await?;
+        let mirror = self.platform.mirrors.fetch(&git, self.context.repository.id, self.forge).await?;
         git.scratch_repository(&mirror, &repository).await?;
         let base: CommitSha = parse_sha(&self.cloned.base_sha)?;
         let head = self.fetch_result(&git, scratch.path(), &repository).await?;

@@ -1,0 +1,136 @@
+//! Mirrors of repositories, brought up to date for all who wait for one at once.
+//!
+//! Many runs of one repository may begin in the same moment: a label on fifty issues. Each needs the branches as they were when it asked, or
+//! later; so a fetch that began after several had asked serves them all.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use domain::ids::RepositoryId;
+use forge::git::{Git, GitError};
+use tokio::time::Instant;
+
+use crate::forge_access::ForgeRepo;
+
+/// The mirrors of this worker. A cache: its folder may be emptied.
+pub struct Mirrors {
+    folder: PathBuf,
+    fetched: Mutex<HashMap<RepositoryId, Arc<Fetched>>>,
+}
+
+impl Mirrors {
+    /// Mirrors in a folder.
+    #[must_use]
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder, fetched: Mutex::default() }
+    }
+
+    /// Where the mirror of a repository lies; by id, so that it survives renames.
+    #[must_use]
+    pub fn dir(&self, repository: RepositoryId) -> PathBuf {
+        self.folder.join(format!("{repository}.git"))
+    }
+
+    /// The mirror with the branches as they are now, or were a moment later.
+    ///
+    /// # Errors
+    /// Those of git.
+    pub async fn fetch(&self, git: &Git, repository: RepositoryId, forge: &ForgeRepo) -> Result<PathBuf, GitError> {
+        let dir = self.dir(repository);
+        let fetched =
+            Arc::clone(self.fetched.lock().unwrap_or_else(PoisonError::into_inner).entry(repository).or_default());
+        fetched.since_now(|| git.mirror_fetch(&dir, &forge.clone_url, Some(&forge.git))).await?;
+        Ok(dir)
+    }
+}
+
+/// When the last fetch that went well began. Who holds the lock fetches; the others wait in the order in which they asked.
+#[derive(Default)]
+struct Fetched(tokio::sync::Mutex<Option<Instant>>);
+
+impl Fetched {
+    /// Fetches, unless somebody else's fetch begins after this call and goes well.
+    async fn since_now<E>(&self, fetch: impl AsyncFnOnce() -> Result<(), E>) -> Result<(), E> {
+        let asked = Instant::now();
+        let mut last = self.0.lock().await;
+        if last.is_some_and(|began| began > asked) {
+            return Ok(());
+        }
+        let began = Instant::now();
+        fetch().await?;
+        *last = Some(began);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::{sync::Semaphore, task::JoinSet};
+
+    use super::*;
+
+    /// Fetches that begin at once, and end when they are let.
+    struct Remote {
+        fetched: Fetched,
+        begun: AtomicU32,
+        ends: Semaphore,
+    }
+
+    impl Remote {
+        fn new() -> Arc<Self> {
+            Arc::new(Self { fetched: Fetched::default(), begun: AtomicU32::new(0), ends: Semaphore::new(0) })
+        }
+
+        async fn ask(self: Arc<Self>, goes_well: bool) -> Result<(), ()> {
+            let fetch = async || {
+                self.begun.fetch_add(1, Ordering::Relaxed);
+                self.ends.acquire().await.map_err(|_| ())?.forget();
+                if goes_well { Ok(()) } else { Err(()) }
+            };
+            self.fetched.since_now(fetch).await
+        }
+
+        /// Until everybody is where they wait, on the one thread of a test.
+        async fn rest() {
+            for _ in 0..50 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn all_who_asked_before_a_fetch_began_are_served_by_it() {
+        let (remote, mut all) = (Remote::new(), JoinSet::new());
+        all.spawn(Arc::clone(&remote).ask(true));
+        Remote::rest().await;
+        // The first one's fetch has begun: it may have missed what these are to see.
+        (0..20).for_each(|_| drop(all.spawn(Arc::clone(&remote).ask(true))));
+        Remote::rest().await;
+        remote.ends.add_permits(1);
+        Remote::rest().await;
+        // And the second one's.
+        all.spawn(Arc::clone(&remote).ask(true));
+        Remote::rest().await;
+        remote.ends.add_permits(10);
+        assert!(all.join_all().await.into_iter().all(|ended| ended.is_ok()));
+        assert_eq!(remote.begun.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test]
+    async fn a_fetch_that_fails_serves_nobody_else() {
+        let (remote, mut all) = (Remote::new(), JoinSet::new());
+        for goes_well in [false, false, true] {
+            all.spawn(Arc::clone(&remote).ask(goes_well));
+        }
+        Remote::rest().await;
+        remote.ends.add_permits(10);
+        let ended = all.join_all().await;
+        assert_eq!(ended.iter().filter(|ended| ended.is_ok()).count(), 1);
+        assert_eq!(remote.begun.load(Ordering::Relaxed), 3);
+    }
+}
