@@ -57,6 +57,16 @@ test('what is on screen is live, stale while the gateway is away, and live again
   await expect(page.getByText('Live', { exact: true })).toBeVisible({ timeout: 30_000 })
 })
 
+test('a screen is fetched while it is asked who is signed in', async ({ page }) => {
+  const screen = page.waitForRequest(/\/assets\/Audit-[^/]+\.js$/)
+  await page.route('**/api/v1/me', async (route) => {
+    await screen
+    await route.continue()
+  })
+  await page.goto('/audit')
+  await expect(page.getByRole('heading', { level: 1, name: 'Audit' })).toBeVisible()
+})
+
 test('the page is served under a strict policy, its files for good', async ({ request }) => {
   const page = await request.get('/', { headers: { accept: 'text/html' } })
   expect(page.headers()['content-security-policy']).toContain("script-src 'self'")

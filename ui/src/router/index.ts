@@ -46,6 +46,8 @@ onSignedOut(() => {
 router.beforeEach(async (to) => {
   const session = useSession()
   if (to.meta.bare || session.me) return true
+  // The screen comes meanwhile; whether it could be fetched, the router finds out by itself.
+  for (const { components } of to.matched) void (components?.default as (() => Promise<unknown>) | undefined)?.().catch(() => undefined)
   try {
     if (await session.load()) return true
   } catch {
