@@ -69,9 +69,9 @@ export async function attachRepository(page: Page, full: string, project?: strin
   await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click()
 }
 
-/** Puts labels on an issue, all at once. */
-export async function labelIssue(number: number, ...labels: string[]): Promise<void> {
-  await asMaintainer(`/repos/acme/greeter/issues/${String(number)}/labels`, { labels })
+/** Puts a label on an issue. */
+export async function labelIssue(number: number, label: string): Promise<void> {
+  await asMaintainer(`/repos/acme/greeter/issues/${String(number)}/labels`, { labels: [label] })
 }
 
 /** Changes what the platform has stored, for a time that no test wants to wait. */
