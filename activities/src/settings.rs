@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use dispatch::EnginePlace;
 use domain::{
     hook_log::WebhookMode,
     ids::Instance,
@@ -21,8 +22,8 @@ pub struct WorkerSettings {
     pub instance: Instance,
     /// Where Postgres is.
     pub database_url: SecretText,
-    /// `host:port` of Temporal's frontend.
-    pub temporal_address: String,
+    /// Where Temporal is.
+    pub engine: EnginePlace,
     /// The forge's REST API.
     pub forge_url: Url,
     /// Folder of bundles.
@@ -69,6 +70,7 @@ impl WorkerSettings {
             ToldSetting::set("CHECKPOINT_DAYS", &self.retention.checkpoint_days),
             ToldSetting::set("SETUP_CACHE_DAYS", &self.retention.setup_cache_days),
         ];
+        settings.extend(self.engine.told());
         settings.extend(of_budget(BUDGET_DEFAULTS, &self.budgets.defaults));
         settings.extend(of_budget(BUDGET_CEILING, &self.budgets.ceiling));
         settings.extend(self.of_launcher.iter().cloned());
@@ -96,7 +98,7 @@ impl WorkerSettings {
         let mut reader = Reader::new(environment);
         let instance = reader.required("CODEX_K8S_INSTANCE", "name this installation with 1 to 40 of a-z, 0-9 and `-`");
         let database_url = reader.required("DATABASE_URL", "write postgres://user:password@host:port/database");
-        let temporal_address = reader.required("TEMPORAL_ADDRESS", "write host:port of Temporal's frontend");
+        let engine = EnginePlace::read(&mut reader);
         let forge_url =
             reader.required("FORGE_URL", "write the address of the REST API, such as https://api.github.com");
         let gateway_url = reader.required("GATEWAY_URL", "write the address at which Jobs reach the gateway");
@@ -119,7 +121,7 @@ impl WorkerSettings {
             Some(Self {
                 instance: instance?,
                 database_url: database_url?,
-                temporal_address: temporal_address?,
+                engine: engine?,
                 forge_url: forge_url?,
                 blob_dir: blob_dir?,
                 places: Places { gateway_url: gateway_url?, model_url: model_url?, scratch: mirrors.join("scratch") },

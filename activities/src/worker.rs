@@ -131,7 +131,7 @@ pub fn build(settings: WorkerSettings, launcher: Arc<dyn JobLauncher>) -> anyhow
     let telemetry = Arc::new(Telemetry::new(Role::Worker, &settings.telemetry)?);
     let store = Store::connect_lazy(settings.database_url.expose(), DATABASE_CONNECTIONS)?;
     let store = database::watched(store, &telemetry);
-    let engine = Engine::new(EngineSettings::at(&settings.temporal_address, settings.instance, "worker")?);
+    let engine = Engine::new(EngineSettings::at(&settings.engine, settings.instance, "worker")?);
     let dispatcher = Dispatcher::new(store.clone(), engine, Arc::clone(&clock), START_MAX_AGE, Arc::clone(&telemetry));
     let (keys, watch) = (settings.opening_keys, Arc::clone(&telemetry));
     let forge = ForgeAccess::new(store.clone(), keys, settings.forge_url, Arc::clone(&clock), watch);

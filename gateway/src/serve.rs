@@ -52,7 +52,7 @@ pub async fn serve(
     let store = database::watched(store, &telemetry);
     let blobs = Blobs::local(&settings.blob_dir)?;
     let console = settings.console_dir.as_deref().map_or(Ok(Console::none()), Console::read)?;
-    let engine = EngineSettings::at(&settings.temporal_address, settings.instance.clone(), "gateway")?;
+    let engine = EngineSettings::at(&settings.engine, settings.instance.clone(), "gateway")?;
     let clock: dispatch::Clock = Arc::new(Utc::now);
     let engine = Engine::new(engine);
     let watch = Arc::clone(&telemetry);

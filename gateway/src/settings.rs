@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use dispatch::EnginePlace;
 use domain::{
     egress::HostList,
     ids::Instance,
@@ -29,8 +30,8 @@ pub struct GatewaySettings {
     pub database_url: SecretText,
     /// Where its streaming replica is; none reads everything from the primary.
     pub database_read_url: Option<SecretText>,
-    /// `host:port` of Temporal's frontend.
-    pub temporal_address: String,
+    /// Where Temporal is.
+    pub engine: EnginePlace,
     /// Where Temporal's web UI is; none: `/ops/temporal/` says so.
     pub temporal_ui_url: Option<Url>,
     /// Where to listen.
@@ -63,18 +64,18 @@ impl GatewaySettings {
     pub fn told(&self) -> ToldSettings {
         let (sign_in, hosts) = (self.sign_in.as_ref(), &self.egress_hosts.0);
         let hosts = hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let settings = vec![
+        let mut settings = vec![
             ToldSetting::set("CODEX_K8S_INSTANCE", &self.instance),
             ToldSetting::maybe("PUBLIC_URL", sign_in.map(|sign_in| &sign_in.public_url)),
             ToldSetting::maybe("OAUTH_URL", sign_in.map(|sign_in| &sign_in.oauth_url)),
             ToldSetting::maybe("OWNER_EMAIL", sign_in.and_then(|sign_in| sign_in.owner_email.as_ref())),
             ToldSetting::set("GATEWAY_BIND", &self.bind),
             ToldSetting::maybe("RUNNER_BIND", self.runner_bind),
-            ToldSetting::set("TEMPORAL_ADDRESS", &self.temporal_address),
             ToldSetting::maybe("DATABASE_READ_URL", self.database_read_url.as_ref().map(|_| "set")),
             ToldSetting::maybe("SEALING_PUBLIC_KEY_FILE", self.sealing.as_ref().map(|key| &key.key_id)),
             ToldSetting::maybe("EGRESS_ALLOW", (!hosts.is_empty()).then_some(hosts)),
         ];
+        settings.extend(self.engine.told());
         ToldSettings { version: env!("CARGO_PKG_VERSION").to_owned(), settings, ..ToldSettings::default() }
     }
 
@@ -95,7 +96,7 @@ impl GatewaySettings {
         let instance = reader.required("CODEX_K8S_INSTANCE", "name this installation with 1 to 40 of a-z, 0-9 and `-`");
         let database_url = database_url(&mut reader);
         let database_read_url = database_read_url(&mut reader);
-        let temporal_address = temporal_address(&mut reader);
+        let engine = EnginePlace::read(&mut reader);
         let temporal_ui_url = temporal_ui_url(&mut reader);
         let bind = reader.or("GATEWAY_BIND", SocketAddr::from(([127, 0, 0, 1], 8080)), "give an address and a port");
         let runner_bind = reader.optional("RUNNER_BIND", "give an address and a port, or leave it out");
@@ -113,7 +114,7 @@ impl GatewaySettings {
                 instance: instance?,
                 database_url: database_url?,
                 database_read_url,
-                temporal_address: temporal_address?,
+                engine: engine?,
                 temporal_ui_url,
                 bind,
                 runner_bind,
@@ -155,21 +156,6 @@ fn postgres_address(reader: &mut Reader<'_>, variable: &'static str, text: Secre
             None
         }
     }
-}
-
-fn temporal_address(reader: &mut Reader<'_>) -> Option<String> {
-    const FIX: &str = "write host:port of Temporal's frontend";
-    let address: String = reader.required("TEMPORAL_ADDRESS", FIX)?;
-    let fits = Url::parse(&format!("http://{address}")).is_ok_and(|url| {
-        url.host().is_some()
-            && url.path() == "/"
-            && url.query().is_none()
-            && address.rsplit(':').next() != Some(&address)
-    });
-    if !fits {
-        reader.complain("TEMPORAL_ADDRESS", format!("is `{address}`"), FIX);
-    }
-    fits.then_some(address)
 }
 
 /// `TEMPORAL_UI_URL`, which may be absent or empty. The path is fixed: the UI serves itself below the one that browsers see.
@@ -284,10 +270,11 @@ mod tests {
             assert_eq!(errors.0[0].variable, "TEMPORAL_UI_URL", "{wrong}");
             assert!(!errors.to_string().contains("hidden"), "{errors}");
         }
-        for wrong in ["localhost", "", "a b:1"] {
-            let mut other = given;
-            other[2].1 = wrong;
-            assert!(GatewaySettings::read(&other.into_iter().collect()).is_err(), "{wrong}");
-        }
+        let in_namespace = |name: &'static str| {
+            GatewaySettings::read(&given.into_iter().chain([("TEMPORAL_NAMESPACE", name)]).collect())
+        };
+        assert_eq!(settings.engine, EnginePlace::at("localhost:7233"));
+        let told = in_namespace("codex").unwrap().told().settings;
+        assert!(told.contains(&ToldSetting::set("TEMPORAL_NAMESPACE", "codex")), "{told:?}");
     }
 }

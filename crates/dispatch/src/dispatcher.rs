@@ -130,7 +130,13 @@ impl Dispatcher {
                 // Any question will do; there is never a workflow of this name.
                 let id = format!("{}:readyz", dispatcher.instance());
                 let answered = dispatcher.engine.state(&id).await.map(drop);
-                answered.map_err(|_| "Temporal does not answer; commands wait in the outbox.".to_owned())
+                answered.map_err(|error| match error {
+                    EngineError::NoNamespace(_) => {
+                        let namespace = &dispatcher.engine.settings().namespace;
+                        format!("Temporal has no namespace {namespace}; commands wait in the outbox.")
+                    }
+                    _ => "Temporal does not answer; commands wait in the outbox.".to_owned(),
+                })
             }
         })
     }
@@ -310,7 +316,10 @@ impl Dispatcher {
             tracing::debug!(%error, "a command was not taken");
         }
         drop(span);
-        self.engine_is_away.store(matches!(applied, Err(EngineError::NotConnected(_))), Ordering::Relaxed);
+        self.engine_is_away.store(
+            matches!(applied, Err(EngineError::NotConnected(_) | EngineError::NoNamespace(_))),
+            Ordering::Relaxed,
+        );
         self.count(command, result_of(&applied));
         applied
     }
@@ -332,7 +341,7 @@ impl Dispatcher {
                 commands::mark_failed(&mut *self.store.acquire().await?, command.id, &words).await?;
                 self.give_up(command, &format!("Temporal refused to start it: {words}")).await?;
             }
-            Err(EngineError::NotConnected(words)) => {
+            Err(EngineError::NotConnected(words) | EngineError::NoNamespace(words)) => {
                 let next_try_at = self.now() + back_off(command.tries);
                 let mut conn = self.store.acquire().await?;
                 commands::mark_undelivered_try(&mut conn, command.id, &words, next_try_at).await?;
@@ -469,7 +478,7 @@ fn result_of(applied: &Result<Applied, EngineError>) -> DispatchResult {
         Ok(Applied::Done) => DispatchResult::Done,
         Ok(Applied::NoSuchWorkflow) => DispatchResult::NoWorkflow,
         Err(EngineError::Refused(_)) => DispatchResult::Refused,
-        Err(EngineError::NotConnected(_)) => DispatchResult::NotConnected,
+        Err(EngineError::NotConnected(_) | EngineError::NoNamespace(_)) => DispatchResult::NotConnected,
         Err(EngineError::Unavailable(_)) => DispatchResult::Unavailable,
     }
 }

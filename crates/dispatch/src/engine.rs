@@ -24,6 +24,8 @@ use tokio::sync::RwLock;
 use url::Url;
 use uuid::Uuid;
 
+use crate::place::EnginePlace;
+
 /// No single call to the engine may take longer.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
 
@@ -33,6 +35,9 @@ pub enum EngineError {
     /// There is no connection, so it has seen nothing: try again later.
     #[error("Temporal is not connected: {0}")]
     NotConnected(String),
+    /// It has no namespace of ours, so it has done nothing: try again later, when somebody has made it.
+    #[error("Temporal does not have our namespace: {0}")]
+    NoNamespace(String),
     /// It is down, starting or overloaded, and may have seen the command: try again later.
     #[error("Temporal is not reachable: {0}")]
     Unavailable(String),
@@ -225,7 +230,7 @@ impl Engine {
                     other => WorkflowState::Closed { status: plain_status(other) },
                 })
             }
-            Err(status) if status.code() == Code::NotFound => Ok(WorkflowState::Unknown),
+            Err(status) if is_missing(&status) => Ok(WorkflowState::Unknown),
             Err(status) => Err(classify(&status)),
         }
     }
@@ -260,14 +265,21 @@ fn plain_status(status: WorkflowExecutionStatus) -> &'static str {
 }
 
 impl EngineSettings {
-    /// Settings for `host:port` in the namespace `default`.
+    /// Settings for a role that works there.
     ///
     /// # Errors
     /// When the address is none.
-    pub fn at(address: &str, instance: Instance, role: &str) -> Result<Self, url::ParseError> {
-        let target = Url::parse(&format!("http://{address}"))?;
+    pub fn at(place: &EnginePlace, instance: Instance, role: &str) -> Result<Self, url::ParseError> {
+        let target = Url::parse(&format!("http://{}", place.address))?;
         let identity = format!("{instance}-{role}");
-        Ok(Self { target, namespace: "default".to_owned(), instance, identity })
+        Ok(Self { target, namespace: place.namespace.to_string(), instance, identity })
+    }
+
+    /// `host:port` of the frontend, and nothing else that an address may hold.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let (host, port) = (self.target.host_str().unwrap_or_default(), self.target.port_or_known_default());
+        port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 }
 
@@ -294,9 +306,21 @@ pub(crate) async fn limited<T>(call: impl Future<Output = Result<T, Status>>) ->
 pub(crate) fn reached(answer: Result<(), Status>) -> Result<Applied, EngineError> {
     match answer {
         Ok(()) => Ok(Applied::Done),
-        Err(status) if status.code() == Code::NotFound => Ok(Applied::NoSuchWorkflow),
+        Err(status) if is_missing(&status) => Ok(Applied::NoSuchWorkflow),
         Err(status) => Err(classify(&status)),
     }
+}
+
+/// Whether what was asked for is not there. Of a namespace that is not there it can't be said what would be in it: one that is named
+/// wrongly must not look like one in which every workflow has ended.
+pub(crate) fn is_missing(status: &Status) -> bool {
+    status.code() == Code::NotFound && !lacks_namespace(status)
+}
+
+/// Temporal says in the details of a status what it does not find.
+fn lacks_namespace(status: &Status) -> bool {
+    const KIND: &[u8] = b"temporal.api.errordetails.v1.NamespaceNotFoundFailure";
+    status.details().windows(KIND.len()).any(|part| part == KIND)
 }
 
 /// Only what says that the request itself is wrong is final; everything else may pass.
@@ -305,6 +329,7 @@ pub(crate) fn classify(status: &Status) -> EngineError {
         Code::InvalidArgument | Code::PermissionDenied | Code::Unauthenticated | Code::Unimplemented => {
             EngineError::Refused(status.message().to_owned())
         }
+        _ if lacks_namespace(status) => EngineError::NoNamespace(status.message().to_owned()),
         code if never_sent(status) => EngineError::NotConnected(format!("{code:?}: {}", status.message())),
         code => EngineError::Unavailable(format!("{code:?}: {}", status.message())),
     }

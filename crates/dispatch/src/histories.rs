@@ -1,11 +1,10 @@
 //! The engine's history of a workflow, event by event.
 
-use temporalio_client::tonic::Code;
 use temporalio_common::protos::temporal::api::{
     common::v1::WorkflowExecution, workflowservice::v1::GetWorkflowExecutionHistoryRequest,
 };
 
-use crate::engine::{Engine, EngineError, classify, limited, single};
+use crate::engine::{Engine, EngineError, classify, is_missing, limited, single};
 
 /// Events of one page of Temporal's.
 const PAGE: i32 = 1_000;
@@ -34,7 +33,7 @@ impl Engine {
             };
             let page = match limited(service.get_workflow_execution_history(single(request))).await {
                 Ok(page) => page.into_inner(),
-                Err(status) if status.code() == Code::NotFound => return Ok(None),
+                Err(status) if is_missing(&status) => return Ok(None),
                 Err(status) => return Err(classify(&status)),
             };
             for event in page.history.into_iter().flat_map(|history| history.events) {

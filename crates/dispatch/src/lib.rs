@@ -6,10 +6,13 @@
 pub mod dispatcher;
 pub mod engine;
 mod histories;
+mod place;
 pub mod schedules;
+mod server;
 mod terminations;
 
 pub use dispatcher::{Clock, DispatchError, Dispatcher};
 pub use engine::{Engine, EngineError, EngineSettings};
+pub use place::EnginePlace;
 pub use schedules::{Schedule, When};
 pub use terminations::Termination;

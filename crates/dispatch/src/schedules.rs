@@ -21,7 +21,7 @@ use temporalio_common::protos::temporal::api::{
 };
 use uuid::Uuid;
 
-use crate::engine::{Applied, Engine, EngineError, classify, limited, payloads, reached};
+use crate::engine::{Applied, Engine, EngineError, classify, is_missing, limited, payloads, reached};
 
 /// A schedule as it should be. Starts that would overlap are skipped.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ impl Engine {
         let request = DescribeScheduleRequest { namespace: namespace.clone(), schedule_id: schedule_id.clone() };
         let there = match limited(service.describe_schedule(request.into_request())).await {
             Ok(answer) => Some(answer.into_inner()),
-            Err(status) if status.code() == Code::NotFound => None,
+            Err(status) if is_missing(&status) => None,
             Err(status) => return Err(classify(&status)),
         };
         let mut wanted = self.wire(schedule)?;

@@ -1,6 +1,5 @@
 //! Who ended a workflow by force, and why, as the engine has written it down.
 
-use temporalio_client::tonic::Code;
 use temporalio_common::protos::temporal::api::{
     common::v1::WorkflowExecution,
     enums::v1::HistoryEventFilterType,
@@ -8,7 +7,7 @@ use temporalio_common::protos::temporal::api::{
     workflowservice::v1::GetWorkflowExecutionHistoryRequest,
 };
 
-use crate::engine::{Engine, EngineError, classify, limited, single};
+use crate::engine::{Engine, EngineError, classify, is_missing, limited, single};
 
 /// The roles that end workflows themselves.
 const ROLES: [&str; 2] = ["gateway", "worker"];
@@ -40,7 +39,7 @@ impl Engine {
         let mut service = client.connection().workflow_service();
         let page = match limited(service.get_workflow_execution_history(single(request))).await {
             Ok(page) => page.into_inner(),
-            Err(status) if status.code() == Code::NotFound => return Ok(None),
+            Err(status) if is_missing(&status) => return Ok(None),
             Err(status) => return Err(classify(&status)),
         };
         let ended = page.history.and_then(|history| history.events.into_iter().next_back());

@@ -164,9 +164,62 @@ impl fmt::Display for Instance {
     }
 }
 
+/// Name of the engine's namespace that an installation works in. It stands in addresses as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineNamespace(String);
+
+/// The text is no name of a namespace.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not the name of a namespace: 1 to 255 letters, digits, `-`, `_` and `.` are allowed, a letter or digit first"
+)]
+pub struct InvalidEngineNamespace(pub String);
+
+impl EngineNamespace {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for EngineNamespace {
+    /// The one that Temporal has by itself.
+    fn default() -> Self {
+        Self("default".to_owned())
+    }
+}
+
+impl FromStr for EngineNamespace {
+    type Err = InvalidEngineNamespace;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fits = text.len() <= 255
+            && text.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        if fits { Ok(Self(text.to_owned())) } else { Err(InvalidEngineNamespace(text.to_owned())) }
+    }
+}
+
+impl fmt::Display for EngineNamespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_namespaces_are_checked() {
+        for good in ["default", "codex-k8s.a1b2c", "Team_7", "x".repeat(255).as_str()] {
+            assert!(good.parse::<EngineNamespace>().is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "-a", "a/b", "a b", "a%2fb", "ä", "x".repeat(256).as_str()] {
+            assert!(bad.parse::<EngineNamespace>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn instance_names_are_checked() {

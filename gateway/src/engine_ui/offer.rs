@@ -1,12 +1,16 @@
-//! What the UI is told that it may offer: nothing that would be refused.
+//! What the UI is told: the namespace that it opens in, and that it may offer nothing that would be refused.
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-/// Takes the actions that change something out of the settings of the UI. Without a grant they would all be refused.
-pub(super) fn reads_alone(settings: &Bytes) -> Option<Bytes> {
+/// The settings of the UI as a person gets them. It opens in the namespace of this installation; without a grant the actions that change
+/// something are taken out, for they would all be refused.
+pub(super) fn told(settings: &Bytes, namespace: &str, writes: bool) -> Option<Bytes> {
     let mut settings: Map<String, Value> = serde_json::from_slice(settings).ok()?;
-    settings.insert("DisableWriteActions".into(), true.into());
+    settings.insert("DefaultNamespace".into(), namespace.into());
+    if !writes {
+        settings.insert("DisableWriteActions".into(), true.into());
+    }
     serde_json::to_vec(&settings).ok().map(Bytes::from)
 }
 
@@ -18,9 +22,12 @@ mod tests {
 
     #[test]
     fn the_other_settings_stay() {
-        let given = Bytes::from_static(b"{\"Version\":\"2\",\"DisableWriteActions\":false}");
-        let told: Value = serde_json::from_slice(&reads_alone(&given).unwrap()).unwrap();
-        assert_eq!(told, json!({"Version": "2", "DisableWriteActions": true}));
-        assert_eq!(reads_alone(&Bytes::from_static(b"<html>")), None);
+        let given = json!({"Version": "2", "DefaultNamespace": "default", "DisableWriteActions": false});
+        for writes in [true, false] {
+            let told = told(&Bytes::from(given.to_string()), "codex", writes).unwrap();
+            let told: Value = serde_json::from_slice(&told).unwrap();
+            assert_eq!(told, json!({"Version": "2", "DefaultNamespace": "codex", "DisableWriteActions": !writes}));
+        }
+        assert_eq!(told(&Bytes::from_static(b"<html>"), "codex", false), None);
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::{TimeDelta, Utc};
-use dispatch::{Dispatcher, Engine, EngineSettings};
+use dispatch::{Dispatcher, Engine, EnginePlace, EngineSettings};
 use gateway::{GatewaySettings, hook_secrets::GatewayKey};
 use role::Environment;
 use serde_json::Value;
@@ -107,7 +107,8 @@ async fn while_temporal_is_away_a_sweep_tries_once() {
     eventually("whoever stored a start tries it at once", async || tries().await == 5).await;
     // Later, when all are due again.
     let clock: dispatch::Clock = Arc::new(|| Utc::now() + TimeDelta::minutes(5));
-    let engine = Engine::new(EngineSettings::at("127.0.0.1:1", "test".parse().unwrap(), "gateway").unwrap());
+    let engine =
+        Engine::new(EngineSettings::at(&EnginePlace::at("127.0.0.1:1"), "test".parse().unwrap(), "gateway").unwrap());
     let telemetry = Arc::new(Telemetry::new(Role::Gateway, &TelemetrySettings::default()).unwrap());
     let sweeper = Dispatcher::new(world.store().clone(), engine, clock, TimeDelta::hours(12), telemetry);
     assert_eq!(sweeper.sweep().await.unwrap(), 5, "all wait");

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use chrono::{TimeDelta, Utc};
-use dispatch::{Dispatcher, Engine, EngineSettings};
+use dispatch::{Dispatcher, Engine, EnginePlace, EngineSettings};
 use domain::{
     egress::HostList,
     ids::{ProjectId, RepositoryId, RunId},
@@ -123,7 +123,7 @@ pub fn client() -> Client {
 
 /// A gateway's parts over some database, with an engine that is not there.
 pub fn state(store: Store, blobs: Blobs, key: GatewayKey, buffer_bytes: Option<usize>) -> AppState {
-    let engine = EngineSettings::at("127.0.0.1:1", "test".parse().unwrap(), "gateway").unwrap();
+    let engine = EngineSettings::at(&EnginePlace::at("127.0.0.1:1"), "test".parse().unwrap(), "gateway").unwrap();
     let clock: dispatch::Clock = Arc::new(Utc::now);
     let telemetry = Arc::new(Telemetry::new(Role::Gateway, &TelemetrySettings::default()).unwrap());
     let engine = Engine::new(engine);

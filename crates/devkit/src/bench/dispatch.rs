@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::ensure;
 use chrono::{TimeDelta, Utc};
-use dispatch::{Dispatcher, Engine, EngineSettings, engine::Target as Workflow};
+use dispatch::{Dispatcher, Engine, EnginePlace, EngineSettings, engine::Target as Workflow};
 use domain::ids::Instance;
 use serde_json::json;
 use store::{
@@ -40,7 +40,7 @@ pub(super) async fn run(report: &mut Report) -> anyhow::Result<()> {
     let store = Store::connect(&server.with_runs(0).await?, CONNECTIONS).await?;
     let instance: Instance = format!("bench-{}", &Uuid::now_v7().simple().to_string()[20..]).parse()?;
     let address = super::from_environment("CODEX_K8S_TEST_TEMPORAL")?;
-    let engine = || anyhow::Ok(Engine::new(EngineSettings::at(&address, instance.clone(), "bench")?));
+    let engine = || anyhow::Ok(Engine::new(EngineSettings::at(&EnginePlace::at(&address), instance.clone(), "bench")?));
     let telemetry = Arc::new(Telemetry::new(Role::Gateway, &TelemetrySettings::default())?);
     let dispatcher = Dispatcher::new(store.clone(), engine()?, Arc::new(Utc::now), TimeDelta::hours(12), telemetry);
     let bare = Arc::new(engine()?);

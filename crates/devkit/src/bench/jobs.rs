@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
 use domain::{
-    ids::{Attempt, ProjectSlug, RunId},
+    ids::{Attempt, EngineNamespace, ProjectSlug, RunId},
     job::JobRuntime,
     run::Outcome,
     services_yaml::{PlatformBudgets, Quantity},
@@ -201,6 +201,7 @@ async fn start(kubeconfig: PathBuf) -> anyhow::Result<Platform> {
         tamper: None,
         identity: Identity::Person,
         webhooks: domain::hook_log::WebhookMode::Push,
+        namespace: EngineNamespace::default(),
         otlp_endpoint: None,
         cluster: Some(cluster),
         sleepers: None,

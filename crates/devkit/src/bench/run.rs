@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use anyhow::{Context, ensure};
-use domain::{hook_log::WebhookMode, services_yaml::PlatformBudgets};
+use domain::{hook_log::WebhookMode, ids::EngineNamespace, services_yaml::PlatformBudgets};
 use store::{
     Store,
     benching::{self, Timing},
@@ -39,6 +39,7 @@ pub(super) async fn start(slots: u32, hosting: Hosting, sleepers: Option<&Path>)
         tamper: None,
         identity: Identity::Person,
         webhooks: WebhookMode::Push,
+        namespace: EngineNamespace::default(),
         otlp_endpoint: None,
         cluster: None,
         sleepers,

@@ -8,7 +8,8 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use domain::hook_log::WebhookMode;
+use dispatch::EnginePlace;
+use domain::{hook_log::WebhookMode, ids::EngineNamespace};
 use forge::seal::OpeningKeys;
 use gateway::hook_secrets::GatewayKey;
 use tokio::process::{Child, Command};
@@ -59,6 +60,7 @@ pub(super) struct Told<'a> {
     pub(super) gateway_key: &'a GatewayKey,
     pub(super) codex: &'a Path,
     pub(super) webhooks: WebhookMode,
+    pub(super) namespace: &'a EngineNamespace,
     pub(super) sleepers: Option<&'a Path>,
     pub(super) jobs: &'a JobsPlace,
 }
@@ -76,6 +78,7 @@ impl Hosted {
             port: free_address(Ipv4Addr::LOCALHOST.into())?.port(),
             http_port: free_address(Ipv4Addr::LOCALHOST.into())?.port(),
             ui_port: None,
+            namespace: told.namespace.clone(),
         };
         let key_file = |name: &str, text: &str| -> anyhow::Result<OsString> {
             let path = told.folder.join(name);
@@ -88,6 +91,7 @@ impl Hosted {
             ("LOG_FORMAT", "text".into()),
             ("DATABASE_URL", told.database_url.into()),
             ("TEMPORAL_ADDRESS", temporal.address().to_string().into()),
+            ("TEMPORAL_NAMESPACE", told.namespace.as_str().into()),
             ("FORGE_URL", told.forge_url.into()),
             ("GATEWAY_URL", format!("http://{gateway}").into()),
             ("GATEWAY_BIND", gateway.to_string().into()),
@@ -134,8 +138,8 @@ impl Hosted {
         format!("http://{}", self.gateway)
     }
 
-    pub(super) fn temporal_address(&self) -> String {
-        self.temporal.address().to_string()
+    pub(super) fn engine(&self) -> EnginePlace {
+        EnginePlace { address: self.temporal.address().to_string(), namespace: self.temporal.namespace.clone() }
     }
 
     pub(super) fn pid(&self, role: Victim) -> Option<u32> {

@@ -30,7 +30,7 @@ use dispatch::{Engine, engine::Applied};
 use domain::{
     event::{Subject, SubjectKind},
     hook_log::WebhookMode,
-    ids::{Attempt, Instance, ProjectSlug, RunId},
+    ids::{Attempt, EngineNamespace, Instance, ProjectSlug, RunId},
     job::{LogChunk, LogStream},
     reconciler::Reconciler,
     services_yaml::PlatformBudgets,
@@ -94,6 +94,8 @@ pub struct Options {
     pub tamper: Option<Tamper>,
     /// How the forge's events come in.
     pub webhooks: WebhookMode,
+    /// The engine's namespace; another than `default` only where the roles are processes, with a Temporal of their own.
+    pub namespace: EngineNamespace,
     /// What the repository is connected with.
     pub identity: Identity,
     /// Where spans go, if anywhere.
@@ -182,6 +184,7 @@ impl Platform {
             hosting: options.hosting,
             tamper: options.tamper,
             webhooks: options.webhooks,
+            namespace: &options.namespace,
             sleepers: options.sleepers.as_deref(),
             budgets: options.budgets,
             telemetry: TelemetrySettings { otlp_endpoint: options.otlp_endpoint.clone(), ..Default::default() },

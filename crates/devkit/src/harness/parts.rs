@@ -16,10 +16,15 @@ use activities::{
     worker::{self, Running as RunningWorker},
 };
 use anyhow::Context;
-use dispatch::{Dispatcher, Engine, EngineSettings};
+use dispatch::{Dispatcher, Engine, EnginePlace, EngineSettings};
 use domain::{
-    egress::HostList, hook_log::WebhookMode, ids::Instance, reconciler::Reconciler, run_limits::START_MAX_AGE,
-    services_yaml::PlatformBudgets, workflow_id,
+    egress::HostList,
+    hook_log::WebhookMode,
+    ids::{EngineNamespace, Instance},
+    reconciler::Reconciler,
+    run_limits::START_MAX_AGE,
+    services_yaml::PlatformBudgets,
+    workflow_id,
 };
 use forge::seal::{OpeningKeys, SealingKeys};
 use gateway::{
@@ -68,6 +73,7 @@ pub(super) struct Setting<'a> {
     pub(super) hosting: Hosting,
     pub(super) tamper: Option<Tamper>,
     pub(super) webhooks: WebhookMode,
+    pub(super) namespace: &'a EngineNamespace,
     pub(super) sleepers: Option<&'a Path>,
     pub(super) budgets: PlatformBudgets,
     pub(super) telemetry: TelemetrySettings,
@@ -203,6 +209,7 @@ impl Running {
             gateway_key: &self.gateway_key,
             codex: &codex()?,
             webhooks: setting.webhooks,
+            namespace: setting.namespace,
             sleepers: setting.sleepers,
             jobs: setting.jobs,
         })
@@ -259,7 +266,7 @@ impl Running {
     /// The engine that the roles use, as an operator reaches it.
     pub(super) fn operators_engine(&self) -> anyhow::Result<Engine> {
         match &self.hosted {
-            Some(hosted) => engine_at(&hosted.temporal_address(), &self.again.instance, "operator"),
+            Some(hosted) => engine_at(&hosted.engine(), &self.again.instance, "operator"),
             None => engine(&self.again.instance, "operator"),
         }
     }
@@ -316,7 +323,7 @@ impl Running {
             of_launcher: Vec::new(),
             instance: self.again.instance.clone(),
             database_url: SecretText::new(self.again.database_url.clone()),
-            temporal_address: from_environment("CODEX_K8S_TEST_TEMPORAL")?,
+            engine: suites_engine()?,
             forge_url: self.again.forge_url.clone(),
             blob_dir: self.again.folder.join("blobs"),
             places: Places {
@@ -347,11 +354,15 @@ impl Running {
 
 /// The suite's Temporal.
 pub(super) fn engine(instance: &Instance, role: &str) -> anyhow::Result<Engine> {
-    engine_at(&from_environment("CODEX_K8S_TEST_TEMPORAL")?, instance, role)
+    engine_at(&suites_engine()?, instance, role)
 }
 
-fn engine_at(address: &str, instance: &Instance, role: &str) -> anyhow::Result<Engine> {
-    Ok(Engine::new(EngineSettings::at(address, instance.clone(), role)?))
+fn suites_engine() -> anyhow::Result<EnginePlace> {
+    Ok(EnginePlace::at(from_environment("CODEX_K8S_TEST_TEMPORAL")?))
+}
+
+fn engine_at(place: &EnginePlace, instance: &Instance, role: &str) -> anyhow::Result<Engine> {
+    Ok(Engine::new(EngineSettings::at(place, instance.clone(), role)?))
 }
 
 async fn serve(

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use domain::ids::EngineNamespace;
+
 use super::{Durability, Postgres, ServiceError, Temporal, await_ready};
 use crate::processes::Running;
 
@@ -39,6 +41,7 @@ pub(crate) async fn start_temporal(command: &Path, folder: &Path) -> Result<(Tem
         port: free_port()?,
         http_port: free_port()?,
         ui_port: Some(free_port()?),
+        namespace: EngineNamespace::default(),
     };
     let program = temporal.program(folder.join("temporal.log"), &folder.to_string_lossy());
     let mut process = program.spawn()?;

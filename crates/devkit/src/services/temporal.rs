@@ -5,6 +5,7 @@ use std::{
     path::PathBuf,
 };
 
+use domain::ids::EngineNamespace;
 use nix::sys::signal::Signal;
 
 use super::Readiness;
@@ -28,6 +29,8 @@ pub struct Temporal {
     pub http_port: u16,
     /// The port of its web UI; `None` leaves the UI out.
     pub ui_port: Option<u16>,
+    /// A namespace that it has beside `default`, which it always has.
+    pub namespace: EngineNamespace,
 }
 
 impl Temporal {
@@ -54,6 +57,9 @@ impl Temporal {
             // The development server holds every workflow task back by 50 ms otherwise.
             "--dynamic-config-value=history.transferProcessorMaxPollRPS=2000".into(),
         ];
+        if self.namespace != EngineNamespace::default() {
+            arguments.push(format!("--namespace={}", self.namespace));
+        }
         match self.ui_port {
             Some(port) => {
                 arguments.push(format!("--ui-port={port}"));

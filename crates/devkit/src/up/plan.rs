@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use domain::ids::EngineNamespace;
+
 use super::{
     Keys, Ports, Role, UpError,
     addresses::{loopback, url},
@@ -21,6 +23,8 @@ use crate::{
 
 /// The name of the local installation.
 const INSTANCE: &str = "dev";
+/// Names the engine's namespace.
+const ENGINE_NAMESPACE: &str = "TEMPORAL_NAMESPACE";
 /// The platform, as the stand-in knows it where people sign in.
 const OAUTH_CLIENT_ID: &str = "local-codex-k8s";
 /// The platform's database.
@@ -148,6 +152,7 @@ impl Plan<'_> {
             port: self.ports.temporal(),
             http_port: self.ports.temporal_http(),
             ui_port: Some(self.ports.temporal_ui()),
+            namespace: engine_namespace(),
         };
         Planned {
             role: Role::Temporal,
@@ -302,11 +307,18 @@ impl Variables {
     }
 }
 
+/// The namespace that a developer has the roles work in. What is no name of one the roles refuse themselves.
+fn engine_namespace() -> EngineNamespace {
+    env::var(ENGINE_NAMESPACE).ok().and_then(|name| name.parse().ok()).unwrap_or_default()
+}
+
 /// What a developer may set for a role by its own name.
 const fn own_settings(role: Role) -> &'static [&'static str] {
     match role {
         Role::ModelGateway => &["MODEL_PROVIDERS_FILE", "MODEL_PRICES_FILE"],
+        Role::Gateway => &[ENGINE_NAMESPACE],
         Role::Worker => &[
+            ENGINE_NAMESPACE,
             "BUDGET_PER_RUN_USD",
             "BUDGET_PER_DAY_USD",
             "BUDGET_PER_MONTH_USD",

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use devkit::harness::{Hosting, Identity, Options, Platform, REPOSITORY};
-use domain::{egress::EgressRefusal, hook_log::WebhookMode, job::LogStream, run::comment_marker};
+use domain::{egress::EgressRefusal, hook_log::WebhookMode, ids::EngineNamespace, job::LogStream, run::comment_marker};
 use store::egress;
 
 use crate::{
@@ -24,6 +24,7 @@ async fn what_the_agent_could_not_reach_is_shown_on_the_run() -> anyhow::Result<
         hosting: Hosting::InProcess,
         tamper: None,
         webhooks: WebhookMode::Push,
+        namespace: EngineNamespace::default(),
         identity: Identity::Person,
         otlp_endpoint: None,
         budgets: domain::services_yaml::PlatformBudgets::default(),

@@ -11,7 +11,7 @@ use std::{
 };
 
 use chrono::{TimeDelta, Utc};
-use dispatch::{Dispatcher, Engine, EngineSettings};
+use dispatch::{Dispatcher, Engine, EnginePlace, EngineSettings};
 use domain::{
     egress::HostList,
     event::{Sender, Subject, SubjectKind},
@@ -106,7 +106,8 @@ fn serve(listener: std::net::TcpListener, database_url: &str, folder: &Path) -> 
 }
 
 fn state(store: Store, blobs: Blobs) -> AppState {
-    let engine = Engine::new(EngineSettings::at("127.0.0.1:1", "test".parse().unwrap(), "gateway").unwrap());
+    let engine =
+        Engine::new(EngineSettings::at(&EnginePlace::at("127.0.0.1:1"), "test".parse().unwrap(), "gateway").unwrap());
     let clock: dispatch::Clock = Arc::new(Utc::now);
     let telemetry = Arc::new(Telemetry::new(Role::Gateway, &TelemetrySettings::default()).unwrap());
     let watch = Arc::clone(&telemetry);

@@ -7,7 +7,7 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use devkit::github::{AccountKind, NewUser, Options, Seed, StandIn};
-use dispatch::{Dispatcher, Engine, EngineSettings};
+use dispatch::{Dispatcher, Engine, EnginePlace, EngineSettings};
 use domain::{
     egress::HostList,
     ids::PersonId,
@@ -53,20 +53,25 @@ impl World {
     /// An owner, an admin, and a member of each kind on the list; nobody has signed in yet.
     pub async fn start() -> Self {
         let keys = forge::seal::OpeningKeys::generate(&mut rand::rng());
-        Self::with(Some(keys.sealing().clone()), None).await
+        Self::with(Some(keys.sealing().clone()), None, nowhere()).await
     }
 
     /// One whose gateway stands before the engine's web UI at this address.
     pub async fn before_engine_ui(url: &str) -> Self {
-        Self::with(None, Some(EngineUi::new(&url.parse().unwrap()).unwrap())).await
+        Self::before_engine(nowhere(), Some(url)).await
+    }
+
+    /// One whose engine is this one, and whose gateway may stand before a web UI.
+    pub async fn before_engine(engine: EnginePlace, ui: Option<&str>) -> Self {
+        Self::with(None, ui.map(|url| EngineUi::new(&url.parse().unwrap()).unwrap()), engine).await
     }
 
     /// One whose gateway can't take credentials.
     pub async fn without_sealing() -> Self {
-        Self::with(None, None).await
+        Self::with(None, None, nowhere()).await
     }
 
-    async fn with(sealing: Option<forge::seal::SealingKeys>, engine_ui: Option<EngineUi>) -> Self {
+    async fn with(sealing: Option<forge::seal::SealingKeys>, engine_ui: Option<EngineUi>, engine: EnginePlace) -> Self {
         log::keep();
         let folder = tempfile::tempdir().unwrap();
         let stand_in = stand_in(&folder).await;
@@ -82,7 +87,8 @@ impl World {
         let told = Arc::clone(&clock);
         let parts =
             parts(database.store().clone(), blobs.clone(), key.clone(), Arc::new(move || *told.lock().unwrap()));
-        let state = AppState::new(AppParts { sign_in: Some(sign_in), sealing, engine_ui, ..parts });
+        let dispatcher = dispatcher(&engine, &parts);
+        let state = AppState::new(AppParts { sign_in: Some(sign_in), sealing, engine_ui, dispatcher, ..parts });
         let router = gateway::router(state);
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { stand_in, key, blobs, database, address, clock, server, _folder: folder }
@@ -198,13 +204,27 @@ async fn people_and_project(store: &Store) {
     tx.commit().await.unwrap();
 }
 
+/// A closed port.
+fn nowhere() -> EnginePlace {
+    EnginePlace::at("127.0.0.1:1")
+}
+
+fn engine(place: &EnginePlace) -> Engine {
+    Engine::new(EngineSettings::at(place, "test".parse().unwrap(), "gateway").unwrap())
+}
+
+/// What carries commands to another engine than that of these parts.
+fn dispatcher(place: &EnginePlace, parts: &AppParts) -> Arc<Dispatcher> {
+    let (clock, telemetry) = (Arc::clone(&parts.clock), Arc::clone(&parts.telemetry));
+    Dispatcher::new(parts.store.clone(), engine(place), clock, TimeDelta::hours(12), telemetry)
+}
+
 /// A gateway without sign-in; its engine is a closed port.
 pub fn parts(store: Store, blobs: Blobs, key: GatewayKey, clock: dispatch::Clock) -> AppParts {
-    let engine = EngineSettings::at("127.0.0.1:1", "test".parse().unwrap(), "gateway").unwrap();
     let telemetry = Arc::new(Telemetry::new(Role::Gateway, &TelemetrySettings::default()).unwrap());
     let dispatcher = Dispatcher::new(
         store.clone(),
-        Engine::new(engine),
+        engine(&nowhere()),
         Arc::clone(&clock),
         TimeDelta::hours(12),
         Arc::clone(&telemetry),

@@ -12,6 +12,7 @@ mod looking_back;
 mod lost;
 mod metrics;
 mod missed_deliveries;
+mod namespaces;
 mod operators;
 mod ordering;
 mod outage;
@@ -40,7 +41,7 @@ mod webhooks;
 use std::path::PathBuf;
 
 use devkit::harness::{Hosting, Identity, Options, Platform};
-use domain::{hook_log::WebhookMode, services_yaml::PlatformBudgets};
+use domain::{hook_log::WebhookMode, ids::EngineNamespace, services_yaml::PlatformBudgets};
 
 /// A platform whose project has that many slots.
 async fn platform_with(slots: u32) -> anyhow::Result<Platform> {
@@ -69,6 +70,7 @@ fn defaults() -> Options {
         hosting: Hosting::InProcess,
         tamper: None,
         webhooks: WebhookMode::Push,
+        namespace: EngineNamespace::default(),
         identity: Identity::Person,
         otlp_endpoint: None,
         cluster: None,

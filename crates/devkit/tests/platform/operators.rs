@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use chrono::{TimeDelta, Utc};
 use devkit::harness::{Platform, REPOSITORY};
-use dispatch::{Dispatcher, Engine, EngineSettings};
+use dispatch::{Dispatcher, Engine, EnginePlace, EngineSettings};
 use domain::{
     egress::HostList,
     run::{Outcome, Step, comment_marker},
@@ -45,7 +45,8 @@ async fn gateway_with_sign_in(platform: &Platform) -> anyhow::Result<String> {
         public_url: url.parse()?,
         owner_email: Some("maintainer@people.example".parse()?),
     };
-    let engine = EngineSettings::at(&std::env::var("CODEX_K8S_TEST_TEMPORAL")?, platform.instance.clone(), "gateway")?;
+    let place = EnginePlace::at(std::env::var("CODEX_K8S_TEST_TEMPORAL")?);
+    let engine = EngineSettings::at(&place, platform.instance.clone(), "gateway")?;
     let telemetry = Arc::new(Telemetry::new(Role::Gateway, &TelemetrySettings::default())?);
     let clock: dispatch::Clock = Arc::new(Utc::now);
     let (store, watch) = (platform.store().clone(), Arc::clone(&telemetry));

@@ -9,7 +9,7 @@ use devkit::{
     harness::{Detour, PATIENCE, until},
     launcher::ProcessLauncher,
 };
-use dispatch::{Dispatcher, Engine, EngineSettings};
+use dispatch::{Dispatcher, Engine, EnginePlace, EngineSettings};
 use domain::{egress::HostList, hook_log::WebhookMode, services_yaml::PlatformBudgets};
 use forge::seal::OpeningKeys;
 use gateway::{
@@ -55,7 +55,8 @@ impl Services {
 
     fn gateway(&self) -> anyhow::Result<Ops> {
         let store = self.store()?;
-        let engine = EngineSettings::at(&self.temporal.address.to_string(), "ready".parse()?, "gateway")?;
+        let engine =
+            EngineSettings::at(&EnginePlace::at(self.temporal.address.to_string()), "ready".parse()?, "gateway")?;
         let telemetry = Arc::new(Telemetry::new(Role::Gateway, &TelemetrySettings::default())?);
         let clock: dispatch::Clock = Arc::new(Utc::now);
         let (engine, watch) = (Engine::new(engine), Arc::clone(&telemetry));
@@ -100,7 +101,7 @@ impl Services {
             of_launcher: Vec::new(),
             instance: format!("ready-{}", uuid::Uuid::now_v7().simple()).parse()?,
             database_url: SecretText::new(self.postgres_url.clone()),
-            temporal_address: self.temporal.address.to_string(),
+            engine: EnginePlace::at(self.temporal.address.to_string()),
             forge_url: nowhere.clone(),
             blob_dir: folder.join("blobs"),
             places: Places { gateway_url: nowhere.clone(), model_url: nowhere, scratch: folder.join("scratch") },

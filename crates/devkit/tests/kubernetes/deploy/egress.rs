@@ -6,7 +6,7 @@ use std::{
 };
 
 use devkit::harness::{Hosting, Identity, InCluster, Options, Platform, REPOSITORY};
-use domain::{egress::EgressRefusal, hook_log::WebhookMode, job::LogStream, run::comment_marker};
+use domain::{egress::EgressRefusal, hook_log::WebhookMode, ids::EngineNamespace, job::LogStream, run::comment_marker};
 use serde_json::{Value, json};
 use store::egress;
 use tokio::{
@@ -79,6 +79,7 @@ async fn platform(world: &World, proxy: &str) -> anyhow::Result<Platform> {
         hosting: Hosting::InProcess,
         tamper: None,
         webhooks: WebhookMode::Push,
+        namespace: EngineNamespace::default(),
         identity: Identity::Person,
         otlp_endpoint: None,
         budgets: domain::services_yaml::PlatformBudgets::default(),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use devkit::harness::{Detour, Hosting, Identity, InCluster, Options, Platform};
-use domain::{hook_log::WebhookMode, services_yaml::PlatformBudgets};
+use domain::{hook_log::WebhookMode, ids::EngineNamespace, services_yaml::PlatformBudgets};
 use jobs::{
     JobRef,
     kubernetes::{self, OwnRights},
@@ -63,6 +63,7 @@ impl Stage {
             hosting,
             tamper: None,
             webhooks: WebhookMode::Push,
+            namespace: EngineNamespace::default(),
             identity: Identity::Person,
             otlp_endpoint: None,
             budgets: PlatformBudgets::default(),

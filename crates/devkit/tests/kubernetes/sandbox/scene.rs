@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use devkit::harness::{Hosting, Identity, InCluster, Options, Platform, canary};
-use domain::{hook_log::WebhookMode, run::Step};
+use domain::{hook_log::WebhookMode, ids::EngineNamespace, run::Step};
 use jobs::{JobRef, kubernetes};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::ListParams};
@@ -28,6 +28,7 @@ pub(super) async fn start(world: &World) -> anyhow::Result<Platform> {
         hosting: Hosting::Processes,
         tamper: None,
         webhooks: WebhookMode::Push,
+        namespace: EngineNamespace::default(),
         identity: Identity::Person,
         otlp_endpoint: None,
         budgets: domain::services_yaml::PlatformBudgets::default(),
