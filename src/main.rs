@@ -50,6 +50,11 @@ enum Command {
         #[command(subcommand)]
         command: staff::RunCommand,
     },
+    /// Export a project, or delete it, over the staff API.
+    Project {
+        #[command(subcommand)]
+        command: staff::ProjectCommand,
+    },
     /// Print the log of a run, and follow it.
     Logs(staff::LogsArguments),
     /// End a run: its agent is asked to stop, and stopped if it does not.
@@ -131,6 +136,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Repo { command } => return repo::run(command).await,
         Command::Run { command } => return staff::run(command).await,
+        Command::Project { command } => return staff::project(command).await,
         Command::Logs(arguments) => return staff::logs(arguments).await,
         Command::Cancel(arguments) => return staff::cancel(arguments).await,
         Command::Retry(arguments) => return staff::retry(arguments).await,

@@ -17,9 +17,13 @@ use gateway::connecting::{
 use role::Environment;
 use serde_json::json;
 use store::{Store, connected, connections::Connection, repositories};
+use url::Url;
 use zeroize::Zeroizing;
 
-use crate::{INCOMPLETE, println_line};
+use crate::{
+    INCOMPLETE, println_line,
+    staff::{Gateway, detach_with_runs},
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RepoCommand {
@@ -47,18 +51,9 @@ pub(crate) enum RepoCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Detach a repository: nothing starts there from now on; its webhook goes, and its credential if nothing else uses it. Runs at
-    /// work go on, and this waits for their end; cancel them with `codex-k8s cancel`.
-    Detach {
-        /// OWNER/NAME.
-        repository: FullName,
-        /// Why; stands in the audit.
-        #[arg(long)]
-        reason: String,
-        /// Print one JSON object.
-        #[arg(long)]
-        json: bool,
-    },
+    /// Detach a repository: nothing starts there from now on; its webhook goes, and its credential if nothing else uses it. It waits for the
+    /// end of the runs at work, which go on unless they are to be cancelled.
+    Detach(DetachArguments),
 }
 
 #[derive(Debug, Args)]
@@ -74,6 +69,28 @@ pub(crate) struct AddArguments {
     #[command(flatten)]
     credential: CredentialArguments,
     /// Print one JSON object at the end.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DetachArguments {
+    /// OWNER/NAME.
+    repository: FullName,
+    /// Why; stands in the audit.
+    #[arg(long)]
+    reason: String,
+    /// Cancel the runs that are at work or wait. They are cancelled in the name of whose token it is: it is asked for over the staff
+    /// API then, as the console does, and not with the database.
+    #[arg(long, requires = "url")]
+    cancel_runs: bool,
+    /// The gateway's address, for --cancel-runs.
+    #[arg(long, env = "CODEX_K8S_URL", value_name = "URL")]
+    url: Option<Url>,
+    /// A file with a token for scripts of the scope `admin`, for --cancel-runs; else it is read from CODEX_K8S_TOKEN.
+    #[arg(long, env = "CODEX_K8S_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Print one JSON object.
     #[arg(long)]
     json: bool,
 }
@@ -129,7 +146,7 @@ pub(crate) async fn run(command: RepoCommand) -> anyhow::Result<ExitCode> {
         RepoCommand::List { json } => list(json).await,
         RepoCommand::Check { repository, json } => check(&repository, json).await,
         RepoCommand::Rotate { repository, json } => rotate(&repository, json).await,
-        RepoCommand::Detach { repository, reason, json } => detach(&repository, reason, json).await,
+        RepoCommand::Detach(arguments) => detach(arguments).await,
     }
 }
 
@@ -191,10 +208,15 @@ async fn rotate(repository: &FullName, json: bool) -> anyhow::Result<ExitCode> {
     print_end(&await_end(&store, &settings.database, id).await?, json)
 }
 
-async fn detach(repository: &FullName, reason: String, json: bool) -> anyhow::Result<ExitCode> {
+async fn detach(arguments: DetachArguments) -> anyhow::Result<ExitCode> {
+    let DetachArguments { repository, reason, cancel_runs, url, token_file, json } = arguments;
+    if let Some(url) = url.filter(|_| cancel_runs) {
+        let gateway = Gateway { url, token_file, json };
+        return detach_with_runs(&gateway, &repository.to_string(), &reason).await;
+    }
     let settings = DatabaseSettings::read(&Environment::of_process())?;
     let store = connect(&settings).await?;
-    let known = known(&store, repository).await?;
+    let known = known(&store, &repository).await?;
     let rng = &mut rand::rng();
     let mut asking = Asking { instance: &settings.instance, rng, now: Utc::now() };
     // Nobody on the forge asks here in whose name runs could be cancelled.

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, BodyDataStream, to_bytes};
+use bytes::Bytes;
+use futures::StreamExt;
 use http::{
-    HeaderValue, Method, Request, StatusCode,
+    HeaderValue, Method, Request, Response, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
 use role::SecretText;
@@ -91,8 +93,35 @@ impl StaffClient {
         self.ask(Method::POST, path, Body::from(body.to_string()), Some(key)).await
     }
 
+    /// Reads what is at this path as it comes, however long it is.
+    ///
+    /// # Errors
+    /// [`StaffError`]
+    pub async fn stream(&self, path: &str) -> Result<Streamed, StaffError> {
+        let response = self.in_time(self.send(Method::GET, path, Body::empty(), None)).await?;
+        let (parts, body) = response.into_parts();
+        if !parts.status.is_success() {
+            let said = self.in_time(self.whole(parts.status, body)).await;
+            return Err(said.err().unwrap_or_else(|| refused(parts.status, &Value::Null)));
+        }
+        Ok(Streamed { url: self.base.clone(), pieces: body.into_data_stream() })
+    }
+
     async fn ask(&self, method: Method, path: &str, body: Body, key: Option<&str>) -> Result<Value, StaffError> {
-        let unreachable = |reason: String| StaffError::Unreachable { url: self.base.clone(), reason };
+        let answered = async {
+            let (parts, body) = self.send(method, path, body, key).await?.into_parts();
+            self.whole(parts.status, body).await
+        };
+        self.in_time(answered).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Body,
+        key: Option<&str>,
+    ) -> Result<Response<Body>, StaffError> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
@@ -101,22 +130,47 @@ impl StaffClient {
         if let Some(key) = key {
             request = request.header(CONTENT_TYPE, "application/json").header("idempotency-key", key);
         }
-        let request = request.body(body).map_err(|error| unreachable(error.to_string()))?;
-        let answered = async {
-            let response = self.http.request(request).await.map_err(|error| unreachable(chain(&error)))?;
-            let status = response.status();
-            let bytes = to_bytes(Body::new(response.into_body()), MAX_ANSWER).await;
-            Ok((status, bytes.map_err(|error| unreachable(chain(&error)))?))
-        };
-        let (status, bytes) = tokio::time::timeout(LIMIT, answered)
-            .await
-            .map_err(|_| unreachable(format!("no answer within {} s", LIMIT.as_secs())))??;
+        let request = request.body(body).map_err(|error| unreachable(&self.base, error.to_string()))?;
+        let response = self.http.request(request).await.map_err(|error| unreachable(&self.base, chain(&error)))?;
+        Ok(response.map(Body::new))
+    }
+
+    async fn whole(&self, status: StatusCode, body: Body) -> Result<Value, StaffError> {
+        let bytes = to_bytes(body, MAX_ANSWER).await.map_err(|error| unreachable(&self.base, chain(&error)))?;
         let said: Option<Value> = serde_json::from_slice(&bytes).ok();
         match said {
             Some(answer) if status.is_success() => Ok(answer),
             said => Err(refused(status, &said.unwrap_or_default())),
         }
     }
+
+    async fn in_time<T>(&self, answered: impl Future<Output = Result<T, StaffError>>) -> Result<T, StaffError> {
+        let late = |_| unreachable(&self.base, format!("no answer within {} s", LIMIT.as_secs()));
+        tokio::time::timeout(LIMIT, answered).await.map_err(late)?
+    }
+}
+
+/// An answer on its way.
+pub struct Streamed {
+    url: String,
+    pieces: BodyDataStream,
+}
+
+impl Streamed {
+    /// The next piece of it; none at the end.
+    ///
+    /// # Errors
+    /// It breaks off, or falls silent.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, StaffError> {
+        match tokio::time::timeout(LIMIT, self.pieces.next()).await {
+            Ok(piece) => piece.transpose().map_err(|error| unreachable(&self.url, chain(&error))),
+            Err(_) => Err(unreachable(&self.url, format!("nothing more came within {} s", LIMIT.as_secs()))),
+        }
+    }
+}
+
+fn unreachable(url: &str, reason: String) -> StaffError {
+    StaffError::Unreachable { url: url.to_owned(), reason }
 }
 
 fn refused(status: StatusCode, said: &Value) -> StaffError {

@@ -1,6 +1,9 @@
-//! `codex-k8s run`, `logs`, `cancel`, `retry`, `why`: what staff do in the console, from a terminal, over the staff API.
+//! `codex-k8s run`, `logs`, `cancel`, `retry`, `why`, `project`: what staff do in the console, from a terminal, over the staff API.
 
+mod detach;
+mod following;
 mod logs;
+mod project;
 mod words;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -13,6 +16,10 @@ use role::SecretText;
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded::Serializer};
 
+pub(crate) use self::{
+    detach::detach_with_runs,
+    project::{ProjectCommand, project},
+};
 use crate::println_line;
 
 /// Exit code where the gateway said no: it is not there, not allowed, or not now.
@@ -22,20 +29,21 @@ const REFUSED: u8 = 4;
 const EXITS: &str = "The gateway's address is read from CODEX_K8S_URL. A token for scripts, made in the console under My profile, is \
 read from the file that CODEX_K8S_TOKEN_FILE names, else from CODEX_K8S_TOKEN; never from an argument, which everybody on the machine can see.
 
-Exit codes: 0 done; 1 the gateway does not answer; 2 wrong arguments; 3 the run ended without what was asked for; 4 the gateway refused.";
+Exit codes: 0 done; 1 the gateway does not answer, or not to the end; 2 wrong arguments; 3 it ended without what was asked for; \
+4 the gateway refused.";
 
 /// Where the gateway is, and how to show who asks.
 #[derive(Debug, Args)]
 pub(crate) struct Gateway {
     /// The gateway's address, such as <https://codex.example.com>.
     #[arg(long, env = "CODEX_K8S_URL", value_name = "URL")]
-    url: Url,
+    pub(crate) url: Url,
     /// A file with a token for scripts.
     #[arg(long, env = "CODEX_K8S_TOKEN_FILE", value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    pub(crate) token_file: Option<PathBuf>,
     /// Print the API's JSON instead of words.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 /// `codex-k8s run …`

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it is surprised")]
 
 use std::{
-    io::Write,
+    io::{BufRead as _, BufReader, Write},
+    net::TcpListener,
     path::Path,
     process::{Command, Output, Stdio},
 };
@@ -44,7 +45,15 @@ fn every_missing_setting_is_named_at_once() {
 
 #[test]
 fn wrong_usage_has_a_code_of_its_own() {
-    for arguments in [&["repo", "add", "acme/greeter"][..], &["repo", "check", "greeter"], &["repo"]] {
+    for arguments in [
+        &["repo", "add", "acme/greeter"][..],
+        &["repo", "check", "greeter"],
+        &["repo"],
+        // Nothing says in whose name runs would be cancelled.
+        &["repo", "detach", "acme/greeter", "--reason", "x", "--cancel-runs"],
+        &["project", "export"],
+        &["project", "delete", "demo", "--confirm", "demo"],
+    ] {
         assert_eq!(command(arguments).output().unwrap().status.code(), Some(2), "{arguments:?}");
     }
 }
@@ -127,6 +136,8 @@ fn staff_commands_say_where_the_token_comes_from_and_never_take_it_as_an_argumen
         &["cancel", "--help"],
         &["retry", "--help"],
         &["why", "--help"],
+        &["project", "export", "--help"],
+        &["project", "delete", "--help"],
     ] {
         let output = command(arguments).output().unwrap();
         let help = said(&output);
@@ -151,4 +162,35 @@ fn staff_commands_tell_what_is_missing_and_who_does_not_answer() {
     assert!(text.contains("does not answer") && !text.contains("hunter2"), "{text}");
     let wrong = command(&["why", "not-a-run"]).env(url[0], url[1]).output().unwrap();
     assert_eq!(wrong.status.code(), Some(2));
+}
+
+/// A gateway that answers one question with these lines, and says no more.
+fn answers_once(lines: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{lines}", lines.len());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut asked = BufReader::new(stream.try_clone().unwrap()).lines();
+        while asked.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+        stream.write_all(answer.as_bytes()).unwrap();
+    });
+    url
+}
+
+#[test]
+fn an_export_that_was_cut_off_is_no_export() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("demo.jsonl");
+    let export = |lines: &str| {
+        let mut export = command(&["project", "export", "demo", "--to", file.to_str().unwrap()]);
+        export.env("CODEX_K8S_URL", answers_once(lines)).env("CODEX_K8S_TOKEN", "ck8s_hunter2").output().unwrap()
+    };
+    let cut = export("{\"kind\":\"project\"}\n{\"kind\":\"run\"}\n");
+    assert_eq!(cut.status.code(), Some(1), "{}", said(&cut));
+    assert!(said(&cut).contains("cut off"), "{}", said(&cut));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
+    let whole = export("{\"kind\":\"project\"}\n{\"kind\":\"end\"}\n");
+    assert!(whole.status.success(), "{}", said(&whole));
+    assert!(file.is_file() && said(&whole).starts_with("2 lines are in "), "{}", said(&whole));
 }

@@ -21,6 +21,11 @@ pub const TOKEN: &str = "ck8s_0123456789012345678901234567890123456789012";
 
 /// Makes `maintainer` somebody who may write in the project, with a token for scripts.
 pub async fn staff(platform: &Platform) -> anyhow::Result<()> {
+    staff_as(platform, ProjectRole::Write, Scope::Write).await
+}
+
+/// Makes `maintainer` a member of the project, with a token for scripts.
+pub async fn staff_as(platform: &Platform, role: ProjectRole, scope: Scope) -> anyhow::Result<()> {
     let user = platform.forge.user("maintainer")?;
     let now = Utc::now();
     let mut tx = platform.store().begin().await?;
@@ -29,12 +34,12 @@ pub async fn staff(platform: &Platform) -> anyhow::Result<()> {
     let person = people::add(&mut tx, &email, PlatformRole::None, now).await?.context("is on the list already")?;
     let account = people::Account { github_id: i64::try_from(user.id)?, login: &user.login, name: None };
     people::signed_in(&mut tx, person, &account, now).await?;
-    members::put(&mut tx, project, person, ProjectRole::Write, now).await?;
+    members::put(&mut tx, project, person, role, now).await?;
     let new = NewApiToken {
         person,
         name: "test",
         hash: &Sha256::digest(TOKEN),
-        scopes: &[Scope::Write],
+        scopes: &[scope],
         now,
         expires_at: now + TimeDelta::hours(1),
     };
