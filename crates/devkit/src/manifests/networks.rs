@@ -8,6 +8,9 @@ use super::{Finding, Object, object::list};
 const PRIVATE: [&str; 6] =
     ["10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"];
 
+/// Those who ask nobody who they are, and the one that may come to each; by component.
+const GUARDED: [(&str, &str); 1] = [("temporal-ui", "gateway")];
+
 pub(super) fn findings(objects: &[Object]) -> Vec<Finding> {
     let mut found = Vec::new();
     let policies: Vec<&Object> = objects.iter().filter(|object| object.kind() == "NetworkPolicy").collect();
@@ -25,7 +28,10 @@ pub(super) fn findings(objects: &[Object]) -> Vec<Finding> {
     }
     for object in objects {
         match object.kind() {
-            "NetworkPolicy" => found.extend(way_out(object).into_iter().map(|problem| Finding::new(object, problem))),
+            "NetworkPolicy" => {
+                let problems = way_out(object).into_iter().chain(way_in(objects, object));
+                found.extend(problems.map(|problem| Finding::new(object, problem)));
+            }
             "Service" if !matches!(object.text("/spec/type"), "" | "ClusterIP") => {
                 found.push(Finding::new(object, "is open on the nodes; use an Ingress"));
             }
@@ -77,6 +83,41 @@ fn way_out(policy: &Object) -> Vec<String> {
         }
     }
     problems
+}
+
+/// What is wrong with the ways in that a policy opens.
+fn way_in(objects: &[Object], policy: &Object) -> Vec<String> {
+    let is_there = |component: &str| {
+        let label = |object: &Object| object.value().pointer("/spec/template/metadata/labels")?.get(COMPONENT).cloned();
+        objects.iter().any(|object| object.namespace() == policy.namespace() && label(object) == Some(component.into()))
+    };
+    let guarded = GUARDED.iter().filter(|(component, _)| is_there(component) && may_select(policy, component));
+    let mut problems = Vec::new();
+    for (component, guard) in guarded {
+        let only = serde_json::json!({ "podSelector": { "matchLabels": { COMPONENT: guard } } });
+        for rule in policy.list("/spec/ingress") {
+            let peers = list(rule, "/from");
+            if peers.is_empty() || peers.iter().any(|peer| *peer != only) {
+                problems.push(format!("lets others in to {component} than {guard}, which it is guarded by"));
+            }
+        }
+    }
+    problems
+}
+
+const COMPONENT: &str = "app.kubernetes.io/component";
+
+/// Whether a policy may select the pods of a component: unless it asks for another one.
+fn may_select(policy: &Object, component: &str) -> bool {
+    let selector = policy.value().pointer("/spec/podSelector");
+    let label = selector.and_then(|selector| selector.get("matchLabels")?.get(COMPONENT));
+    let one_of = selector.map(|selector| list(selector, "/matchExpressions")).unwrap_or_default();
+    let excluded = one_of.iter().any(|expression| {
+        expression.get("key").and_then(Value::as_str) == Some(COMPONENT)
+            && expression.get("operator").and_then(Value::as_str) == Some("In")
+            && !list(expression, "/values").iter().any(|value| value == component)
+    });
+    label.is_none_or(|label| label == component) && !excluded
 }
 
 #[cfg(test)]
@@ -132,6 +173,38 @@ spec: {podSelector: {}, policyTypes: [Ingress, Egress]}
             problems(&policy("{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8]}}], ports: [{port: 443}]}"));
         assert_eq!(wide.len(), PRIVATE.len() - 1);
         assert!(wide.iter().any(|problem| problem.contains("169.254.0.0/16")), "{wide:?}");
+    }
+
+    #[test]
+    fn who_asks_nobody_is_reached_by_its_guard_alone() {
+        let policy = |selector: &str, from: &str| {
+            let spec = format!("{{podSelector: {{{selector}}}, ingress: [{{{from}}}]}}");
+            let pods = "kind: Deployment\nmetadata: {name: ui, namespace: a}\n\
+                        spec: {template: {metadata: {labels: {app.kubernetes.io/component: temporal-ui}}}}";
+            problems(&format!(
+                "\n{pods}\n---\nkind: NetworkPolicy\nmetadata: {{name: p, namespace: a}}\nspec: {spec}\n"
+            ))
+        };
+        let ui = "matchLabels: {app.kubernetes.io/component: temporal-ui}";
+        let gateway = "podSelector: {matchLabels: {app.kubernetes.io/component: gateway}}";
+        assert_eq!(policy(ui, &format!("from: [{{{gateway}}}]")), Vec::<String>::new());
+        let worker = "podSelector: {matchLabels: {app.kubernetes.io/component: worker}}";
+        for open in [
+            String::new(),
+            format!("from: [{{{worker}}}]"),
+            format!("from: [{{{gateway}}}, {{{worker}}}]"),
+            format!("from: [{{namespaceSelector: {{}}, {gateway}}}]"),
+        ] {
+            assert_eq!(policy(ui, &open).len(), 1, "{open}");
+            assert_eq!(policy("", &open).len(), 1, "it selects everything: {open}");
+            let among =
+                "matchExpressions: [{key: app.kubernetes.io/component, operator: In, values: [worker, temporal-ui]}]";
+            assert_eq!(policy(among, &open).len(), 1, "{open}");
+            let others = "matchExpressions: [{key: app.kubernetes.io/component, operator: In, values: [worker]}]";
+            assert_eq!(policy(others, &open), Vec::<String>::new(), "{open}");
+            let other = "matchLabels: {app.kubernetes.io/component: worker}";
+            assert_eq!(policy(other, &open), Vec::<String>::new(), "{open}");
+        }
     }
 
     #[test]
