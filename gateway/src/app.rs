@@ -20,6 +20,7 @@ use crate::{
     api,
     auth::{self, KnownKeys, SignIn},
     console::Console,
+    engine_seen::EngineSeen,
     engine_ui::{self, EngineUi},
     gaps::Gaps,
     health,
@@ -68,6 +69,7 @@ struct Inner {
     committers: Committers,
     known_keys: KnownKeys,
     live: Live,
+    engine_seen: EngineSeen,
     readiness: Arc<Readiness>,
 }
 
@@ -83,7 +85,8 @@ impl AppState {
         let committers = Committers::start(parts.store.clone(), parts.dispatcher.instance().clone());
         let known_keys = KnownKeys::default();
         let (gaps, live) = (Gaps::default(), Live::default());
-        Self(Arc::new(Inner { parts, budget, gaps, committers, known_keys, live, readiness }))
+        let engine_seen = EngineSeen::default();
+        Self(Arc::new(Inner { parts, budget, gaps, committers, known_keys, live, engine_seen, readiness }))
     }
 
     /// The database.
@@ -162,6 +165,10 @@ impl AppState {
 
     pub(crate) fn engine_ui(&self) -> Option<&EngineUi> {
         self.0.parts.engine_ui.as_ref()
+    }
+
+    pub(crate) fn engine_seen(&self) -> &EngineSeen {
+        &self.0.engine_seen
     }
 
     pub(crate) fn known_keys(&self) -> &KnownKeys {

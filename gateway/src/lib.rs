@@ -21,6 +21,7 @@ pub mod settings;
 pub mod staff_client;
 pub mod webhooks;
 
+mod engine_seen;
 mod live;
 mod serve;
 

@@ -58,6 +58,10 @@ test('the settings of the platform say which variable changes them', async ({ pa
   await signIn(page, 'maintainer', '/settings')
   await expect(page.getByRole('row', { name: /LOG_DAYS 90/ })).toBeVisible()
   await expect(page.getByRole('heading', { name: 'Models' })).toBeVisible()
+  const ground = page.getByRole('region', { name: 'What it stands on' })
+  await expect(ground.getByText(/^Temporal \d+\.\d+\.\d+/)).toBeVisible()
+  await expect(ground.getByText(/127\.0\.0\.1:\d+ · namespace default/)).toBeVisible()
+  await expect(ground.getByText(/^\d{14} \w+/)).toBeVisible()
   await accessible(page)
 })
 

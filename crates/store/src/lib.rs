@@ -19,7 +19,7 @@ use sqlx::{
 pub use domain::{event::SubjectKind, intent::IntentKind};
 pub use error::{Result, StoreError};
 pub use kinds::{CommandKind, CommandState, JobState, ModelCallKind, StepState, UploadKind};
-pub use migrations::{Schema, migrate, schema};
+pub use migrations::{AppliedMigration, Schema, last_migration, migrate, schema};
 pub use sqlx::PgConnection;
 
 pub mod agent_versions;

@@ -1,5 +1,6 @@
 //! The schema, compiled in.
 
+use chrono::{DateTime, Utc};
 use sqlx::{PgPool, migrate::Migrator};
 
 use crate::{PgConnection, Result, StoreError};
@@ -52,6 +53,29 @@ pub async fn schema(conn: &mut PgConnection) -> Result<Schema> {
     }
     let lacking = MIGRATOR.iter().map(|migration| migration.version).find(|version| !found.contains(version));
     Ok(lacking.map_or(Schema::Fits, |version| Schema::Lacks { version }))
+}
+
+/// A migration that was applied to the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppliedMigration {
+    /// The version of the schema that it made.
+    pub version: i64,
+    /// What it did, in a few words.
+    pub description: String,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// The migration that made the schema what it is. None of them: the schema is missing.
+///
+/// # Errors
+/// The database fails.
+pub async fn last_migration(conn: &mut PgConnection) -> Result<Option<AppliedMigration>> {
+    let found = sqlx::query_as!(
+        AppliedMigration,
+        "select version, description, installed_on as at from _sqlx_migrations where success order by version desc limit 1"
+    );
+    Ok(found.fetch_optional(conn).await?)
 }
 
 const UNDEFINED_TABLE: &str = "42P01";

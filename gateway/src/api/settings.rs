@@ -9,25 +9,55 @@ use domain::{
 use http::HeaderMap;
 use serde::Serialize;
 use store::{
+    AppliedMigration, last_migration,
     members::{self, ProjectsPage},
     role_settings::{self, RoleSettings},
 };
 use utoipa::ToSchema;
 
 use super::etag::tagged;
-use crate::{auth::Caller, problem::Problem};
+use crate::{auth::Caller, engine_seen::EngineTrouble, problem::Problem};
 
 /// The platform's settings that are in force. They are changed in the environments of the roles, nowhere else.
 #[derive(Serialize, ToSchema)]
 pub(in crate::api) struct PlatformSettings {
+    /// Version of the program that answers.
+    version: &'static str,
     /// Of every role that has begun since it tells them.
     roles: Vec<RoleOfPlatform>,
     /// Who has the models, the preferred one first. Of keys only their number is known here.
     providers: Vec<ToldProvider>,
     /// Version of the database's server.
     database_version: String,
+    /// The schema that it has.
+    schema: Option<DatabaseSchema>,
+    engine: EngineOfPlatform,
     /// The projects' slots.
     slots: Vec<ProjectSlots>,
+}
+
+/// What made the schema of the database what it is: the last migration that was applied.
+#[derive(Serialize, ToSchema)]
+pub(in crate::api) struct DatabaseSchema {
+    /// Its version.
+    #[schema(example = "20261126212745")]
+    version: String,
+    /// What it did, in a few words.
+    change: String,
+    /// When it was applied.
+    applied_at: DateTime<Utc>,
+}
+
+/// The engine that the gateway talks to.
+#[derive(Serialize, ToSchema)]
+pub(in crate::api) struct EngineOfPlatform {
+    /// `host:port` of its frontend.
+    address: String,
+    namespace: String,
+    /// Version of its server, as it was last seen; none while it does not say.
+    server_version: Option<String>,
+    /// Why it does not say.
+    trouble: Option<EngineTrouble>,
 }
 
 /// What a role was told.
@@ -65,11 +95,34 @@ pub(in crate::api) async fn read_platform_settings(caller: Caller, headers: Head
     }
     let all = ProjectsPage { person: caller.person().id, all: true, after: None, limit: i64::MAX };
     let projects = members::projects(&mut conn, all).await?.into_iter();
+    let database_version = role_settings::server_version(&mut conn).await?;
+    let schema = last_migration(&mut conn).await?.map(DatabaseSchema::of);
+    drop(conn);
     let shown = PlatformSettings {
+        version: env!("CARGO_PKG_VERSION"),
         roles,
         providers,
-        database_version: role_settings::server_version(&mut conn).await?,
+        database_version,
+        schema,
+        engine: engine(&caller).await,
         slots: projects.map(|project| ProjectSlots { project: project.slug, slots: project.slots }).collect(),
     };
     Ok(tagged(&headers, &shown))
+}
+
+/// Never fails, and never takes long: who looks at the settings may well be looking for what is wrong.
+async fn engine(caller: &Caller) -> EngineOfPlatform {
+    let engine = caller.app().dispatcher().engine();
+    let (address, namespace) = (engine.settings().address(), engine.settings().namespace.clone());
+    let (server_version, trouble) = match caller.app().engine_seen().version(engine, caller.now()).await {
+        Ok(version) => (Some(version), None),
+        Err(trouble) => (None, Some(trouble)),
+    };
+    EngineOfPlatform { address, namespace, server_version, trouble }
+}
+
+impl DatabaseSchema {
+    fn of(AppliedMigration { version, description, at }: AppliedMigration) -> Self {
+        Self { version: version.to_string(), change: description, applied_at: at }
+    }
 }

@@ -1201,6 +1201,21 @@ export interface components {
          * @enum {string}
          */
         CredentialKind: "token" | "app";
+        /** @description What made the schema of the database what it is: the last migration that was applied. */
+        DatabaseSchema: {
+            /**
+             * Format: date-time
+             * @description When it was applied.
+             */
+            applied_at: string;
+            /** @description What it did, in a few words. */
+            change: string;
+            /**
+             * @description Its version.
+             * @example 20261126212745
+             */
+            version: string;
+        };
         /** @description What would be decided about a delivery if it came now. */
         Decision: {
             /** @description The agent that would start. */
@@ -1338,6 +1353,26 @@ export interface components {
             expires_at: string;
             name: string;
         };
+        /** @description The engine that the gateway talks to. */
+        EngineOfPlatform: {
+            /** @description `host:port` of its frontend. */
+            address: string;
+            namespace: string;
+            /** @description Version of its server, as it was last seen; none while it does not say. */
+            server_version?: string | null;
+            trouble?: components["schemas"]["EngineTrouble"] | null;
+        };
+        /** @description Why the engine did not say its version. */
+        EngineTrouble: {
+            /** @description One sentence for people. */
+            detail: string;
+            kind: components["schemas"]["EngineTroubleKind"];
+        };
+        /**
+         * @description Why the engine did not say its version, as a word.
+         * @enum {string}
+         */
+        EngineTroubleKind: "unreachable" | "no_namespace" | "refused";
         /** @description The engine's own web UI. */
         EngineUi: {
             /** @description The engine's namespace of this platform. */
@@ -1838,12 +1873,16 @@ export interface components {
         PlatformSettings: {
             /** @description Version of the database's server. */
             database_version: string;
+            engine: components["schemas"]["EngineOfPlatform"];
             /** @description Who has the models, the preferred one first. Of keys only their number is known here. */
             providers: components["schemas"]["ToldProvider"][];
             /** @description Of every role that has begun since it tells them. */
             roles: components["schemas"]["RoleOfPlatform"][];
+            schema?: components["schemas"]["DatabaseSchema"] | null;
             /** @description The projects' slots. */
             slots: components["schemas"]["ProjectSlots"][];
+            /** @description Version of the program that answers. */
+            version: string;
         };
         /** @description An answer that is no success. */
         Problem: {

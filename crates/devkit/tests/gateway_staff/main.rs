@@ -8,6 +8,7 @@ mod audit;
 mod bad_input;
 mod browser;
 mod description;
+mod engine;
 mod engine_ui;
 mod forged;
 mod live;

@@ -91,6 +91,13 @@ async fn the_platforms_settings_are_shown_to_those_who_run_it() {
     assert_eq!((&shown["providers"][0]["name"], &shown["providers"][0]["keys"]), (&json!("first"), &json!(2)));
     assert_eq!(shown["slots"], json!([{"project": PROJECT, "slots": 3}]));
     assert!(shown["database_version"].as_str().is_some_and(|version| !version.is_empty()));
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations");
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let newest = files.max().unwrap();
+    let schema = newest.strip_suffix(".sql").unwrap().split_once('_').unwrap();
+    assert_eq!(shown["schema"]["version"], json!(schema.0));
+    assert_eq!(shown["schema"]["change"], json!(schema.1.replace('_', " ")));
+    assert_eq!(shown["version"], json!(env!("CARGO_PKG_VERSION")));
     world.signed_in("project-admin").await.get("/api/v1/settings").await.refused(403, "role_missing");
 }
 
