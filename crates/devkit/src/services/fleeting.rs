@@ -13,6 +13,9 @@ use crate::processes::Running;
 
 const READY_LIMIT: Duration = Duration::from_secs(60);
 
+/// How often it is started: a port that was free may be taken before it is used, by one of Temporal's own among others.
+const STARTS: u32 = 3;
+
 /// Starts a Postgres whose files are in `folder`, made anew or kept from before, and waits until it is ready.
 ///
 /// # Errors
@@ -34,6 +37,16 @@ pub(crate) async fn start_postgres(
 /// # Errors
 /// When it does not come up.
 pub(crate) async fn start_temporal(command: &Path, folder: &Path) -> Result<(Temporal, Running), ServiceError> {
+    for _ in 1..STARTS {
+        match start_temporal_once(command, folder).await {
+            Err(ServiceError::Died { tail, .. }) if tail.contains("address already in use") => {}
+            other => return other,
+        }
+    }
+    start_temporal_once(command, folder).await
+}
+
+async fn start_temporal_once(command: &Path, folder: &Path) -> Result<(Temporal, Running), ServiceError> {
     let temporal = Temporal {
         command: command.to_owned(),
         database: None,
@@ -49,7 +62,7 @@ pub(crate) async fn start_temporal(command: &Path, folder: &Path) -> Result<(Tem
     Ok((temporal, process))
 }
 
-/// A port nobody listens on now. The system hands out another one the next time it is asked.
+/// A port nobody listens on now. That somebody takes it before it is used is rare.
 fn free_port() -> Result<u16, ServiceError> {
     TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
         .and_then(|listener| listener.local_addr())
