@@ -73,6 +73,21 @@ pub(crate) struct OnProject {
     pub(crate) role: ProjectRole,
 }
 
+/// What was done to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DoneTo {
+    /// The run, if it was one.
+    pub(crate) run: Option<RunId>,
+    /// Where.
+    pub(crate) repository: RepositoryId,
+}
+
+impl From<RepositoryId> for DoneTo {
+    fn from(repository: RepositoryId) -> Self {
+        Self { run: None, repository }
+    }
+}
+
 impl Caller {
     /// Somebody who opens a page of ours in a browser: known by their sign-in alone, never by a token for scripts.
     ///
@@ -199,7 +214,7 @@ impl Caller {
         self.audit_about(conn, kind, detail, None).await
     }
 
-    /// The same, of what they did to a run.
+    /// The same, of what they did to a repository, or to a run there: those who see its project see it in the audit, too.
     ///
     /// # Errors
     /// 503 if the database does not answer.
@@ -208,7 +223,7 @@ impl Caller {
         conn: &mut PgConnection,
         kind: &str,
         mut detail: Value,
-        about: Option<(RunId, RepositoryId)>,
+        about: Option<DoneTo>,
     ) -> Result<(), Problem> {
         if let Some(fields) = detail.as_object_mut() {
             fields.insert("by".into(), self.person.id.to_string().into());
@@ -217,7 +232,7 @@ impl Caller {
             }
         }
         let at = self.now();
-        let (run, repository) = about.unzip();
+        let (run, repository) = (about.and_then(|about| about.run), about.map(|about| about.repository));
         let event = NewFlowEvent { at, run, repository, delivery: None, actor: self.actor(), kind, detail };
         Ok(audit::append(conn, event).await?)
     }

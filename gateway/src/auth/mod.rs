@@ -39,7 +39,7 @@ pub use self::{
     settings::{SignInSettings, SigningKeySettings},
 };
 pub(crate) use self::{
-    caller::{ApiState, Caller, OnProject, Via, no_project},
+    caller::{ApiState, Caller, DoneTo, OnProject, Via, no_project},
     keys::KnownKeys,
     renew::is_guarded,
     secret::{api_token, hash},

@@ -1,10 +1,7 @@
 //! A write through the engine's UI: signed with the person's name, written down before it is sent, and its end after.
 
 use bytes::Bytes;
-use domain::{
-    ids::{RepositoryId, RunId},
-    workflow_id,
-};
+use domain::workflow_id;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::{Map, Value, json};
 use store::{StoreError, operator_grants, runs};
@@ -16,7 +13,10 @@ use super::{
     signature::{Signed, sign},
     upstream::{Sent, Upstream, whole},
 };
-use crate::{auth::Caller, problem::Problem};
+use crate::{
+    auth::{Caller, DoneTo},
+    problem::Problem,
+};
 
 /// Longest text of a request that stands in the audit.
 const MAX_TEXT: usize = 500;
@@ -30,7 +30,7 @@ pub(super) struct Write {
     method: Method,
     headers: HeaderMap,
     signed: Signed,
-    about: Option<(RunId, RepositoryId)>,
+    about: Option<DoneTo>,
     detail: Map<String, Value>,
 }
 
@@ -69,7 +69,7 @@ impl Write {
             Some((run, _)) => runs::find(&mut *caller.store().acquire().await?, run).await?,
             None => None,
         };
-        let about = about.map(|run| (run.id, run.repository_id));
+        let about = about.map(|run| DoneTo { run: Some(run.id), repository: run.repository_id });
         let mut detail = Map::new();
         detail.insert("write".into(), id.to_string().into());
         detail.insert("call".into(), asked.map_or(Value::Null, |asked| asked.call.name.into()));

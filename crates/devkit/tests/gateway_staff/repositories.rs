@@ -154,6 +154,8 @@ async fn a_new_secret_is_made_here_and_told_to_nobody() {
     assert_eq!((&read["purpose"], &read["state"]), (&json!("rotate"), &json!("waiting")));
     let audited = world.audited("repository.rotating").await;
     assert_eq!((audited.len(), &audited[0]["reason"]), (1, &json!("It stood in a log.")));
+    let seen = admin.get("/api/v1/audit?kind=repository.rotating").await.ok();
+    assert_eq!(seen["items"].as_array().unwrap().len(), 1, "the project's people see it, too: {seen}");
     for text in [&shown, &read, &begun.body, &audited[0]] {
         assert!(!text.to_string().contains(&new) && !text.to_string().contains(&old), "{text}");
     }
@@ -187,6 +189,8 @@ async fn a_detached_repository_starts_nothing_from_the_moment_of_asking() {
     assert_eq!(writer.get(&format!("/api/v1/runs/{run}")).await.status, 200, "what was done stays readable");
     admin.post(&format!("/api/v1/repositories/{greeter}/rotate"), json!({})).await.refused(409, "repository_detached");
     assert_eq!(world.audited("repository.detaching").await[0]["running"], json!("cancel"));
+    let seen = writer.get("/api/v1/audit?kind=repository.detaching").await.ok();
+    assert_eq!(seen["items"].as_array().unwrap().len(), 1, "the project's people see it, too: {seen}");
 }
 
 #[tokio::test]

@@ -53,6 +53,6 @@ pub(in crate::api) async fn detach_repository(
     let detail = json!({
         "repository": repository.full_name(), "connection": connection, "reason": reason, "running": wanted.running,
     });
-    caller.audit(&mut tx, "repository.detaching", detail).await?;
+    caller.audit_about(&mut tx, "repository.detaching", detail, Some(id.into())).await?;
     begun(&caller, tx, connection).await
 }

@@ -47,6 +47,6 @@ pub(in crate::api) async fn rotate_secret(
     let mut tx = caller.store().begin().await?;
     let connection = asking(&caller, &mut rng).rotate(&mut tx, &keys, &request).await.map_err(refused)?;
     let detail = json!({"repository": repository.full_name(), "connection": connection, "reason": reason});
-    caller.audit(&mut tx, "repository.rotating", detail).await?;
+    caller.audit_about(&mut tx, "repository.rotating", detail, Some(id.into())).await?;
     begun(&caller, tx, connection).await
 }
