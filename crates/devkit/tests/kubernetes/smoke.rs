@@ -61,7 +61,7 @@ async fn a_pod_reaches_this_machine_by_its_address() {
     });
     // Until the network agent has heard of a new pod's address, nothing that it sends gets through.
     let script = format!(
-        "for try in 1 2 3 4 5 6 7 8 9 10; do nc -w 3 {} {port} </dev/null && exit 0; sleep 1; done",
+        "for try in 1 2 3 4 5 6 7 8 9 10; do nc -w 3 {} {port} </dev/null 2>/dev/null && exit 0; sleep 1; done",
         world.node_address
     );
     let (_, log) = namespace.run(restricted(&world.shell_image, &script)).await;
