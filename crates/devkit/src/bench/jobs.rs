@@ -30,7 +30,7 @@ use tokio::time::Instant;
 
 use super::{
     report::{Report, Target, ms, quantile},
-    started::{Bare, Started},
+    started::{Bare, Started, Took},
 };
 use crate::{
     harness::{Hosting, Identity, InCluster, Options, Platform, REPOSITORY},
@@ -168,7 +168,7 @@ async fn in_cluster(report: &mut Report) -> anyhow::Result<()> {
     bare.start(&started, 1).await?;
     let (mut ours, mut bares) = (Vec::new(), Vec::new());
     for _ in 0..ALONE {
-        bares.push(bare.start(&started, 1).await?);
+        bares.push(bare.start(&started, 1).await?.started);
         ours.push(from_webhook(&platform, &started).await?);
     }
     ours.sort_unstable();
@@ -177,10 +177,11 @@ async fn in_cluster(report: &mut Report) -> anyhow::Result<()> {
         let name = format!("jobs, {ALONE} one after another: from webhook to container started, {which}");
         report.ratio(name, ms(quantile(&ours, share)), ms(quantile(&bares, share)), "ms", target);
     }
-    let bare_last = bare.start(&started, AT_ONCE).await?;
-    let our_last = all_at_once(&platform, &started).await?;
-    let name = format!("jobs, {AT_ONCE} at once: from the first webhook to the last container started");
-    report.ratio(name, ms(our_last), ms(bare_last), "ms", Target::AtMost(1.2));
+    let bare_took = bare.start(&started, AT_ONCE).await?;
+    let our_took = all_at_once(&platform, &started).await?;
+    let name = |what: &str| format!("jobs, {AT_ONCE} at once: from the first webhook to the last {what}");
+    report.ratio(name("pod made"), ms(our_took.made), ms(bare_took.made), "ms", Target::None);
+    report.ratio(name("container started"), ms(our_took.started), ms(bare_took.started), "ms", Target::AtMost(1.2));
     report.note("jobs: the baseline is a Job with the same pod, made through the API, its Secret before it");
     platform.finish().await
 }
@@ -220,7 +221,7 @@ async fn from_webhook(platform: &Platform, started: &Started) -> anyhow::Result<
     let at = started.all(&[name]).await?;
     end(platform, &[number]).await?;
     started.rest().await?;
-    Ok(at - begun)
+    Ok(at.since(begun).started)
 }
 
 /// Ends the runs, none of which has ended by itself.
@@ -235,7 +236,7 @@ async fn end(platform: &Platform, numbers: &[u64]) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn all_at_once(platform: &Platform, started: &Started) -> anyhow::Result<Duration> {
+async fn all_at_once(platform: &Platform, started: &Started) -> anyhow::Result<Took> {
     let numbers = (0..AT_ONCE).map(|_| platform.open_issue("no-change")).collect::<anyhow::Result<Vec<u64>>>()?;
     let begun = Instant::now();
     for number in &numbers {
@@ -247,7 +248,7 @@ async fn all_at_once(platform: &Platform, started: &Started) -> anyhow::Result<D
     }
     let last = started.all(&names).await?;
     end(platform, &numbers).await?;
-    Ok(last - begun)
+    Ok(last.since(begun))
 }
 
 async fn job_of(platform: &Platform, number: u64) -> anyhow::Result<String> {

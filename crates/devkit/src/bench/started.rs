@@ -31,17 +31,48 @@ const LIMIT: Duration = Duration::from_secs(150);
 /// The label by which a pod tells its Job's name.
 const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 
-/// When the agents' containers of a namespace were first seen to have started, by Job.
+/// When the pods of a namespace, and their agents' containers, were first seen.
 pub(super) struct Started {
     pods: Api<Pod>,
-    seen: Arc<Mutex<HashMap<String, Instant>>>,
+    seen: Arc<Mutex<Seen>>,
     watching: JoinHandle<()>,
+}
+
+/// By Job.
+#[derive(Default)]
+struct Seen {
+    made: HashMap<String, Instant>,
+    started: HashMap<String, Instant>,
+}
+
+/// The last of some Jobs.
+#[derive(Clone, Copy)]
+pub(super) struct Last {
+    /// Its pod was there.
+    pub(super) made: Instant,
+    /// Its agent's container had started.
+    pub(super) started: Instant,
+}
+
+/// How long it took until the last of some Jobs was so far.
+#[derive(Clone, Copy)]
+pub(super) struct Took {
+    /// Its pod was there.
+    pub(super) made: Duration,
+    /// Its agent's container had started.
+    pub(super) started: Duration,
+}
+
+impl Last {
+    pub(super) fn since(self, begun: Instant) -> Took {
+        Took { made: self.made - begun, started: self.started - begun }
+    }
 }
 
 impl Started {
     pub(super) fn watch(client: &Client, namespace: &str) -> Self {
         let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-        let seen: Arc<Mutex<HashMap<String, Instant>>> = Arc::default();
+        let seen: Arc<Mutex<Seen>> = Arc::default();
         let told = Arc::clone(&seen);
         let watched = pods.clone();
         let watching = tokio::spawn(async move {
@@ -49,19 +80,25 @@ impl Started {
             while let Some(change) = changes.next().await {
                 let Ok(pod) = change else { continue };
                 let job = pod.metadata.labels.as_ref().and_then(|labels| labels.get(JOB_NAME)).cloned();
-                if let Some(job) = job.filter(|_| has_started(&pod)) {
-                    lock(&told).entry(job).or_insert_with(Instant::now);
+                let Some(job) = job else { continue };
+                let mut seen = lock(&told);
+                if has_started(&pod) {
+                    seen.started.entry(job.clone()).or_insert_with(Instant::now);
                 }
+                seen.made.entry(job).or_insert_with(Instant::now);
             }
         });
         Self { pods, seen, watching }
     }
 
-    /// Waits until those of all these Jobs have; gives when the last did.
-    pub(super) async fn all(&self, jobs: &[String]) -> anyhow::Result<Instant> {
+    /// Waits until the containers of all these Jobs have started; gives when the last had.
+    pub(super) async fn all(&self, jobs: &[String]) -> anyhow::Result<Last> {
+        let last_of = |seen: &HashMap<String, Instant>| {
+            jobs.iter().map(|job| seen.get(job).copied()).collect::<Option<Vec<Instant>>>()?.into_iter().max()
+        };
         let last = || {
             let seen = lock(&self.seen);
-            jobs.iter().map(|job| seen.get(job).copied()).collect::<Option<Vec<Instant>>>()?.into_iter().max()
+            Some(Last { made: last_of(&seen.made)?, started: last_of(&seen.started)? })
         };
         let waiting = async {
             loop {
@@ -128,7 +165,7 @@ impl Bare {
 
     /// Makes so many at once, and waits until all containers have started, and then until all are gone. Gives how long the start
     /// took.
-    pub(super) async fn start(&self, started: &Started, number: usize) -> anyhow::Result<Duration> {
+    pub(super) async fn start(&self, started: &Started, number: usize) -> anyhow::Result<Took> {
         let names: Vec<String> = (0..number).map(|_| format!("bare-{}", crate::secrets::random_hex(4))).collect();
         for name in &names {
             let secret: Secret = serde_json::from_value(serde_json::json!({
@@ -145,7 +182,7 @@ impl Bare {
             self.secrets.delete(name, &DeleteParams::default()).await?;
         }
         started.rest().await?;
-        Ok(last - begun)
+        Ok(last.since(begun))
     }
 
     async fn make(&self, name: &str) -> anyhow::Result<()> {
