@@ -146,11 +146,6 @@ impl Binary {
         Ok(Self { path, digest })
     }
 
-    /// The production binary.
-    fn production() -> Result<Self, KubeError> {
-        Self::read(Self::path_of_production()?)
-    }
-
     /// Where it is built: beside this program.
     fn path_of_production() -> Result<PathBuf, KubeError> {
         let own = env::current_exe().map_err(KubeError::files("find", "this program"))?;
@@ -190,7 +185,7 @@ impl<'a> Maker<'a> {
             Image::Runner => workshop.runner(&reference, &root, &self.bundle(&workshop)?)?,
             Image::Shell => workshop.shell(&reference, &root)?,
             Image::Egress => workshop.roles(&reference, &root, &self.own.path)?,
-            Image::Platform => workshop.platform(&reference, &root, &Binary::production()?.path)?,
+            Image::Platform => workshop.platform(&reference, &root, &Binary::path_of_production()?)?,
             Image::Actor => workshop.actor(&reference, &root, ACTOR)?,
         };
         cluster.load_image(&archive)?;
@@ -207,7 +202,7 @@ impl<'a> Maker<'a> {
         hash.update(compose::VERSION);
         match image {
             Image::Runner | Image::Egress => hash.update(&self.own.digest),
-            Image::Platform => hash.update(Binary::production()?.digest),
+            Image::Platform => hash.update(Binary::read(Binary::path_of_production()?)?.digest),
             Image::Actor => hash.update(ACTOR),
             Image::Shell => {}
         }
