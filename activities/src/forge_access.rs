@@ -82,10 +82,7 @@ impl ForgeAccess {
     /// When it has no credential, or one that does not open with our keys.
     pub async fn open(&self, repository: &Repository) -> Result<ForgeRepo, StepError> {
         let id = repository.credential.ok_or_else(|| {
-            StepError::fatal(
-                "credential_missing",
-                format!("{} has no credential: connect it again (`codex-k8s repo add`)", repository.full_name()),
-            )
+            StepError::fatal("credential_missing", domain::sentences::no_credential(repository.full_name()))
         })?;
         let repo = RepoRef {
             owner: repository.owner.clone(),
@@ -128,12 +125,9 @@ impl ForgeAccess {
 
     async fn stored(&self, id: CredentialId) -> Result<credentials::Credential, StepError> {
         let stored = credentials::get(&mut *self.store.acquire().await?, id).await?;
-        stored.filter(|stored| stored.revoked_at.is_none()).ok_or_else(|| {
-            StepError::fatal(
-                "credential_missing",
-                "the credential of this repository was taken back: connect it again (`codex-k8s repo add`)",
-            )
-        })
+        stored
+            .filter(|stored| stored.revoked_at.is_none())
+            .ok_or_else(|| StepError::fatal("credential_missing", domain::sentences::credential_withdrawn()))
     }
 
     /// What is inside a credential never changes, so a client is good for as long as the credential is.
@@ -214,10 +208,7 @@ impl ForgeAccess {
             if wait > SLEPT_WAIT {
                 return Err(StepError::NotBefore {
                     at,
-                    message: format!(
-                        "Our own limit of writes to the forge is reached until {}.",
-                        at.format("%Y-%m-%d %H:%M:%S UTC")
-                    ),
+                    message: domain::sentences::write_limit_reached(at.format("%Y-%m-%d %H:%M:%S UTC")),
                 });
             }
             tokio::time::sleep(wait.max(Duration::from_millis(20))).await;

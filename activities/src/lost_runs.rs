@@ -7,10 +7,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{
-    run::{Outcome, Step},
-    workflow_id,
-};
+use domain::{run::Outcome, sentences, workflow_id};
 use store::runs::{self, Run};
 use workflows::messages::{RunEnd, RunRef, Settlement};
 
@@ -83,8 +80,10 @@ async fn unheard_of(
     if !due {
         return Ok(None);
     }
-    let place = row.step.map_or("before its first step", Step::describe);
-    let cause = format!("Nothing was heard of it until its deadline; it stood at: {place}.");
+    let cause = match row.step {
+        Some(step) => sentences::not_heard_of(step.describe()),
+        None => sentences::not_heard_of_before().to_owned(),
+    };
     match platform.dispatcher.engine().terminate(workflow_id, &cause).await {
         Ok(_) => Ok(Some(cause)),
         Err(error) => {

@@ -88,11 +88,7 @@ impl RunContext {
     /// # Errors
     /// When the project no longer has it.
     pub fn agent(&self, config: &ServicesYaml) -> Result<Agent, StepError> {
-        agents::find(config, self.run.agent.as_str()).ok_or_else(|| {
-            StepError::fatal(
-                "agent_unknown",
-                format!("services.yaml has no agent `{}` at the base commit", self.run.agent),
-            )
-        })
+        agents::find(config, self.run.agent.as_str())
+            .ok_or_else(|| StepError::fatal("agent_unknown", domain::sentences::agent_not_at_base(&self.run.agent)))
     }
 }

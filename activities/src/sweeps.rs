@@ -7,6 +7,7 @@ use dispatch::{
     Termination,
     engine::{TERMINATED, WorkflowState},
 };
+use domain::sentences;
 
 use crate::{failure::StepError, platform::Platform};
 
@@ -36,8 +37,8 @@ pub(crate) async fn seen(platform: &Platform, workflow_id: &str) -> Seen {
     match platform.dispatcher.engine().state(workflow_id).await {
         Ok(WorkflowState::Open) => Seen::AtWork,
         Ok(WorkflowState::Closed { status: TERMINATED }) => terminated(platform, workflow_id).await,
-        Ok(WorkflowState::Closed { status }) => Seen::Gone(format!("Its workflow was ended in the engine ({status}).")),
-        Ok(WorkflowState::Unknown) => Seen::Gone("The engine does not know its workflow.".to_owned()),
+        Ok(WorkflowState::Closed { status }) => Seen::Gone(sentences::workflow_ended(status)),
+        Ok(WorkflowState::Unknown) => Seen::Gone(sentences::workflow_unknown().to_owned()),
         Err(error) => {
             tracing::debug!(workflow_id, %error, "the engine can't be asked");
             Seen::Unasked
@@ -58,11 +59,13 @@ async fn terminated(platform: &Platform, workflow_id: &str) -> Seen {
 
 fn sentence(termination: Option<&Termination>) -> String {
     let by = termination.and_then(|termination| termination.by.as_deref());
-    let by = by.map(|name| format!(" by {}", one_line(name))).unwrap_or_default();
+    let by = by.map(one_line);
     let reason = termination.map(|termination| one_line(&termination.reason)).filter(|reason| !reason.is_empty());
-    match reason {
-        Some(reason) => format!("Its workflow was terminated{by} in the engine: {}.", reason.trim_end_matches('.')),
-        None => format!("Its workflow was terminated{by} in the engine."),
+    match (by, reason.as_deref().map(|reason| reason.trim_end_matches('.'))) {
+        (Some(by), Some(reason)) => sentences::workflow_terminated_by_for(by, reason),
+        (Some(by), None) => sentences::workflow_terminated_by(by),
+        (None, Some(reason)) => sentences::workflow_terminated_for(reason),
+        (None, None) => sentences::workflow_terminated().to_owned(),
     }
 }
 

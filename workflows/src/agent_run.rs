@@ -10,6 +10,7 @@ use std::time::Duration;
 use domain::{
     job::JobPresence,
     run::{Outcome, Step},
+    sentences,
 };
 use temporalio_common::error::IncomingError;
 use temporalio_macros::{workflow, workflow_methods};
@@ -336,11 +337,11 @@ impl AgentRun {
         match stopped {
             Stopped::Cancelled => {
                 let by = ctx.state(|s| s.status.cancelled_by.clone()).unwrap_or_else(|| "the engine".to_owned());
-                RunEnd { outcome: Outcome::Cancelled, cause: format!("Cancelled by {by}.") }
+                RunEnd { outcome: Outcome::Cancelled, cause: sentences::cancelled_by(by) }
             }
             Stopped::Lost(cause) => RunEnd { outcome: Outcome::Lost, cause: cause.clone() },
             Stopped::Failed { step, cause, .. } => {
-                RunEnd { outcome: Outcome::Failed, cause: format!("While {}: {cause}", step.describe()) }
+                RunEnd { outcome: Outcome::Failed, cause: sentences::while_step(step.describe(), cause) }
             }
         }
     }

@@ -7,7 +7,10 @@
 
 use std::time::Duration;
 
-use domain::connection::{ConnectionPurpose, ConnectionStep};
+use domain::{
+    connection::{ConnectionPurpose, ConnectionStep},
+    sentences,
+};
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_workflow::{
     ActivityExecutionError, TimerOptions, WaitConditionOptions, WorkflowCancellationToken, WorkflowContext,
@@ -128,9 +131,9 @@ impl ConnectRepository {
         work.await.map_err(|error| match &error {
             ActivityExecutionError::Cancelled(_) => {
                 let by = ctx.state(|s| s.cancelled_by.clone()).unwrap_or_else(|| "the engine".to_owned());
-                format!("Cancelled by {by}.")
+                sentences::cancelled_by(by)
             }
-            other => format!("While {}: {}", step.describe(), innermost(other)),
+            other => sentences::while_step(step.describe(), innermost(other)),
         })
     }
 

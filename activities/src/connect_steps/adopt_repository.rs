@@ -1,6 +1,6 @@
 //! Stores what the repository is, and with which credential it is worked on.
 
-use domain::connection::CredentialKind;
+use domain::{connection::CredentialKind, sentences};
 use forge::{ForgeError, Repository};
 use store::{
     StoreError,
@@ -17,7 +17,7 @@ pub(super) async fn run(platform: &Platform, connection: Connection) -> Result<(
     let found = find(&access, &connection).await?;
     let mut tx = platform.store.begin().await?;
     if project_deletions::find(&mut tx, connection.project).await?.is_some() {
-        return Err(StepError::fatal("project_deleted", "its project was deleted meanwhile"));
+        return Err(StepError::fatal("project_deleted", sentences::project_deleted_meanwhile()));
     }
     let new = NewRepository {
         project: connection.project,
@@ -32,13 +32,7 @@ pub(super) async fn run(platform: &Platform, connection: Connection) -> Result<(
         now: platform.now(),
     };
     let repository = repositories::upsert_repository(&mut tx, new).await.map_err(|error| match error {
-        StoreError::Conflict { .. } => StepError::fatal(
-            "repository_name_taken",
-            format!(
-                "another connected repository is still known as {}: rename it back on the forge or wait for its next webhook",
-                found.repo
-            ),
-        ),
+        StoreError::Conflict { .. } => StepError::fatal("repository_name_taken", sentences::name_taken(&found.repo)),
         other => other.into(),
     })?;
     connections::set_repository(&mut tx, connection.id, repository, platform.now()).await?;
@@ -55,23 +49,14 @@ pub(super) async fn find(access: &ForgeByName, connection: &Connection) -> Resul
         other => other?,
     };
     if found.archived {
-        let text = format!(
-            "{full_name} is archived, so nothing can be written there: unarchive it (its Settings > General > Danger Zone), then \
-             connect it again"
-        );
-        return Err(StepError::fatal("repository_archived", text));
+        return Err(StepError::fatal("repository_archived", sentences::unarchive_first(full_name)));
     }
     Ok(found)
 }
 
 fn unseen(kind: CredentialKind, full_name: &str) -> String {
-    let place = match kind {
-        CredentialKind::Token => {
-            "add it to the token: Settings > Developer settings > Fine-grained tokens > the token > Repository access"
-        }
-        CredentialKind::App => {
-            "add it to the App's installation: Settings > Applications > the App > Repository access"
-        }
-    };
-    format!("the credential sees no repository {full_name}: check the name, and if it is right {place}")
+    match kind {
+        CredentialKind::Token => sentences::repository_unseen_by_token(full_name),
+        CredentialKind::App => sentences::repository_unseen_by_app(full_name),
+    }
 }

@@ -19,7 +19,7 @@ pub(super) async fn run(platform: &Platform, connection: Connection) -> Result<R
     if let Some((login, number)) = by {
         let by = Sender { id: *number, login: login.clone(), is_bot: false };
         let reason = connection.wish.reason.as_deref().unwrap_or_default();
-        let because = format!("{}/{} was detached: {reason}", connection.owner, connection.name);
+        let because = domain::sentences::detached_for(format_args!("{}/{}", connection.owner, connection.name), reason);
         for run in left.iter().filter(|run| !run.asked_to_end) {
             // Each for itself: one that ends meanwhile must not keep the others at work.
             let asker = Asker {

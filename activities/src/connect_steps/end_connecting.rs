@@ -1,6 +1,6 @@
 //! Stores how connecting ended, or whatever else was done to a connection.
 
-use domain::{connection::ConnectionPurpose, rights::missing_sentence};
+use domain::{connection::ConnectionPurpose, rights::missing_sentence, sentences};
 use serde_json::json;
 use store::{
     PgConnection, StoreError, audit,
@@ -43,15 +43,11 @@ fn full_name(connection: &Connection) -> String {
 fn done_words(connection: &Connection, left: Option<&str>) -> String {
     let name = full_name(connection);
     match (connection.purpose, left) {
-        (ConnectionPurpose::Connect, _) => format!("{name} is connected."),
-        (ConnectionPurpose::Check, _) => format!("The credential may do everything that is needed in {name}."),
-        (ConnectionPurpose::Rotate, _) => {
-            format!("The webhook of {name} signs with its new secret; the old one is refused.")
-        }
-        (ConnectionPurpose::Detach, None) => format!("{name} is detached."),
-        (ConnectionPurpose::Detach, Some(left)) => format!(
-            "{name} is detached, but its webhook may still be there. {left}. Delete it on the forge: Settings > Webhooks."
-        ),
+        (ConnectionPurpose::Connect, _) => sentences::repository_connected(name),
+        (ConnectionPurpose::Check, _) => sentences::rights_complete(name),
+        (ConnectionPurpose::Rotate, _) => sentences::secret_renewed(name),
+        (ConnectionPurpose::Detach, None) => sentences::repository_detached_now(name),
+        (ConnectionPurpose::Detach, Some(left)) => sentences::repository_detached_with_hook(name, left),
     }
 }
 

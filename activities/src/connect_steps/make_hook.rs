@@ -105,7 +105,7 @@ impl Making<'_> {
 
 /// The secret that the forge is to know.
 pub(super) fn secret(platform: &Platform, planned: &PlannedHook) -> Result<Secret, StepError> {
-    let missing = || StepError::fatal("hook_secret_gone", "the secret of the webhook is gone: ask for this once more");
+    let missing = || StepError::fatal("hook_secret_gone", domain::sentences::hook_secret_gone());
     let (key_id, sealed) = planned.copy.as_ref().ok_or_else(missing)?;
     platform.forge.open_text(key_id, sealed)
 }

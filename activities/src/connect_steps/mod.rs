@@ -17,6 +17,7 @@ use std::sync::Arc;
 use domain::{
     connection::ConnectionStep,
     ids::{CredentialId, RepositoryId},
+    sentences,
 };
 use store::connections::{self, Connection};
 use temporalio_common::ActivityError;
@@ -164,12 +165,12 @@ async fn in_step<T>(
     let mut conn = platform.store.acquire().await?;
     let connection = connections::get(&mut conn, id).await?;
     if !connections::begin_step(&mut conn, id, step, platform.now()).await? {
-        return Err(StepError::fatal("connection_ended", "this connection has ended already"));
+        return Err(StepError::fatal("connection_ended", sentences::connection_ended()));
     }
     drop(conn);
     let done = work(connection).await;
     if let Err(error @ (StepError::Passing(_) | StepError::NotBefore { .. })) = &done {
-        let waits = format!("{} failed and is tried again: {error}", capitalised(step.describe()));
+        let waits = capitalised(&sentences::connection_tried_again(step.describe(), error));
         connections::note(&mut *platform.store.acquire().await?, id, &waits, platform.now()).await?;
     }
     done

@@ -18,7 +18,7 @@ pub(super) async fn run(platform: &Platform, connection: Connection) -> Result<(
         return Ok(());
     }
     if row.detached_at.is_none() {
-        return Err(StepError::fatal("attached_again", "the repository was attached again meanwhile"));
+        return Err(StepError::fatal("attached_again", domain::sentences::attached_again()));
     }
     let forge = platform.forge.open(&row).await?;
     let there = match forge.provider.hooks(&forge.repo).await {
@@ -36,6 +36,5 @@ pub(super) async fn run(platform: &Platform, connection: Connection) -> Result<(
 }
 
 fn unseen(full_name: &str) -> StepError {
-    let text = format!("the credential no longer sees the webhooks of {full_name}, or the repository is gone");
-    StepError::fatal("hooks_unseen", text)
+    StepError::fatal("hooks_unseen", domain::sentences::hooks_unseen(full_name))
 }

@@ -35,8 +35,5 @@ pub(super) async fn run(platform: &Platform, connection: Connection) -> Result<(
 }
 
 fn gone() -> StepError {
-    StepError::fatal(
-        "hook_gone",
-        "the webhook is gone from the forge: attach the repository again, and it is made anew",
-    )
+    StepError::fatal("hook_gone", domain::sentences::hook_gone())
 }

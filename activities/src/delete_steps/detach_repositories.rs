@@ -27,9 +27,9 @@ pub(super) async fn run(platform: &Platform, project: ProjectId) -> Result<Proje
     let left = project_deletions::left(&mut conn, project).await?;
     let nothing = left.repositories == 0 && left.runs == 0;
     let waits = if nothing {
-        "What the cluster keeps for it is taken away.".to_owned()
+        domain::sentences::deletion_cluster().to_owned()
     } else {
-        format!("Waiting for {} repositories to be detached, and for the end of {} runs.", left.repositories, left.runs)
+        domain::sentences::deletion_waits(left.repositories, left.runs)
     };
     project_deletions::note(&mut conn, project, &waits, platform.now()).await?;
     Ok(ProjectLeft { nothing })
@@ -50,7 +50,7 @@ async fn detach(
     }
     let wish = ConnectionWish {
         by: Some((deletion.asked_by.login.clone(), deletion.asked_by.id)),
-        reason: Some(format!("its project is deleted: {}", deletion.reason)),
+        reason: Some(domain::sentences::project_deleted_for(&deletion.reason)),
         cancel_runs: true,
     };
     let new = NewConnection { purpose: ConnectionPurpose::Detach, ..about(&known, &wish, now) };

@@ -52,7 +52,7 @@ pub(crate) async fn may_write(
     let reason = if permission.can_write() {
         format!("{} may write to {}", who.login, forge.repo)
     } else {
-        format!("{} may not write to {}, and only people who may can have an agent work there.", who.login, forge.repo)
+        domain::sentences::no_write_access(&who.login, &forge.repo)
     };
     Ok(Authorised { allowed: permission.can_write(), reason })
 }

@@ -22,7 +22,7 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<SlotClaim, StepError
         SlotAnswer::Granted => SlotClaim { granted: true, place: 0 },
         SlotAnswer::Waiting { place } => SlotClaim { granted: false, place },
         SlotAnswer::Over => {
-            return Err(StepError::fatal("slot_over", "This attempt has given its slot back, or a later one has it."));
+            return Err(StepError::fatal("slot_over", domain::sentences::slot_over()));
         }
     };
     if claim.granted {

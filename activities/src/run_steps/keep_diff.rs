@@ -40,10 +40,7 @@ pub(super) async fn run(
     tokio::fs::write(&file, platform.blobs.get(&bundle).await?).await?;
     let head = git.bundle_fetch(&repository, &file, "refs/heads/result", "refs/codex/result").await?;
     if head.as_str() != reported {
-        return Err(StepError::fatal(
-            "result_mismatch",
-            "The commits that came back are not those that were reported.",
-        ));
+        return Err(StepError::fatal("result_mismatch", domain::sentences::result_mismatch()));
     }
     let base: CommitSha = base.parse().map_err(|_| StepError::fatal("base", "the pinned base is no commit"))?;
     let diff = git.diff_text(&repository, &base, &head, MOST).await?;

@@ -58,7 +58,7 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
     if is_over {
         // Somebody else has settled the attempt while this launch was under way, and found no Job to end.
         platform.launcher.stop(&order.job, Duration::ZERO).await?;
-        return Err(StepError::fatal("ended", "the attempt ended while its Job was being started"));
+        return Err(StepError::fatal("ended", domain::sentences::ended_while_starting()));
     }
     Ok(())
 }

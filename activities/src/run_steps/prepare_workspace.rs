@@ -4,6 +4,7 @@ use domain::{
     event::SubjectKind,
     run::Step,
     run_limits::unheard_limit,
+    sentences,
     services_yaml::{FILE_NAME, ServicesYaml},
 };
 use forge::{CommitSha, ItemState, PullNumber, git::Git};
@@ -98,21 +99,18 @@ async fn base(platform: &Platform, context: &RunContext, forge: &ForgeRepo, git:
         SubjectKind::PullRequest => {
             let pull = forge.provider.pull(&forge.repo, PullNumber(subject.number)).await?;
             if pull.head_is_fork {
-                let message = "The pull request comes from a fork; its code is not run on this platform.";
-                return Err(StepError::fatal("fork", message));
+                return Err(StepError::fatal("fork", sentences::pull_request_of_fork()));
             }
             if context.run.trigger.revises() && pull.state == ItemState::Closed {
-                return Err(StepError::fatal(
-                    "pull_closed",
-                    "The pull request was closed before the agent could go on.",
-                ));
+                return Err(StepError::fatal("pull_closed", sentences::pull_request_closed()));
             }
             pull.head_ref
         }
     };
-    let sha = git.rev_parse(&mirror, &format!("refs/heads/{branch}")).await.map_err(|error| {
-        StepError::fatal(error.code(), format!("the branch `{branch}` has no commit to work on: {error}"))
-    })?;
+    let sha = git
+        .rev_parse(&mirror, &format!("refs/heads/{branch}"))
+        .await
+        .map_err(|error| StepError::fatal(error.code(), sentences::branch_without_commit(&branch, &error)))?;
     Ok(Base { sha, branch })
 }
 

@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     job::JobReport,
     job_ending::{FailureClass, JobEnding},
+    sentences,
 };
 use jobs::JobRef;
 use store::{
@@ -90,7 +91,7 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<JobEnd, StepError> {
 
 async fn lost(platform: &Platform, at: RunRef, job: &JobRef, ending: JobEnding) -> Result<JobEnd, StepError> {
     let class = ending.class();
-    let cause = format!("{} {}", ending.sentence(), class.next_step());
+    let cause = sentences::ended_and_next(ending.sentence(), class.next_step());
     keep(platform, at, job, class, Some(ending)).await?;
     Ok(JobEnd::Lost { cause })
 }
@@ -102,9 +103,9 @@ async fn give_up(platform: &Platform, at: RunRef, job: &JobRef, silent: TimeDelt
     });
     let ending = node.map(|node| JobEnding::NodeLost { node });
     let class = ending.as_ref().map_or(FailureClass::Silent, JobEnding::class);
-    let silence = format!("The Job was not heard of for {} seconds.", silent.num_seconds());
+    let silence = sentences::job_silent(silent.num_seconds());
     let sentence = ending.as_ref().map_or(silence, JobEnding::sentence);
-    let cause = format!("{sentence} {}", class.next_step());
+    let cause = sentences::ended_and_next(sentence, class.next_step());
     keep(platform, at, job, class, ending).await?;
     platform.launcher.stop(job, Duration::from_secs(5)).await?;
     Ok(JobEnd::Lost { cause })

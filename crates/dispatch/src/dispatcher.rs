@@ -432,7 +432,8 @@ impl Dispatcher {
         if !commands::drop_pending_start(&mut tx, &start.workflow_id).await? {
             return Ok(false);
         }
-        let first = self.finish(&mut tx, start, Outcome::Cancelled, "Cancelled before it had begun.").await?;
+        let first =
+            self.finish(&mut tx, start, Outcome::Cancelled, domain::sentences::cancelled_before_begin()).await?;
         tx.commit().await?;
         if first {
             self.telemetry.metrics.run_ended(Outcome::Cancelled);

@@ -33,16 +33,16 @@ const CALL_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// There is no connection, so it has seen nothing: try again later.
-    #[error("Temporal is not connected: {0}")]
+    #[error("{}", domain::sentences::engine_not_connected(.0))]
     NotConnected(String),
     /// It has no namespace of ours, so it has done nothing: try again later, when somebody has made it.
-    #[error("Temporal does not have our namespace: {0}")]
+    #[error("{}", domain::sentences::engine_without_namespace(.0))]
     NoNamespace(String),
     /// It is down, starting or overloaded, and may have seen the command: try again later.
-    #[error("Temporal is not reachable: {0}")]
+    #[error("{}", domain::sentences::engine_away(.0))]
     Unavailable(String),
     /// It understood and said no: trying again changes nothing.
-    #[error("Temporal refused the command: {0}")]
+    #[error("{}", domain::sentences::engine_refused(.0))]
     Refused(String),
 }
 

@@ -1,6 +1,6 @@
 //! Commands in comments: `/run`, `/retry`, `/cancel` on the first line that is not empty.
 
-use crate::run::Step;
+use crate::{run::Step, sentences};
 
 /// What a comment asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,13 +36,13 @@ pub enum RetryFrom {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
     /// `/run` alone.
-    #[error("`/run` needs the name of an agent")]
+    #[error("{}", sentences::run_without_agent())]
     RunWithoutAgent,
     /// `/retry` followed by something else than `from STEP` or `continue`.
-    #[error("`/retry` is followed by `{0}`; write `/retry`, `/retry from STEP` or `/retry continue`")]
+    #[error("{}", sentences::retry_tail(.0))]
     RetryTail(String),
     /// `/retry from` something that is no step.
-    #[error("`{0}` is not a step; the steps are {steps}", steps = step_names())]
+    #[error("{}", sentences::unknown_step(.0, step_names()))]
     UnknownStep(String),
 }
 

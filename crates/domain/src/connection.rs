@@ -1,6 +1,6 @@
 //! Connecting a repository, and what is done to its connection later: the words for credentials, and for where it stands.
 
-use crate::text_enum::text_enum;
+use crate::{sentences, text_enum::text_enum};
 
 text_enum! {
     /// What kind of credential the sealed bytes hold.
@@ -76,15 +76,15 @@ impl ConnectionStep {
     #[must_use]
     pub const fn describe(self) -> &'static str {
         match self {
-            Self::Rights => "checking the rights of the credential",
-            Self::Repository => "reading what the repository is",
-            Self::Hook => "making the webhook",
-            Self::Settings => "reading services.yaml",
-            Self::Secret => "giving the webhook its new secret",
-            Self::Schedules => "taking its schedules back",
-            Self::Unhook => "taking the webhook away",
-            Self::Runs => "waiting for the end of its runs",
-            Self::Withdraw => "withdrawing the credential",
+            Self::Rights => sentences::connection_rights(),
+            Self::Repository => sentences::connection_repository(),
+            Self::Hook => sentences::connection_hook(),
+            Self::Settings => sentences::connection_settings(),
+            Self::Secret => sentences::connection_secret(),
+            Self::Schedules => sentences::connection_schedules(),
+            Self::Unhook => sentences::connection_unhook(),
+            Self::Runs => sentences::connection_runs(),
+            Self::Withdraw => sentences::connection_withdraw(),
         }
     }
 }

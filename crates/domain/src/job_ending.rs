@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::text_enum::text_enum;
+use crate::{sentences, text_enum::text_enum};
 
 /// Longest foreign message repeated in a sentence.
 const MAX_WORDS: usize = 300;
@@ -182,43 +182,31 @@ impl JobEnding {
     #[must_use]
     pub fn sentence(&self) -> String {
         match self {
-            Self::Completed => "The Job ended by itself and reported nothing.".to_owned(),
-            Self::Failed { exit_code } => format!("The Job ended with exit code {exit_code} and reported nothing."),
-            Self::OutOfMemory { limit: Some(limit), certain: true } => {
-                format!("The Job took more memory than its limit of {limit}.")
-            }
-            Self::OutOfMemory { limit: None, certain: true } => "The node had no memory left for the Job.".to_owned(),
-            Self::OutOfMemory { limit: Some(limit), certain: false } => {
-                format!("The Job was killed (exit code 137), probably because {limit} of memory were not enough.")
-            }
-            Self::OutOfMemory { limit: None, certain: false } => {
-                "The Job was killed (exit code 137), probably for want of memory.".to_owned()
-            }
-            Self::Evicted { why } => format!("The Job's pod was evicted: {}", words(why)),
-            Self::Interrupted => {
-                "The Job was asked to end by its surroundings, while nobody had cancelled the run.".to_owned()
-            }
-            Self::NodeLost { node } => format!("The node `{node}`, on which the Job was, is not heard of any more."),
-            Self::ImagePull { image, words: why } => format!("The image `{image}` can't be pulled: {}", words(why)),
-            Self::ImageUnfit { image, words: why } => {
-                format!("The image `{image}` can't be started; it needs `/bin/sh`: {}", words(why))
-            }
-            Self::NotStarted { words: why } => format!("The Job's pod could not be started: {}", words(why)),
-            Self::Unschedulable { words: why } => format!("No node takes the Job: {}", words(why)),
-            Self::Quota { words: why } => format!("The project's quota has no room for the Job: {}", words(why)),
-            Self::Deadline { seconds } => format!("The Job was not done after {}.", minutes(*seconds)),
-            Self::Deleted { words: why } => format!("The Job was deleted in the cluster: {}", words(why)),
-            Self::InitFailed { step: InitStep::Network, words: why, .. } => {
-                format!("The network's rules were not in force in time: {}", words(why))
-            }
+            Self::Completed => sentences::job_said_nothing().to_owned(),
+            Self::Failed { exit_code } => sentences::job_exit_code(exit_code),
+            Self::OutOfMemory { limit: Some(limit), certain: true } => sentences::job_over_memory(limit),
+            Self::OutOfMemory { limit: None, certain: true } => sentences::node_out_of_memory().to_owned(),
+            Self::OutOfMemory { limit: Some(limit), certain: false } => sentences::job_killed_at_limit(limit),
+            Self::OutOfMemory { limit: None, certain: false } => sentences::job_killed().to_owned(),
+            Self::Evicted { why } => sentences::job_evicted(words(why)),
+            Self::Interrupted => sentences::job_interrupted().to_owned(),
+            Self::NodeLost { node } => sentences::job_node_lost(node),
+            Self::ImagePull { image, words: why } => sentences::image_not_pulled(image, words(why)),
+            Self::ImageUnfit { image, words: why } => sentences::image_unfit(image, words(why)),
+            Self::NotStarted { words: why } => sentences::job_not_started(words(why)),
+            Self::Unschedulable { words: why } => sentences::job_unschedulable(words(why)),
+            Self::Quota { words: why } => sentences::job_over_quota(words(why)),
+            Self::Deadline { seconds } => sentences::job_too_slow(minutes(*seconds)),
+            Self::Deleted { words: why } => sentences::job_deleted(words(why)),
+            Self::InitFailed { step: InitStep::Network, words: why, .. } => sentences::network_not_ready(words(why)),
             Self::InitFailed { step: InitStep::Tools, exit_code, words: why } => {
-                format!("The runner could not be put into the pod (exit code {exit_code}): {}", words(why))
+                sentences::runner_not_brought(exit_code, words(why))
             }
             Self::InitFailed { step: InitStep::Other(name), exit_code, words: why } => {
-                format!("The pod's step `{name}` failed with exit code {exit_code}: {}", words(why))
+                sentences::pod_step_failed(name, exit_code, words(why))
             }
-            Self::ClusterAway { words: why } => format!("The cluster did not answer for too long: {}", words(why)),
-            Self::Vanished => "The Job ended without a report: it was killed, or its machine was.".to_owned(),
+            Self::ClusterAway { words: why } => sentences::cluster_away(words(why)),
+            Self::Vanished => sentences::job_vanished().to_owned(),
         }
     }
 }
@@ -228,28 +216,20 @@ impl FailureClass {
     #[must_use]
     pub const fn next_step(self) -> &'static str {
         match self {
-            Self::OutOfMemory | Self::PossiblyOutOfMemory => {
-                "Give the agent more memory (`runtime.memory` in services.yaml), or have its checks take less."
-            }
-            Self::Evicted => {
-                "If it happens again, give the agent more room (`runtime.ephemeral_storage` or `runtime.memory`)."
-            }
-            Self::Interrupted => "Look at what stops pods on the cluster's nodes if it happens again.",
-            Self::NodeLost => "Look at the cluster's nodes if it happens again.",
-            Self::Image => "Correct `runtime.image` in services.yaml, or make the image available to the cluster.",
-            Self::NotStarted => {
-                "Look at the cluster's nodes; where they can't give pods user namespaces, set USER_NAMESPACES=off."
-            }
-            Self::Unschedulable => {
-                "Ask for less (`runtime` in services.yaml), correct its node selector, or add a node to the cluster."
-            }
-            Self::Quota => "Wait for other runs of the project to end, or raise the quota of its namespace.",
-            Self::Deadline => "Give the agent more time (`limits.minutes`), or a smaller task.",
-            Self::Deleted => "Whoever deleted it knows why.",
-            Self::ClusterAway => "Look at the cluster's API server.",
-            Self::Network => "Look at the cluster's network policies, and whether gateway and model gateway answer.",
-            Self::Tools => "Look at the platform's runner image.",
-            Self::NoReport | Self::Silent => "The end of the Job's output may tell more.",
+            Self::OutOfMemory | Self::PossiblyOutOfMemory => sentences::next_memory(),
+            Self::Evicted => sentences::next_evicted(),
+            Self::Interrupted => sentences::next_interrupted(),
+            Self::NodeLost => sentences::next_node_lost(),
+            Self::Image => sentences::next_image(),
+            Self::NotStarted => sentences::next_not_started(),
+            Self::Unschedulable => sentences::next_unschedulable(),
+            Self::Quota => sentences::next_quota(),
+            Self::Deadline => sentences::next_deadline(),
+            Self::Deleted => sentences::next_deleted(),
+            Self::ClusterAway => sentences::next_cluster_away(),
+            Self::Network => sentences::next_network(),
+            Self::Tools => sentences::next_tools(),
+            Self::NoReport | Self::Silent => sentences::next_output(),
         }
     }
 }
@@ -257,7 +237,7 @@ impl FailureClass {
 fn words(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let line: String = match line.chars().count() {
-        0 => return "it says no more.".to_owned(),
+        0 => return sentences::no_more_words().to_owned(),
         count if count > MAX_WORDS => line.chars().take(MAX_WORDS).chain(['…']).collect(),
         _ => line,
     };
@@ -266,11 +246,11 @@ fn words(text: &str) -> String {
 
 fn minutes(seconds: u64) -> String {
     match (seconds / 60, seconds % 60) {
-        (0, 1) => "1 second".to_owned(),
-        (0, seconds) => format!("{seconds} seconds"),
-        (1, 0) => "1 minute".to_owned(),
-        (minutes, 0) => format!("{minutes} minutes"),
-        (minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (0, 1) => sentences::second().to_owned(),
+        (0, seconds) => sentences::seconds(seconds),
+        (1, 0) => sentences::minute().to_owned(),
+        (minutes, 0) => sentences::minutes(minutes),
+        (minutes, seconds) => sentences::minutes_seconds(minutes, seconds),
     }
 }
 

@@ -24,6 +24,7 @@ pub mod reconciler;
 pub mod rights;
 pub mod run;
 pub mod run_limits;
+pub mod sentences;
 pub mod services_yaml;
 pub mod text_enum;
 pub mod told_settings;

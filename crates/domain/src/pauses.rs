@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::services_yaml::AgentName;
+use crate::{sentences, services_yaml::AgentName};
 
 /// A pause that holds for a project.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,12 +29,12 @@ impl Pause {
     /// What is paused, by whom and why, as a sentence without its end.
     #[must_use]
     pub fn sentence(&self) -> String {
-        let what = match (&self.agent, self.everywhere) {
-            (Some(agent), _) => format!("agent `{agent}` is paused"),
-            (None, true) => "the platform is paused".to_owned(),
-            (None, false) => "the project is paused".to_owned(),
-        };
-        format!("{what} by {} since {}: {}", self.by, self.since.format("%Y-%m-%d %H:%M UTC"), self.reason)
+        let (by, since, reason) = (&self.by, self.since.format("%Y-%m-%d %H:%M UTC"), &self.reason);
+        match (&self.agent, self.everywhere) {
+            (Some(agent), _) => sentences::agent_paused(agent, by, since, reason),
+            (None, true) => sentences::platform_paused(by, since, reason),
+            (None, false) => sentences::project_paused(by, since, reason),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{connection::CredentialKind, text_enum::text_enum};
+use crate::{connection::CredentialKind, sentences, text_enum::text_enum};
 
 text_enum! {
     /// A right on a repository, in GitHub's words for permissions.
@@ -52,26 +52,21 @@ impl Right {
     #[must_use]
     pub const fn purpose(self) -> &'static str {
         match self {
-            Self::Metadata => "find the repository, and ask who may start a run",
-            Self::Contents => "fetch the code and push branches",
-            Self::Issues => "comment on issues and label them",
-            Self::PullRequests => "open pull requests and review them",
-            Self::Statuses => "show a run's state on its commit",
-            Self::Webhooks => "make the webhook that tells of labels and comments",
+            Self::Metadata => sentences::right_metadata(),
+            Self::Contents => sentences::right_contents(),
+            Self::Issues => sentences::right_issues(),
+            Self::PullRequests => sentences::right_pull_requests(),
+            Self::Statuses => sentences::right_statuses(),
+            Self::Webhooks => sentences::right_webhooks(),
         }
     }
 
     /// Where on GitHub it is granted.
     #[must_use]
     pub fn where_granted(self, kind: CredentialKind) -> String {
-        let permission = format!("Repository permissions > {}: {}", self.title(), self.level());
         match kind {
-            CredentialKind::Token => {
-                format!("Settings > Developer settings > Fine-grained tokens > the token > {permission}")
-            }
-            CredentialKind::App => format!(
-                "the App's settings > Permissions & events > {permission}; then accept the change where the App is installed"
-            ),
+            CredentialKind::Token => sentences::grant_to_token(self.title(), self.level()),
+            CredentialKind::App => sentences::grant_to_app(self.title(), self.level()),
         }
     }
 }
@@ -98,10 +93,11 @@ pub fn missing(checks: &[RightCheck]) -> Vec<&'static str> {
 #[must_use]
 pub fn missing_sentence(checks: &[RightCheck]) -> Option<String> {
     let missing = missing(checks);
-    (!missing.is_empty()).then(|| {
-        let rights = if missing.len() == 1 { "the right" } else { "the rights" };
-        format!("The credential lacks {rights} {}: grant what is missing, then try again.", missing.join(", "))
-    })
+    match missing.as_slice() {
+        [] => None,
+        [right] => Some(sentences::right_missing(right)),
+        rights => Some(sentences::rights_missing(rights.join(", "))),
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A run and where it can be: states, steps, outcomes, and what each looks like on the forge.
 
 pub use crate::text_enum::UnknownText;
-use crate::text_enum::text_enum;
+use crate::{sentences, text_enum::text_enum};
 
 text_enum! {
     /// Where a run is, coarsely.
@@ -116,15 +116,15 @@ impl Step {
     #[must_use]
     pub const fn describe(self) -> &'static str {
         match self {
-            Self::Authorise => "checking who asked",
-            Self::Slot => "waiting for a free slot",
-            Self::Clone => "cloning the repository",
-            Self::Prompt => "writing the prompt",
-            Self::Launch => "starting the agent",
-            Self::Agent => "the agent is working",
-            Self::Collect => "looking at the result",
-            Self::Publish => "publishing the result",
-            Self::Settle => "closing the run",
+            Self::Authorise => sentences::step_authorise(),
+            Self::Slot => sentences::step_slot(),
+            Self::Clone => sentences::step_clone(),
+            Self::Prompt => sentences::step_prompt(),
+            Self::Launch => sentences::step_launch(),
+            Self::Agent => sentences::step_agent(),
+            Self::Collect => sentences::step_collect(),
+            Self::Publish => sentences::step_publish(),
+            Self::Settle => sentences::step_settle(),
         }
     }
 }

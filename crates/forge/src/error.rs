@@ -1,16 +1,14 @@
 //! How a forge can fail us, sorted by what the caller can do about it.
 
 use chrono::{DateTime, Utc};
+use domain::sentences;
 
 /// A failed request to the forge. No variant ever carries the credential.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ForgeError {
     /// The credential is wrong, expired or revoked.
-    #[error(
-        "the forge does not accept the credential: it is wrong, expired or revoked; make a new one, and connect the repository \
-         with it again (`codex-k8s repo add`)"
-    )]
+    #[error("{}", sentences::forge_unauthorised())]
     Unauthorised,
     /// A GitHub App that can't be used as it is.
     #[error("{message}")]
@@ -19,25 +17,25 @@ pub enum ForgeError {
         message: String,
     },
     /// The credential is good, but lacks a right.
-    #[error("the forge forbids it: {message}")]
+    #[error("{}", sentences::forge_forbidden(message))]
     Forbidden {
         /// The forge's own words.
         message: String,
     },
     /// There is no such thing, or the credential may not know of it.
-    #[error("not found on the forge")]
+    #[error("{}", sentences::forge_not_found())]
     NotFound,
     /// It existed and was deleted, or the feature is switched off.
-    #[error("gone from the forge: {message}")]
+    #[error("{}", sentences::forge_gone(message))]
     Gone {
         /// The forge's own words.
         message: String,
     },
     /// The repository is archived, hence read-only.
-    #[error("the repository is archived")]
+    #[error("{}", sentences::forge_archived())]
     Archived,
     /// The forge understood the request and finds it wrong.
-    #[error("the forge finds the request invalid: {message} ({})", fields.join(", "))]
+    #[error("{}", sentences::forge_invalid(message, fields.join(", ")))]
     Validation {
         /// The forge's own words.
         message: String,
@@ -45,7 +43,7 @@ pub enum ForgeError {
         fields: Vec<String>,
     },
     /// Too many requests. Going on before `retry_at` can get the credential banned.
-    #[error("the forge limits our requests until {retry_at}")]
+    #[error("{}", sentences::forge_limited(retry_at))]
     RateLimited {
         /// When the next request may be made.
         retry_at: DateTime<Utc>,
@@ -53,13 +51,13 @@ pub enum ForgeError {
         secondary: bool,
     },
     /// It clashes with the present state: a merge conflict, a moved head.
-    #[error("conflict on the forge: {message}")]
+    #[error("{}", sentences::forge_conflict(message))]
     Conflict {
         /// The forge's own words.
         message: String,
     },
     /// The forge is out of order or out of reach. A write may have been stored all the same: look before repeating it.
-    #[error("the forge is not available: {outage}")]
+    #[error("{}", sentences::forge_away(outage))]
     Unavailable {
         /// What was seen.
         outage: Outage,
@@ -67,7 +65,7 @@ pub enum ForgeError {
         retry_at: Option<DateTime<Utc>>,
     },
     /// An answer that fits nothing known, or a request we could not build.
-    #[error("unexpected: {detail}")]
+    #[error("{}", sentences::forge_unexpected(detail))]
     Unexpected {
         /// What was seen.
         detail: String,
@@ -78,10 +76,10 @@ pub enum ForgeError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Outage {
     /// It answered, with a server error.
-    #[error("status {0}")]
+    #[error("{}", sentences::outage_status(.0))]
     Status(u16),
     /// It did not answer in time.
-    #[error("no answer in time")]
+    #[error("{}", sentences::outage_timed_out())]
     TimedOut,
     /// The connection failed or was cut.
     #[error("{0}")]

@@ -88,8 +88,8 @@ pub async fn cancel(conn: &mut PgConnection, run: RunId, asker: Asker<'_>) -> Re
         return Err(ByHandError::Ended);
     }
     let how = match asker.reason {
-        Some(reason) => format!("cancelled it in the console: {reason}"),
-        None => "cancelled it in the console".to_owned(),
+        Some(reason) => domain::sentences::cancelled_in_console_for(reason),
+        None => domain::sentences::cancelled_in_console().to_owned(),
     };
     let request = CancelRequest { by: asker.by.clone(), how, trusted: true };
     let done = ask_to_end(conn, &run, &request, (asker.instance, asker.now)).await?;
@@ -177,7 +177,7 @@ pub async fn retry(
     }
     let repository = repositories::get(conn, run.repository_id).await?;
     if repository.detached_at.is_some() {
-        let reason = format!("{} was detached: attach it again first", repository.full_name());
+        let reason = domain::sentences::attach_again_first(repository.full_name());
         return Err(ByHandError::Refused { verdict: VerdictKind::RepositoryUnknown, reason });
     }
     if let Some(pause) = domain::pauses::holding(&pauses::holding(conn, run.project_id).await?, &run.agent) {

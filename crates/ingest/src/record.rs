@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     event::{Event, Subject},
     ids::{DeliveryId, Instance, RepositoryId, RunId},
+    sentences,
     triggers::{self, DeliverySource, Effect, Verdict, VerdictKind},
 };
 use store::{
@@ -223,7 +224,7 @@ pub(crate) async fn judge(
         && own != other.id
     {
         // Who knows the secret of one repository's hook could otherwise speak for all of them.
-        let reason = format!("this hook is registered for another repository than `{}`", other.full_name());
+        let reason = sentences::hook_of_another_repository(other.full_name());
         let verdict = Verdict { kind: VerdictKind::RepositoryUnknown, reason, run: None, effect: Effect::None };
         return Ok((verdict, LookedUp::default()));
     }
@@ -246,7 +247,7 @@ async fn follow(
             Outcome::Overtaken => (verdict, looked) = judge(conn, arrival, about).await?,
         }
     }
-    let reason = "other events about this came in between again and again; ask once more".to_owned();
+    let reason = sentences::overtaken().to_owned();
     let verdict = Verdict { kind: VerdictKind::AlreadyWorking, reason, run: None, effect: Effect::None };
     Ok((verdict, Done::default()))
 }

@@ -82,10 +82,10 @@ pub struct FoundJob {
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
     /// May pass.
-    #[error("the Job launcher is not available: {0}")]
+    #[error("{}", domain::sentences::launcher_away(.0))]
     Unavailable(String),
     /// Will not.
-    #[error("the Job can't be started: {0}")]
+    #[error("{}", domain::sentences::launch_refused(.0))]
     Refused(String),
 }
 

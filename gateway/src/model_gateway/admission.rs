@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::model::{Decision, Limits, ModelPolicy, ModelStop, Stopped, Wish};
+use domain::{
+    model::{Decision, Limits, ModelPolicy, ModelStop, Stopped, Wish},
+    sentences,
+};
 use store::{
     ModelCallKind,
     model_budgets::{self, Reservation},
@@ -73,9 +76,7 @@ pub(super) async fn admit(
             Decision::Unpriced(problem) => return at.stop(ModelStop::Unpriced, problem).await,
             // What is granted does not come here.
             Decision::Busy | Decision::Granted { .. } if (gateway.clock)() >= deadline => {
-                let problem = "Other calls under way hold what is left of the model budget, and the agent's time is up. Retry when \
-                               they have ended.";
-                return at.stop(ModelStop::Budget, problem.to_owned()).await;
+                return at.stop(ModelStop::Budget, sentences::model_budget_held().to_owned()).await;
             }
             Decision::Busy | Decision::Granted { .. } => {
                 tokio::time::sleep(pause).await;
@@ -157,10 +158,7 @@ impl At<'_> {
 fn not_allowed(policy: Option<&ModelPolicy>, model: &str) -> Option<String> {
     let policy = policy.filter(|policy| !policy.models.iter().any(|allowed| allowed == model))?;
     let allowed: Vec<String> = policy.models.iter().map(|allowed| format!("`{allowed}`")).collect();
-    Some(format!(
-        "This agent may not use the model `{model}`, only {}. To allow it, name it under `models` of the agent in services.yaml.",
-        allowed.join(", ")
-    ))
+    Some(sentences::model_not_allowed(model, allowed.join(", ")))
 }
 
 fn deadline(caller: &Caller, now: DateTime<Utc>) -> DateTime<Utc> {

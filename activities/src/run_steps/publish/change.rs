@@ -12,6 +12,7 @@ use domain::{
     job::JobReport,
     policy,
     run::Outcome,
+    sentences,
     triggers::Trigger,
 };
 use forge::{
@@ -70,10 +71,7 @@ impl Change<'_> {
             Landed::Conflict(files) => {
                 return Ok(RunEnd {
                     outcome: Outcome::Failed,
-                    cause: format!(
-                        "Somebody else has pushed to `{branch}`, and the change conflicts with it in {}. Nothing was overwritten.",
-                        files.join(", ")
-                    ),
+                    cause: sentences::push_conflict(&branch, files.join(", ")),
                 });
             }
         };
@@ -89,9 +87,9 @@ impl Change<'_> {
         drop(conn);
         replies::post(self, head.as_str()).await?;
         let cause = if self.context.run.trigger.revises() {
-            format!("Pull request #{} has another commit.", pull.number)
+            sentences::pull_request_has_commit(pull.number)
         } else {
-            format!("Pull request #{} is open.", pull.number)
+            sentences::pull_request_open(pull.number)
         };
         Ok(RunEnd { outcome: Outcome::PullRequestOpen, cause })
     }
@@ -102,7 +100,7 @@ impl Change<'_> {
             attempts::get(&mut *self.platform.store.acquire().await?, at.run, at.attempt).await?.result_blob;
         let key = handed_back.map_or_else(|| BlobKey::result(at.run, at.attempt), |key| BlobKey::stored(&key));
         if !self.platform.blobs.exists(&key).await? {
-            return Err(StepError::fatal("result_missing", "The Job reported a change but handed back no commits."));
+            return Err(StepError::fatal("result_missing", sentences::result_missing()));
         }
         let bundle = scratch.join("result.bundle");
         let bytes = self.platform.blobs.get(&key).await?;
@@ -110,9 +108,7 @@ impl Change<'_> {
         let head = git.bundle_fetch(repository, &bundle, "refs/heads/result", "refs/codex/result").await?;
         match &self.report.head_sha {
             Some(reported) if *reported == head.as_str() => Ok(head),
-            _ => {
-                Err(StepError::fatal("result_mismatch", "The commits that came back are not those that were reported."))
-            }
+            _ => Err(StepError::fatal("result_mismatch", sentences::result_mismatch())),
         }
     }
 
@@ -126,7 +122,7 @@ impl Change<'_> {
     ) -> Result<Option<RunEnd>, StepError> {
         let refused = |cause: String| Ok(Some(RunEnd { outcome: Outcome::Refused, cause }));
         if !git.is_ancestor(repository, base, head).await? {
-            return refused("The agent's commits do not follow the commit it was given.".to_owned());
+            return refused(sentences::commits_unrelated().to_owned());
         }
         let files = git.diff_names_status(repository, base, head).await?;
         let diff = git.diff_text(repository, base, head, MAX_DIFF_READ).await?;
@@ -139,7 +135,7 @@ impl Change<'_> {
             .map_err(|error| StepError::fatal("services_yaml", error.to_string()))?;
         if diff.truncated || !violations.is_empty() {
             let words: Vec<String> = violations.iter().map(ToString::to_string).collect();
-            return refused(format!("The change is not published: {}.", words.join("; ")));
+            return refused(sentences::change_refused(words.join("; ")));
         }
         let answer = self.report.last_message.clone().unwrap_or_default();
         let findings = secret_scan::aside(move || {
@@ -283,5 +279,5 @@ fn told(findings: &[Finding]) -> String {
     if findings.len() > TOLD_FINDINGS {
         words.push(format!("and {} more", findings.len() - TOLD_FINDINGS));
     }
-    format!("The change is not published because it seems to hold a secret: {}.", words.join(", "))
+    sentences::secret_found(words.join(", "))
 }

@@ -5,6 +5,7 @@ use domain::{
     forge_text,
     job::JobReport,
     run::{Outcome, answer_marker},
+    sentences,
 };
 use forge::{CommentSearch, IssueNumber, PullNumber};
 use store::IntentKind;
@@ -33,17 +34,17 @@ impl Words<'_> {
         let scanned = words.clone();
         let findings = secret_scan::aside(move || secret_scan::scan_text("the agent's words", &scanned)).await?;
         if !findings.is_empty() {
-            let cause = "The agent's words are not posted because they seem to hold a secret.".to_owned();
+            let cause = sentences::secret_in_words().to_owned();
             return Ok(RunEnd { outcome: Outcome::Refused, cause });
         }
         let marker = answer_marker(self.context.at.run);
         let body = forge_text::agent_words(&marker, &self.context.run.agent, &words);
         let (outcome, cause) = if role == AgentRole::Review {
             self.review(&marker, &body).await?;
-            (Outcome::ReviewPosted, "The review is posted.")
+            (Outcome::ReviewPosted, sentences::review_posted())
         } else {
             self.answer(&marker, &body).await?;
-            (Outcome::AnswerPosted, "The answer is posted.")
+            (Outcome::AnswerPosted, sentences::answer_posted())
         };
         Ok(RunEnd { outcome, cause: cause.to_owned() })
     }

@@ -73,7 +73,10 @@ fn files() -> Result<Vec<Generated>, CheckError> {
     let schema = domain::services_yaml::json_schema();
     let api = serde_json::to_value(gateway::api::openapi())
         .map_err(|error| CheckError::files("describe", "docs/openapi.json")(error.into()))?;
+    let sentences: Map<String, Value> =
+        domain::sentences::all().map(|of| (of.code.to_owned(), Value::from(of.english))).collect();
     Ok(vec![
+        Generated { path: "docs/sentences.json", content: Content::Json(sentences.into()) },
         Generated { path: "docs/openapi.json", content: Content::Json(api) },
         Generated { path: "docs/services.schema.json", content: Content::Json(schema.to_value()) },
         Generated { path: "docs/metrics.md", content: Content::Text(telemetry::reference::page()) },

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{Missing, json::Object};
+use crate::sentences;
 
 /// Conclusions after which somebody has to look at the change.
 const FAILED: [&str; 2] = ["failure", "timed_out"];
@@ -37,19 +38,22 @@ pub(super) fn read_status(root: &Object<'_>) -> Result<Check, Missing> {
     let state = root.name("state").unwrap_or_default();
     Ok(Check {
         name: root.text("context").unwrap_or_else(|| "default".to_owned()),
-        head_sha: root.name("sha").ok_or(Missing("which commit it is about"))?,
+        head_sha: root.name("sha").ok_or(Missing(sentences::which_commit()))?,
         failed: matches!(state.as_str(), "failure" | "error"),
         url: root.text("target_url"),
-        at: root.time("updated_at").or_else(|| root.time("created_at")).ok_or(Missing("when it happened"))?,
+        at: root
+            .time("updated_at")
+            .or_else(|| root.time("created_at"))
+            .ok_or(Missing(sentences::when_it_happened()))?,
     })
 }
 
 fn concluded(of: &Object<'_>, name: String, url: Option<String>) -> Result<Check, Missing> {
     Ok(Check {
         name,
-        head_sha: of.name("head_sha").ok_or(Missing("which commit it is about"))?,
+        head_sha: of.name("head_sha").ok_or(Missing(sentences::which_commit()))?,
         failed: of.name("conclusion").is_some_and(|word| FAILED.contains(&word.as_str())),
         url,
-        at: of.time("updated_at").ok_or(Missing("when it happened"))?,
+        at: of.time("updated_at").ok_or(Missing(sentences::when_it_happened()))?,
     })
 }

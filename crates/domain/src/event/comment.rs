@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{Missing, Sender, Subject, SubjectKind, json::Object};
+use crate::sentences;
 
 /// A comment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,14 +37,14 @@ pub(super) fn read(root: &Object<'_>) -> Result<CommentCreated, Missing> {
     // The forge speaks of pull requests as issues with a link to the pull request.
     let kind = if issue.has("pull_request") { SubjectKind::PullRequest } else { SubjectKind::Issue };
     Ok(CommentCreated {
-        subject: Subject { kind, number: issue.id("number").ok_or(Missing("the issue's number"))? },
+        subject: Subject { kind, number: issue.id("number").ok_or(Missing(sentences::number_of_issue()))? },
         title: issue.text("title").unwrap_or_default(),
         open: issue.name("state").is_none_or(|state| state == "open"),
         comment: Comment {
-            id: comment.id("id").ok_or(Missing("the comment's id"))?,
+            id: comment.id("id").ok_or(Missing(sentences::id_of_comment()))?,
             body: comment.text("body").unwrap_or_default(),
             author: Sender::read(&comment.object("user")),
-            created_at: comment.time("created_at").ok_or(Missing("when the comment was written"))?,
+            created_at: comment.time("created_at").ok_or(Missing(sentences::when_commented()))?,
         },
     })
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{EventKind, Missing, json::Object};
+use crate::sentences;
 
 /// An issue as a webhook shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,16 +40,16 @@ pub(super) fn read(action: &str, root: &Object<'_>) -> Result<EventKind, Missing
 }
 
 pub(super) fn read_label(root: &Object<'_>) -> Result<String, Missing> {
-    root.object("label").name("name").ok_or(Missing("which label"))
+    root.object("label").name("name").ok_or(Missing(sentences::which_label()))
 }
 
 fn read_issue(issue: &Object<'_>) -> Result<Issue, Missing> {
     Ok(Issue {
-        number: issue.id("number").ok_or(Missing("the issue's number"))?,
+        number: issue.id("number").ok_or(Missing(sentences::number_of_issue()))?,
         title: issue.text("title").unwrap_or_default(),
         labels: label_names(issue),
         open: issue.name("state").is_none_or(|state| state == "open"),
-        updated_at: issue.time("updated_at").ok_or(Missing("when the issue was changed"))?,
+        updated_at: issue.time("updated_at").ok_or(Missing(sentences::when_issue_changed()))?,
     })
 }
 

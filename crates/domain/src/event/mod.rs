@@ -30,6 +30,7 @@ pub use self::{
     review::{Review, ReviewState},
     scheduled::ScheduledMoment,
 };
+use crate::sentences;
 
 /// The events that a hook of ours listens to.
 pub const SUBSCRIBED: [&str; 9] = [
@@ -119,15 +120,18 @@ impl SubjectKind {
     #[must_use]
     pub const fn describe(self) -> &'static str {
         match self {
-            Self::Issue => "issue",
-            Self::PullRequest => "pull request",
+            Self::Issue => sentences::issue(),
+            Self::PullRequest => sentences::pull_request(),
         }
     }
 }
 
 impl std::fmt::Display for Subject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} #{}", self.kind.describe(), self.number)
+        f.write_str(&match self.kind {
+            SubjectKind::Issue => sentences::issue_number(self.number),
+            SubjectKind::PullRequest => sentences::pull_request_number(self.number),
+        })
     }
 }
 
@@ -152,12 +156,12 @@ impl Event {
         let raw: &RawValue = serde_json::from_str(text).map_err(EventError::NotJson)?;
         let name = event_name.replace('\0', "\u{fffd}");
         let Some(root) = Object::parse(raw) else {
-            let kind = other("the body is not a JSON object");
+            let kind = other(sentences::body_no_object());
             return Ok(Self { name, action: None, repository: None, sender: None, kind });
         };
         let action = root.name("action");
         let kind = read_kind(&name, action.as_deref(), &root)
-            .unwrap_or_else(|Missing(what)| other(&format!("the event does not say {what}")));
+            .unwrap_or_else(|Missing(what)| other(&sentences::fact_missing(what)));
         let repository = Repository::read(&root.object("repository"));
         Ok(Self { name, action, repository, sender: Sender::read(&root.object("sender")), kind })
     }
@@ -214,7 +218,7 @@ fn read_kind(name: &str, action: Option<&str>, root: &Object<'_>) -> Result<Even
     match (name, action) {
         ("issues", Some(action)) => issue::read(action, root),
         ("issue_comment", Some("created")) => comment::read(root).map(EventKind::CommentCreated),
-        ("issue_comment", Some("edited" | "deleted")) => Ok(other("only new comments are read")),
+        ("issue_comment", Some("edited" | "deleted")) => Ok(other(sentences::only_new_comments())),
         ("pull_request", Some(action)) => pull_request::read(action, root).map(EventKind::PullRequest),
         ("pull_request_review", Some("submitted")) => review::read(root).map(EventKind::ReviewSubmitted),
         ("check_suite", Some("completed")) => check::read_suite(root).map(EventKind::CheckEnded),
@@ -223,7 +227,7 @@ fn read_kind(name: &str, action: Option<&str>, root: &Object<'_>) -> Result<Even
         ("push", _) => push::read(root).map(EventKind::Push),
         ("repository", Some(action)) => Ok(EventKind::Repository(RepositoryAction::read(action))),
         ("issues" | "issue_comment" | "pull_request" | "pull_request_review" | "repository", None) => {
-            Err(Missing("its action"))
+            Err(Missing(sentences::its_action()))
         }
         ("ping", _) => Ok(EventKind::Ping),
         _ => Ok(EventKind::Other { reason: None }),

@@ -7,6 +7,7 @@ use super::{
     issue::{label_names, read_label},
     json::Object,
 };
+use crate::sentences;
 
 /// A pull request as a webhook shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +85,7 @@ pub(super) fn read_pull_request(object: &Object<'_>) -> Result<PullRequest, Miss
     let head_repository = head.object("repo").id("id");
     let base_repository = object.object("base").object("repo").id("id");
     Ok(PullRequest {
-        number: object.id("number").ok_or(Missing("the pull request's number"))?,
+        number: object.id("number").ok_or(Missing(sentences::number_of_pull_request()))?,
         title: object.text("title").unwrap_or_default(),
         labels: label_names(object),
         open: object.name("state").is_none_or(|state| state == "open"),
@@ -92,6 +93,6 @@ pub(super) fn read_pull_request(object: &Object<'_>) -> Result<PullRequest, Miss
         head_ref: head.name("ref"),
         head_sha: head.name("sha"),
         from_fork: head_repository.is_none() || head_repository != base_repository,
-        updated_at: object.time("updated_at").ok_or(Missing("when the pull request was changed"))?,
+        updated_at: object.time("updated_at").ok_or(Missing(sentences::when_pull_request_changed()))?,
     })
 }

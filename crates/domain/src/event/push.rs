@@ -1,6 +1,7 @@
 //! Pushes.
 
 use super::{Missing, json::Object};
+use crate::sentences;
 
 /// A branch or tag moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,9 +27,9 @@ impl Push {
 }
 
 pub(super) fn read(root: &Object<'_>) -> Result<Push, Missing> {
-    let after = root.name("after").ok_or(Missing("which commit was pushed"))?;
+    let after = root.name("after").ok_or(Missing(sentences::which_commit_pushed()))?;
     Ok(Push {
-        git_ref: root.name("ref").ok_or(Missing("which branch was pushed"))?,
+        git_ref: root.name("ref").ok_or(Missing(sentences::which_branch_pushed()))?,
         before: root.name("before"),
         deleted: root.flag("deleted").unwrap_or_else(|| after.bytes().all(|b| b == b'0')),
         forced: root.flag("forced").unwrap_or(false),

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{Missing, PullRequest, json::Object, pull_request::read_pull_request};
+use crate::sentences;
 
 /// What a review says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub(super) fn read(root: &Object<'_>) -> Result<Review, Missing> {
         _ => ReviewState::Other,
     };
     Ok(Review {
-        id: review.id("id").ok_or(Missing("the review's id"))?,
+        id: review.id("id").ok_or(Missing(sentences::id_of_review()))?,
         state,
         body: review.text("body").unwrap_or_default(),
         submitted_at: review.time("submitted_at"),

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Price, Usd};
-use crate::text_enum::text_enum;
+use crate::{sentences, text_enum::text_enum};
 
 /// Output tokens below which an answer is not worth asking for.
 pub const MIN_OUTPUT: u64 = 256;
@@ -221,28 +221,20 @@ fn spent(bound: &Bound) -> String {
     let (limit, field) = (bound.limit, field(bound.scope, matches!(bound.limit, Cap::Usd(_))));
     // Raising what a ceiling holds down would change nothing.
     let raise = if bound.capped {
-        format!("it is the most that this platform allows (its operator's `BUDGET_MAX_{}`)", field.to_ascii_uppercase())
+        sentences::budget_ceiling(format_args!("BUDGET_MAX_{}", field.to_ascii_uppercase()))
     } else {
-        format!("to allow more, raise `budget.{field}` in services.yaml")
+        sentences::budget_raise(format_args!("budget.{field}"))
     };
     match bound.scope {
-        Scope::Run => format!("The model budget of this run, {limit}, is spent: {raise}, then retry."),
-        Scope::Day => format!(
-            "The project's model budget of this day, {limit}, is spent. It begins anew at midnight UTC; {raise}."
-        ),
-        Scope::Month => format!(
-            "The project's model budget of this month, {limit}, is spent. It begins anew with the next month (UTC); {raise}."
-        ),
+        Scope::Run => sentences::budget_spent_run(limit, raise),
+        Scope::Day => sentences::budget_spent_day(limit, raise),
+        Scope::Month => sentences::budget_spent_month(limit, raise),
     }
 }
 
 fn unpriced(scope: Scope) -> String {
-    format!(
-        "`budget.{}` limits money, but this model has no price here, so what it costs can't be known. Give its price in the \
-         model gateway's price table, or limit tokens instead (`budget.{}`).",
-        field(scope, true),
-        field(scope, false)
-    )
+    let (money, tokens) = (field(scope, true), field(scope, false));
+    sentences::model_unpriced(format_args!("budget.{money}"), format_args!("budget.{tokens}"))
 }
 
 const fn field(scope: Scope, money: bool) -> &'static str {

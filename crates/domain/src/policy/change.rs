@@ -2,7 +2,7 @@
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
-use crate::{agents::Agent, services_yaml::LimitsConfig};
+use crate::{agents::Agent, sentences, services_yaml::LimitsConfig};
 
 /// A change that is to be published.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// It touches a protected path.
-    #[error("`{path}` is protected by `{pattern}`")]
+    #[error("{}", sentences::path_protected(path, pattern))]
     ProtectedPath {
         /// The path.
         path: String,
@@ -27,7 +27,7 @@ pub enum Violation {
         pattern: String,
     },
     /// It changes too many files.
-    #[error("{files} files are changed; {max} is the limit")]
+    #[error("{}", sentences::too_many_files(files, max))]
     TooManyFiles {
         /// How many.
         files: u64,
@@ -35,7 +35,7 @@ pub enum Violation {
         max: u64,
     },
     /// Its diff is too long.
-    #[error("the diff has {bytes} bytes; {max} is the limit")]
+    #[error("{}", sentences::diff_too_long(bytes, max))]
     DiffTooLong {
         /// How many.
         bytes: u64,

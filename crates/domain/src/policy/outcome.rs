@@ -5,6 +5,7 @@ use crate::{
     job::{AgentEnd, AgentFailure, JobReport},
     model::{ModelStop, Stopped},
     run::Outcome,
+    sentences,
 };
 
 /// Longest foreign message repeated in a cause.
@@ -41,23 +42,25 @@ pub fn judge(report: &JobReport, role: AgentRole) -> Judgement {
     match &report.end {
         AgentEnd::Completed => completed(report, role),
         AgentEnd::Failed { class, message } => failed(*class, message),
-        AgentEnd::DeadlineExceeded => is(Outcome::BudgetSpent, "the agent's time was up before it had finished"),
-        AgentEnd::Cancelled => is(Outcome::Cancelled, "the run was cancelled"),
+        AgentEnd::DeadlineExceeded => is(Outcome::BudgetSpent, sentences::agent_time_up()),
+        AgentEnd::Cancelled => is(Outcome::Cancelled, sentences::run_cancelled()),
         AgentEnd::SetupFailed { command, exit_code, output_tail } => {
             is(Outcome::SetupFailed, setup_failed(command, *exit_code, output_tail))
         }
-        AgentEnd::NotStarted { message } => {
-            is(Outcome::Failed, format!("the agent could not be started: {}", shorten(message)))
-        }
+        AgentEnd::NotStarted { message } => is(Outcome::Failed, sentences::agent_not_started(shorten(message))),
     }
 }
 
 fn setup_failed(command: &str, exit_code: Option<i32>, output_tail: &str) -> String {
     let command: String = command.lines().next().unwrap_or_default().chars().take(MAX_COMMAND_CHARS).collect();
-    let how = exit_code.map_or_else(|| "did not end by itself".to_owned(), |code| format!("failed with exit {code}"));
-    let sentence = format!("set-up command `{}` {how}", command.trim().replace('`', "'"));
+    let command = command.trim().replace('`', "'");
     let last = last_lines(output_tail);
-    if last.is_empty() { sentence } else { format!("{sentence}: {last}") }
+    match (exit_code, last.is_empty()) {
+        (Some(code), true) => sentences::setup_exit(command, code),
+        (Some(code), false) => sentences::setup_exit_output(command, code, last),
+        (None, true) => sentences::setup_endless(command),
+        (None, false) => sentences::setup_endless_output(command, last),
+    }
 }
 
 /// The end of an output, on one line.
@@ -70,43 +73,41 @@ fn last_lines(output: &str) -> String {
 fn completed(report: &JobReport, role: AgentRole) -> Judgement {
     let answered = report.last_message.as_deref().is_some_and(|message| !message.trim().is_empty());
     match role {
-        AgentRole::Review if answered => is(Outcome::ReviewPosted, "the agent wrote a review"),
-        AgentRole::Answer if answered => is(Outcome::AnswerPosted, "the agent wrote an answer"),
-        AgentRole::Review | AgentRole::Answer => is(Outcome::Failed, "the agent ended without a word"),
+        AgentRole::Review if answered => is(Outcome::ReviewPosted, sentences::agent_reviewed()),
+        AgentRole::Answer if answered => is(Outcome::AnswerPosted, sentences::agent_answered()),
+        AgentRole::Review | AgentRole::Answer => is(Outcome::Failed, sentences::agent_silent()),
         AgentRole::Changes => changed(report),
     }
 }
 
 fn changed(report: &JobReport) -> Judgement {
     if report.head_sha.is_none() || report.changed_files == 0 {
-        return is(Outcome::NoChange, "the agent changed no file");
+        return is(Outcome::NoChange, sentences::agent_changed_nothing());
     }
     let failed: Vec<String> =
         report.checks.iter().filter(|check| !check.passed).map(|check| format!("`{}`", check.name)).collect();
     let files = match report.changed_files {
-        1 => "1 file is changed".to_owned(),
-        files => format!("{files} files are changed"),
+        1 => sentences::file_changed().to_owned(),
+        files => sentences::files_changed(files),
     };
     match (failed.as_slice(), report.checks.len()) {
-        ([], 0) => is(Outcome::PullRequestOpen, format!("{files}; the project has no checks")),
-        ([], 1) => is(Outcome::PullRequestOpen, format!("{files} and the check passes")),
-        ([], checks) => is(Outcome::PullRequestOpen, format!("{files} and all {checks} checks pass")),
-        ([name], _) => is(Outcome::ChecksFailed, format!("{files}, but check {name} fails")),
-        (names, _) => is(Outcome::ChecksFailed, format!("{files}, but checks {} fail", names.join(", "))),
+        ([], 0) => is(Outcome::PullRequestOpen, sentences::changed_unchecked(files)),
+        ([], 1) => is(Outcome::PullRequestOpen, sentences::changed_check_passes(files)),
+        ([], checks) => is(Outcome::PullRequestOpen, sentences::changed_checks_pass(files, checks)),
+        ([name], _) => is(Outcome::ChecksFailed, sentences::changed_check_fails(files, name)),
+        (names, _) => is(Outcome::ChecksFailed, sentences::changed_checks_fail(files, names.join(", "))),
     }
 }
 
 fn failed(class: AgentFailure, message: &str) -> Judgement {
     let message = shorten(message);
     match class {
-        AgentFailure::QuotaExceeded => is(Outcome::BudgetSpent, format!("the model's quota is spent: {message}")),
-        AgentFailure::RateLimited => {
-            is(Outcome::Failed, format!("the model was asked too often and refused: {message}"))
-        }
-        AgentFailure::Unauthorised => is(Outcome::Failed, format!("the model refused our key: {message}")),
-        AgentFailure::ModelUnavailable => is(Outcome::Failed, format!("the model could not be reached: {message}")),
-        AgentFailure::StreamCut => is(Outcome::Failed, format!("the model's answer broke off: {message}")),
-        AgentFailure::Other => is(Outcome::Failed, format!("the agent failed: {message}")),
+        AgentFailure::QuotaExceeded => is(Outcome::BudgetSpent, sentences::model_quota_spent(message)),
+        AgentFailure::RateLimited => is(Outcome::Failed, sentences::model_asked_too_often(message)),
+        AgentFailure::Unauthorised => is(Outcome::Failed, sentences::model_refused_key(message)),
+        AgentFailure::ModelUnavailable => is(Outcome::Failed, sentences::model_away(message)),
+        AgentFailure::StreamCut => is(Outcome::Failed, sentences::model_broke_off(message)),
+        AgentFailure::Other => is(Outcome::Failed, sentences::agent_failed(message)),
     }
 }
 

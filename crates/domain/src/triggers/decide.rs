@@ -2,7 +2,7 @@
 
 use super::{
     Effect, Facts, KnownRepository, Verdict, VerdictKind, cancel,
-    reason::{no_rule, plain, quote},
+    reason::{no_rule, plain, quoted},
     retry, revise, start,
 };
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
         CommentCreated, Event, EventKind, PullRequestAction, PullRequestEvent, Push, RepositoryAction, ReviewState,
         Subject, SubjectKind,
     },
-    pauses,
+    pauses, sentences,
 };
 
 /// Decides about an event.
@@ -23,13 +23,16 @@ pub fn decide(event: &Event, facts: &Facts) -> Verdict {
 
 /// What would start is only written down while a pause holds. Everything else goes on: above all, what is at work can end.
 fn held_by_pause(verdict: &Verdict, facts: &Facts) -> Option<Verdict> {
-    let (agent, what) = match &verdict.effect {
-        Effect::Start(run) => (&run.agent, "starts then"),
-        Effect::Retry(_) => (&facts.last_run.as_ref()?.agent, "begins again then"),
+    let (agent, retry) = match &verdict.effect {
+        Effect::Start(run) => (&run.agent, false),
+        Effect::Retry(_) => (&facts.last_run.as_ref()?.agent, true),
         _ => return None,
     };
-    let pause = pauses::holding(&facts.pauses, agent)?;
-    let reason = format!("{}; replay this when the pause is over, and agent `{agent}` {what}", pause.sentence());
+    let pause = pauses::holding(&facts.pauses, agent)?.sentence();
+    let reason = match retry {
+        false => sentences::start_held_by_pause(pause, agent),
+        true => sentences::retry_held_by_pause(pause, agent),
+    };
     Some(plain(VerdictKind::Paused, reason))
 }
 
@@ -38,23 +41,22 @@ fn by_the_rules(event: &Event, facts: &Facts) -> Verdict {
         return no_repository(event);
     };
     let Some(known) = &facts.repository else {
-        let name = quote(&repository.full_name());
-        return plain(VerdictKind::RepositoryUnknown, format!("repository {name} is not connected"));
+        let name = quoted(&repository.full_name());
+        return plain(VerdictKind::RepositoryUnknown, sentences::repository_not_connected(name));
     };
     if known.detached {
-        let name = quote(&repository.full_name());
-        let reason = format!("repository {name} was detached: nothing starts there until it is attached again");
-        return plain(VerdictKind::RepositoryUnknown, reason);
+        let name = quoted(&repository.full_name());
+        return plain(VerdictKind::RepositoryUnknown, sentences::repository_detached(name));
     }
     if let EventKind::Repository(action) = &event.kind {
         return repository_changed(action, repository);
     }
     if facts.echo {
-        return plain(VerdictKind::Echo, "this is our own write coming back");
+        return plain(VerdictKind::Echo, sentences::own_write());
     }
     if repository.archived.unwrap_or(known.archived) {
-        let name = quote(&repository.full_name());
-        return plain(VerdictKind::Archived, format!("repository {name} is archived"));
+        let name = quoted(&repository.full_name());
+        return plain(VerdictKind::Archived, sentences::repository_archived(name));
     }
     by_kind(event, known, facts)
 }
@@ -66,7 +68,7 @@ fn by_kind(event: &Event, known: &KnownRepository, facts: &Facts) -> Verdict {
             let subject = Subject { kind: SubjectKind::Issue, number: on.issue.number };
             cancel::unlabeled(event, subject, &on.label, on.issue.updated_at, facts)
         }
-        EventKind::IssueClosed(issue) => cancel::closed(event, "issue", issue.updated_at, facts),
+        EventKind::IssueClosed(issue) => cancel::closed(event, SubjectKind::Issue, issue.updated_at, facts),
         EventKind::IssueOther(_) | EventKind::Other { reason: None } => no_rule(facts, &starts_nothing(event)),
         EventKind::Other { reason: Some(reason) } => plain(VerdictKind::Ignored, reason.clone()),
         EventKind::CommentCreated(on) => comment_created(event, on, facts),
@@ -74,53 +76,52 @@ fn by_kind(event: &Event, known: &KnownRepository, facts: &Facts) -> Verdict {
         EventKind::ReviewSubmitted(review) => match review.state {
             ReviewState::ChangesRequested => revise::after_review(event, review, facts),
             ReviewState::Approved | ReviewState::Commented | ReviewState::Other => {
-                no_rule(facts, "only a review that asks for changes could start something")
+                no_rule(facts, sentences::review_starts_nothing())
             }
         },
         EventKind::CheckEnded(check) => revise::after_check(event, check, facts),
         EventKind::Push(push) => pushed(event, push, known),
         EventKind::Scheduled(moment) => start::scheduled(event, moment, facts),
         EventKind::ByHand(wish) => start::by_hand(event, wish, facts),
-        EventKind::Ping => plain(VerdictKind::Ignored, "the forge tries the hook out, and it works"),
+        EventKind::Ping => plain(VerdictKind::Ignored, sentences::hook_tried()),
         EventKind::Repository(_) => plain(VerdictKind::Ignored, starts_nothing(event)),
     }
 }
 
 fn starts_nothing(event: &Event) -> String {
     match &event.action {
-        Some(action) => format!("event {} with action {} starts nothing", quote(&event.name), quote(action)),
-        None => format!("event {} starts nothing", quote(&event.name)),
+        Some(action) => sentences::event_action_starts_nothing(quoted(&event.name), quoted(action)),
+        None => sentences::event_starts_nothing(quoted(&event.name)),
     }
 }
 
 fn no_repository(event: &Event) -> Verdict {
     let reason = match &event.kind {
-        EventKind::Ping => "the forge tries the hook out, and it works".to_owned(),
+        EventKind::Ping => sentences::hook_tried().to_owned(),
         EventKind::Other { reason: Some(reason) } => reason.clone(),
-        _ => format!("event {} is not about a repository", quote(&event.name)),
+        _ => sentences::event_without_repository(quoted(&event.name)),
     };
     plain(VerdictKind::Ignored, reason)
 }
 
 fn repository_changed(action: &RepositoryAction, repository: &crate::event::Repository) -> Verdict {
-    let what = match action {
-        RepositoryAction::Renamed => "has a new name",
-        RepositoryAction::Transferred => "has a new owner",
-        RepositoryAction::Archived => "is archived now",
-        RepositoryAction::Unarchived => "is no longer archived",
-        RepositoryAction::Privatized => "is private now",
-        RepositoryAction::Publicized => "is public now",
-        RepositoryAction::Edited => "has other settings",
-        RepositoryAction::Deleted => {
-            return plain(VerdictKind::Ignored, "the repository is gone from the forge; its history is kept here");
-        }
+    let name = quoted(&repository.full_name());
+    let reason = match action {
+        RepositoryAction::Renamed => sentences::repository_renamed(name),
+        RepositoryAction::Transferred => sentences::repository_transferred(name),
+        RepositoryAction::Archived => sentences::repository_archived_now(name),
+        RepositoryAction::Unarchived => sentences::repository_unarchived(name),
+        RepositoryAction::Privatized => sentences::repository_private_now(name),
+        RepositoryAction::Publicized => sentences::repository_public_now(name),
+        RepositoryAction::Edited => sentences::repository_edited(name),
+        RepositoryAction::Deleted => return plain(VerdictKind::Ignored, sentences::repository_gone()),
         RepositoryAction::Other(action) => {
-            return plain(VerdictKind::NoRule, format!("action {} of a repository starts nothing", quote(action)));
+            return plain(VerdictKind::NoRule, sentences::repository_action_starts_nothing(quoted(action)));
         }
     };
     Verdict {
         kind: VerdictKind::RepositoryUpdated,
-        reason: format!("repository {} {what}", quote(&repository.full_name())),
+        reason,
         run: None,
         effect: Effect::UpdateRepository(repository.clone()),
     }
@@ -133,22 +134,17 @@ fn pushed(event: &Event, push: &Push, known: &KnownRepository) -> Verdict {
         .and_then(|repository| repository.default_branch.as_deref())
         .unwrap_or(&known.default_branch);
     let Some(branch) = push.branch() else {
-        return plain(
-            VerdictKind::NoRule,
-            format!("{} is not a branch; only the default branch counts", quote(&push.git_ref)),
-        );
+        return plain(VerdictKind::NoRule, sentences::push_to_no_branch(quoted(&push.git_ref)));
     };
     if branch != default {
-        let reason =
-            format!("a push to {} starts nothing; only the default branch {} counts", quote(branch), quote(default));
-        return plain(VerdictKind::NoRule, reason);
+        return plain(VerdictKind::NoRule, sentences::push_to_other_branch(quoted(branch), quoted(default)));
     }
     if push.deleted {
-        return plain(VerdictKind::Ignored, format!("the default branch {} was deleted", quote(branch)));
+        return plain(VerdictKind::Ignored, sentences::default_branch_deleted(quoted(branch)));
     }
     Verdict {
         kind: VerdictKind::ConfigRefresh,
-        reason: format!("the default branch {} moved, so the project's settings are read again", quote(branch)),
+        reason: sentences::settings_read_again(quoted(branch)),
         run: None,
         effect: Effect::RefreshConfig { sha: push.after.clone() },
     }
@@ -160,7 +156,7 @@ fn pull_request(event: &Event, on: &PullRequestEvent, facts: &Facts) -> Verdict 
     match &on.action {
         PullRequestAction::Labeled(label) => start::pull_request_labeled(event, &on.pull_request, label, facts),
         PullRequestAction::Unlabeled(label) => cancel::unlabeled(event, subject, label, at, facts),
-        PullRequestAction::Closed { .. } => cancel::closed(event, "pull request", at, facts),
+        PullRequestAction::Closed { .. } => cancel::closed(event, SubjectKind::PullRequest, at, facts),
         PullRequestAction::Opened
         | PullRequestAction::Reopened
         | PullRequestAction::Synchronize
@@ -171,19 +167,19 @@ fn pull_request(event: &Event, on: &PullRequestEvent, facts: &Facts) -> Verdict 
 
 fn comment_created(event: &Event, on: &CommentCreated, facts: &Facts) -> Verdict {
     if has_marker(&on.comment.body) {
-        return plain(VerdictKind::Echo, "the comment carries our own marker");
+        return plain(VerdictKind::Echo, sentences::own_marker());
     }
     let command = match commands::parse(&on.comment.body) {
         Ok(Some(command)) => command,
-        Ok(None) => return no_rule(facts, "the comment does not begin with a command"),
+        Ok(None) => return no_rule(facts, sentences::no_command()),
         Err(commands::CommandError::RunWithoutAgent) => {
             let agents = super::reason::agent_list(&facts.config);
-            return no_rule(facts, &format!("`/run` needs the name of an agent; there are {agents}"));
+            return no_rule(facts, &sentences::run_without_agent_of(agents));
         }
         Err(error) => return no_rule(facts, &error.to_string()),
     };
     if !facts.config.triggers.commands {
-        return no_rule(facts, "commands in comments are switched off in this project");
+        return no_rule(facts, sentences::commands_off());
     }
     match command {
         Command::Run { agent, instructions } => start::run_command(event, on, &agent, instructions, facts),

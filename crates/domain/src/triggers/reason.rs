@@ -1,14 +1,17 @@
 //! Small parts of the sentences in verdicts.
 
-use crate::services_yaml::{AgentName, ServicesYaml};
+use crate::{
+    sentences,
+    services_yaml::{AgentName, ServicesYaml},
+};
 
 use super::{Effect, Facts, KnownRun, Verdict, VerdictKind};
 
 /// Longest foreign text that a reason repeats.
 const MAX_QUOTE_CHARS: usize = 100;
 
-/// Foreign text between backticks, shortened, without line ends and without backticks of its own.
-pub(super) fn quote(text: &str) -> String {
+/// Foreign text to stand between backticks: shortened, without line ends and without backticks of its own.
+pub(super) fn quoted(text: &str) -> String {
     let mut short: String = text
         .chars()
         .take(MAX_QUOTE_CHARS)
@@ -25,7 +28,7 @@ pub(super) fn quote(text: &str) -> String {
     if short.len() < text.len() {
         short.push('…');
     }
-    format!("`{short}`")
+    short
 }
 
 /// The agents of a project in a row.
@@ -43,7 +46,7 @@ pub(super) fn plain(kind: VerdictKind, reason: impl Into<String>) -> Verdict {
 pub(super) fn no_rule(facts: &Facts, reason: &str) -> Verdict {
     let mut verdict = plain(VerdictKind::NoRule, reason);
     if let Some(active) = &facts.active_run {
-        verdict.reason = format!("{reason}; {}", at_work(active));
+        verdict.reason = sentences::beside_work(reason, active.id, &active.agent);
         verdict.run = Some(active.id);
     }
     verdict
@@ -51,5 +54,5 @@ pub(super) fn no_rule(facts: &Facts, reason: &str) -> Verdict {
 
 /// Says which run is at work.
 pub(super) fn at_work(run: &KnownRun) -> String {
-    format!("run {} of agent `{}` is at work here", run.id, run.agent)
+    sentences::at_work(run.id, &run.agent)
 }

@@ -10,30 +10,31 @@ use crate::{
     commands::RetryFrom,
     event::{CommentCreated, Event},
     run::Step,
+    sentences,
 };
 
 pub(super) fn command(event: &Event, on: &CommentCreated, from: RetryFrom, facts: &Facts) -> Verdict {
     let (Some(sender), Some(business_key)) = (sender_of(event), BusinessKey::of(event)) else {
-        return plain(VerdictKind::Ignored, "the event does not say who caused it");
+        return plain(VerdictKind::Ignored, sentences::event_without_sender());
     };
     if let Some(run) = facts.run_by_key {
-        return about(VerdictKind::Duplicate, format!("run {run} was already retried by this"), run);
+        return about(VerdictKind::Duplicate, sentences::retried_already(run), run);
     }
     if let Some(active) = &facts.active_run {
         return about(VerdictKind::AlreadyWorking, at_work(active), active.id);
     }
     let what = on.subject.kind.describe();
     if !on.open {
-        return no_rule(facts, &format!("the {what} is closed"));
+        return no_rule(facts, &sentences::subject_closed(what));
     }
     let Some(last) = &facts.last_run else {
-        return plain(VerdictKind::NothingToRetry, format!("no run was ever about this {what}"));
+        return plain(VerdictKind::NothingToRetry, sentences::no_run_to_retry(what));
     };
     if let Some(reason) = storm_guard::holds_back_retry(&sender, on.subject, facts) {
         return plain(VerdictKind::LoopGuard, reason);
     }
     let begin = begin(from, facts);
-    let reason = format!("`/retry` by @{} starts a new attempt of run {} {}", sender.login, last.id, begin.whence);
+    let reason = sentences::new_attempt(&sender.login, last.id, &begin.whence);
     let retry = RetryRun {
         business_key,
         run: last.id,
@@ -54,15 +55,15 @@ struct Begin {
 
 fn begin(from: RetryFrom, facts: &Facts) -> Begin {
     let (from, earlier_work, whence) = match (from, facts.kept_work) {
-        (RetryFrom::Start, _) => (None, EarlierWork::NotAsked, "from the start".to_owned()),
-        (RetryFrom::Step(step), _) => (Some(step), EarlierWork::NotAsked, format!("from step `{step}`")),
+        (RetryFrom::Start, _) => (None, EarlierWork::NotAsked, sentences::from_start().to_owned()),
+        (RetryFrom::Step(step), _) => (Some(step), EarlierWork::NotAsked, sentences::from_step(step)),
         (RetryFrom::KeptWork, Some(kept)) => {
             let at = kept.at.format("%H:%M UTC");
-            let whence = format!("that goes on from the work of {at} (attempt {})", kept.attempt);
+            let whence = sentences::from_kept_work(at, kept.attempt);
             (Some(Step::Launch), EarlierWork::Kept(kept.attempt), whence)
         }
         (RetryFrom::KeptWork, None) => {
-            let whence = "whose agent begins anew, since none of its work was kept".to_owned();
+            let whence = sentences::no_kept_work().to_owned();
             (Some(Step::Launch), EarlierWork::NoneKept, whence)
         }
     };

@@ -2,20 +2,21 @@
 
 use super::{
     Facts, OwnPull, Trigger, Verdict, VerdictKind,
-    reason::{no_rule, plain, quote},
+    reason::{no_rule, plain, quoted},
     start::{Wish, judge},
 };
 use crate::{
     event::{Check, Event, Review, Sender, Subject, SubjectKind},
     run::STATUS_CONTEXT,
+    sentences,
 };
 
 pub(super) fn after_review(event: &Event, review: &Review, facts: &Facts) -> Verdict {
     if !facts.config.triggers.revise_after_review {
-        return no_rule(facts, "a review that asks for changes starts nothing in this project");
+        return no_rule(facts, sentences::review_switched_off());
     }
     let Some(own) = &facts.own_pull else {
-        return no_rule(facts, "the pull request is not one of ours, so a review of it starts nothing");
+        return no_rule(facts, sentences::review_of_others());
     };
     let pull = &review.pull_request;
     let at = review.submitted_at.unwrap_or(pull.updated_at);
@@ -25,17 +26,17 @@ pub(super) fn after_review(event: &Event, review: &Review, facts: &Facts) -> Ver
 
 pub(super) fn after_check(event: &Event, check: &Check, facts: &Facts) -> Verdict {
     if check.name == STATUS_CONTEXT {
-        return plain(VerdictKind::Echo, "this is our own commit status coming back");
+        return plain(VerdictKind::Echo, sentences::own_status());
     }
-    let name = quote(&check.name);
+    let name = quoted(&check.name);
     if !check.failed {
-        return no_rule(facts, &format!("check {name} did not fail, so there is nothing to mend"));
+        return no_rule(facts, &sentences::check_passed(name));
     }
     let Some(own) = &facts.own_pull else {
-        return no_rule(facts, &format!("check {name} fails, but not on the head of a pull request of ours"));
+        return no_rule(facts, &sentences::check_of_others(name));
     };
     if !facts.config.triggers.revise_after_failed_checks {
-        return no_rule(facts, "a failing check starts nothing in this project");
+        return no_rule(facts, sentences::checks_switched_off());
     }
     let trigger = Trigger::Checks {
         head_sha: check.head_sha.clone(),
@@ -63,11 +64,7 @@ fn revise(asked: Asked<'_>, facts: &Facts) -> Verdict {
     let limit = facts.config.limits.revisions_per_pull_request;
     let untold = facts.run_by_key.is_none() && facts.active_run.is_none();
     if open && untold && own.revisions >= limit {
-        let reason = format!(
-            "pull request #{} was revised {} times; {limit} is the limit (`limits.revisions_per_pull_request`)",
-            own.number, own.revisions
-        );
-        return plain(VerdictKind::LoopGuard, reason);
+        return plain(VerdictKind::LoopGuard, sentences::revised_too_often(own.number, own.revisions, limit));
     }
     let subject = Subject { kind: SubjectKind::PullRequest, number: own.number };
     let agent = own.agent.as_str();

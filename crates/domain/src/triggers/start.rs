@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use super::{
     BusinessKey, CancelMark, Effect, Facts, NewRun, Trigger, Verdict, VerdictKind,
-    reason::{agent_list, at_work, no_rule, plain, quote},
+    reason::{agent_list, at_work, no_rule, plain, quoted},
     storm_guard,
 };
 use crate::{
     agents::{self, Agent, AgentRole},
     event::{CommentCreated, Event, HandWish, IssueLabel, PullRequest, ScheduledMoment, Sender, Subject, SubjectKind},
+    sentences,
     services_yaml::{AgentName, ServicesYaml},
 };
 
@@ -90,7 +91,7 @@ pub(super) fn pull_request_labeled(event: &Event, on: &PullRequest, label: &str,
     let subject = Subject { kind: SubjectKind::PullRequest, number: on.number };
     let trigger = Trigger::Label { label: label.to_owned(), at: on.updated_at };
     let Some(agent) = agent_of_label(&facts.config, subject.kind, label) else {
-        return no_rule(facts, &format!("label {} on a pull request starts nothing in this project", quote(label)));
+        return no_rule(facts, &sentences::label_starts_nothing_on_pull_request(quoted(label)));
     };
     let wish = Wish {
         event,
@@ -164,8 +165,11 @@ pub(super) fn by_hand(event: &Event, on: &HandWish, facts: &Facts) -> Verdict {
 
 fn no_agent_behind(label: &str, config: &ServicesYaml) -> String {
     let wants_agent = config.triggers.labels.is_none() && label.starts_with(AGENT_LABEL_PREFIX);
-    let hint = if wants_agent { format!("; there are the agents {}", agent_list(config)) } else { String::new() };
-    format!("label {} starts nothing in this project{hint}", quote(label))
+    if wants_agent {
+        sentences::label_of_no_agent(quoted(label), agent_list(config))
+    } else {
+        sentences::label_starts_nothing(quoted(label))
+    }
 }
 
 /// Somebody wants an agent to run.
@@ -186,37 +190,30 @@ pub(super) struct Wish<'a> {
 /// Everything that may stand against a wish, in order; if nothing does, the run starts.
 pub(super) fn judge(wish: Wish<'_>, facts: &Facts) -> Verdict {
     let (Some(sender), Some(business_key)) = (wish.by.clone(), BusinessKey::of(wish.event)) else {
-        return plain(VerdictKind::Ignored, "the event does not say who caused it");
+        return plain(VerdictKind::Ignored, sentences::event_without_sender());
     };
     if let Some(run) = facts.run_by_key {
-        return about(VerdictKind::Duplicate, format!("run {run} was already started by this"), run);
+        return about(VerdictKind::Duplicate, sentences::started_already(run), run);
     }
-    let what = wish.subject.kind.describe();
     let Some(agent) = agents::find(&facts.config, wish.agent) else {
-        let reason = format!("there is no agent {}; there are {}", quote(wish.agent), agent_list(&facts.config));
-        return no_rule(facts, &reason);
+        return no_rule(facts, &sentences::no_such_agent(quoted(wish.agent), agent_list(&facts.config)));
     };
     if let Some(active) = &facts.active_run {
         return about(VerdictKind::AlreadyWorking, at_work(active), active.id);
     }
     if !wish.open {
-        return no_rule(facts, &format!("the {what} is closed"));
+        return no_rule(facts, &sentences::subject_closed(wish.subject.kind.describe()));
     }
     if let Some(reason) = unfit(&agent, wish.subject.kind).filter(|_| !wish.trigger.revises()) {
         return no_rule(facts, &reason);
     }
     if let Some(other) = other_agent_label(&wish, &agent, facts) {
         let own = wish.trigger.label().unwrap_or_default();
-        let reason = format!(
-            "labels {} and {} ask for two agents at once; take both off, then put one on",
-            quote(own),
-            quote(other)
-        );
-        return plain(VerdictKind::TwoAgentLabels, reason);
+        return plain(VerdictKind::TwoAgentLabels, sentences::two_agent_labels(quoted(own), quoted(other)));
     }
     let mark = newest_mark(&wish.trigger, facts);
     if let Some(mark) = mark.filter(|mark| mark.request.trusted) {
-        let reason = format!("@{} {} before this arrived", mark.request.by.login, mark.request.how);
+        let reason = sentences::cancelled_before(&mark.request.by.login, &mark.request.how);
         return plain(VerdictKind::CancelledBeforeStart, reason);
     }
     let cause = storm_guard::Cause::of(&wish.trigger, &sender);
@@ -235,10 +232,10 @@ fn start(
     facts: &Facts,
 ) -> Verdict {
     let asked = asked(&wish.trigger, &by);
-    let mut reason = format!("{asked} starts agent `{}` on {}", agent.name, wish.subject);
-    if let Some(mark) = mark {
-        reason.push_str(&format!("; the `/cancel` by @{} that came first goes to it", mark.request.by.login));
-    }
+    let reason = match mark {
+        Some(mark) => sentences::starts_and_cancels(asked, &agent.name, wish.subject, &mark.request.by.login),
+        None => sentences::starts(asked, &agent.name, wish.subject),
+    };
     let run = NewRun {
         business_key: key,
         subject: wish.subject,
@@ -258,24 +255,20 @@ fn start(
 fn asked(trigger: &Trigger, by: &Sender) -> String {
     let by = &by.login;
     match trigger {
-        Trigger::Label { label, .. } => format!("label {} by @{by}", quote(label)),
-        Trigger::Command { .. } => format!("`/run` by @{by}"),
-        Trigger::Review { .. } => format!("the review by @{by}"),
-        Trigger::Checks { name, .. } => format!("the failing check {}", quote(name)),
-        Trigger::Manual { .. } => format!("@{by} by hand"),
-        Trigger::Schedule { name, .. } => format!("schedule {} of the settings", quote(name)),
+        Trigger::Label { label, .. } => sentences::by_label(quoted(label), by),
+        Trigger::Command { .. } => sentences::by_command(by),
+        Trigger::Review { .. } => sentences::by_review(by),
+        Trigger::Checks { name, .. } => sentences::by_check(quoted(name)),
+        Trigger::Manual { .. } => sentences::by_hand(by),
+        Trigger::Schedule { name, .. } => sentences::by_schedule(quoted(name)),
     }
 }
 
 /// Why an agent can't work on this kind of subject.
 fn unfit(agent: &Agent, on: SubjectKind) -> Option<String> {
     match (agent.role(), on) {
-        (AgentRole::Changes, SubjectKind::PullRequest) => {
-            Some(format!("agent `{}` writes changes and is started from an issue, not from a pull request", agent.name))
-        }
-        (AgentRole::Review, SubjectKind::Issue) => {
-            Some(format!("agent `{}` reviews pull requests and is started from one, not from an issue", agent.name))
-        }
+        (AgentRole::Changes, SubjectKind::PullRequest) => Some(sentences::agent_writes_changes(&agent.name)),
+        (AgentRole::Review, SubjectKind::Issue) => Some(sentences::agent_reviews(&agent.name)),
         _ => None,
     }
 }

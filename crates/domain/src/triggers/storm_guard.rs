@@ -4,7 +4,10 @@
 //! from the run that it answers; the count begins anew with the next person.
 
 use super::{Facts, Trigger};
-use crate::event::{Sender, Subject};
+use crate::{
+    event::{Sender, Subject},
+    sentences,
+};
 
 /// What caused a wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +41,7 @@ pub(super) fn holds_back(cause: Cause, subject: Subject, facts: &Facts) -> Optio
     let limits = &facts.config.limits;
     let depth = depth(cause, facts);
     if depth > limits.chain_depth {
-        return Some(format!(
-            "{} runs in a row were caused by bots or failing checks, with nobody in between; {} is the limit \
-             (`limits.chain_depth`)",
-            depth - 1,
-            limits.chain_depth
-        ));
+        return Some(sentences::machines_in_a_row(depth - 1, limits.chain_depth));
     }
     too_many(subject, facts)
 }
@@ -52,17 +50,12 @@ pub(super) fn holds_back(cause: Cause, subject: Subject, facts: &Facts) -> Optio
 pub(super) fn holds_back_retry(by: &Sender, subject: Subject, facts: &Facts) -> Option<String> {
     let limit = facts.config.limits.chain_depth;
     if by.is_bot && facts.bot_runs_last_hour >= limit {
-        return Some(format!(
-            "bots have started {} runs about {subject} within the last hour; {limit} is the limit (`limits.chain_depth`)",
-            facts.bot_runs_last_hour
-        ));
+        return Some(sentences::bots_too_often(facts.bot_runs_last_hour, subject, limit));
     }
     too_many(subject, facts)
 }
 
 fn too_many(subject: Subject, facts: &Facts) -> Option<String> {
     let limit = facts.config.limits.runs_per_hour;
-    (facts.runs_last_hour >= limit).then(|| {
-        format!("{} runs about {subject} have started within the last hour; {limit} is the limit", facts.runs_last_hour)
-    })
+    (facts.runs_last_hour >= limit).then(|| sentences::runs_too_often(facts.runs_last_hour, subject, limit))
 }

@@ -2,12 +2,14 @@
 
 use std::{fmt, io, path::PathBuf, time::Duration};
 
+use domain::sentences;
+
 /// A failed git operation. Its texts never carry the credential.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GitError {
     /// git ran and refused.
-    #[error("git {operation} failed ({class}, {}): {stderr}", exit_text(*exit))]
+    #[error("{}", sentences::git_failed(operation, class, exit_text(*exit), stderr))]
     Failed {
         /// The git command.
         operation: String,
@@ -19,13 +21,13 @@ pub enum GitError {
         class: GitErrorClass,
     },
     /// git could not be started.
-    #[error("git could not be started")]
+    #[error("{}", sentences::git_not_started())]
     Start {
         /// Why.
         source: io::Error,
     },
     /// It took too long and was killed.
-    #[error("git {operation} took longer than {after:?}")]
+    #[error("{}", sentences::git_too_slow(operation, format_args!("{after:?}")))]
     TimedOut {
         /// The git command, or what was waited for.
         operation: String,

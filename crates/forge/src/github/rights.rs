@@ -7,6 +7,7 @@
 use domain::{
     connection::CredentialKind,
     rights::{Right, RightCheck},
+    sentences,
 };
 use http::Method;
 use serde_json::{Value, json};
@@ -104,13 +105,10 @@ impl GitHub {
             return Ok(Some(right.where_granted(CredentialKind::Token)));
         }
         let login = self.account().await?.login;
-        Ok(Some(format!(
-            "the repository's Settings > Collaborators and teams: @{login}, whose token it is, needs the role {role}; then {}",
-            right.where_granted(CredentialKind::Token)
-        )))
+        Ok(Some(sentences::role_then_grant(login, role, right.where_granted(CredentialKind::Token))))
     }
 }
 
 fn switched_off(right: Right, message: &str) -> String {
-    format!("the repository's Settings > General > Features: switch {} on ({message})", right.title())
+    sentences::feature_switched_off(right.title(), message)
 }

@@ -1,7 +1,7 @@
 //! Where the token of a request comes from: one that is used as it is, or one minted for a GitHub App.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::rights::Right;
+use domain::{rights::Right, sentences};
 use http::Method;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde::{Deserialize, Serialize};
@@ -172,29 +172,20 @@ impl InstallationTokens {
             iss: self.app.app_id.clone(),
         };
         let signed = encode(&Header::new(Algorithm::RS256), &claims, &self.key);
-        signed.map(Secret::new).map_err(|_| ForgeError::AppUnusable {
-            message: "the App's private key can't sign: make a new one in the App's settings".to_owned(),
-        })
+        signed
+            .map(Secret::new)
+            .map_err(|_| ForgeError::AppUnusable { message: sentences::app_key_unusable().to_owned() })
     }
 
     /// What stands against the App, and what helps.
     fn explain(&self, error: ForgeError) -> ForgeError {
         let (app, Scope { owner, name, .. }) = (&self.app.app_id, &self.scope);
+        let repository = format_args!("{owner}/{name}");
         let message = match error {
-            ForgeError::Unauthorised => format!(
-                "the forge does not accept the signature of App {app}: its id, its private key or this machine's clock is \
-                 wrong; make a new private key in the App's settings if it is the key"
-            ),
-            ForgeError::NotFound => format!(
-                "App {app} is not installed on {owner}/{name}: open the App's page, choose Install App, and add the repository"
-            ),
-            ForgeError::Forbidden { message } => {
-                format!("the installation of App {app} on {owner}/{name} can't be used ({message}): is it suspended?")
-            }
-            ForgeError::Validation { message, .. } => format!(
-                "the installation of App {app} on {owner}/{name} does not grant what is needed ({message}): `codex-k8s repo \
-                 check {owner}/{name}` shows what is missing"
-            ),
+            ForgeError::Unauthorised => sentences::app_unauthorised(app),
+            ForgeError::NotFound => sentences::app_not_installed(app, repository),
+            ForgeError::Forbidden { message } => sentences::app_suspended(app, repository, message),
+            ForgeError::Validation { message, .. } => sentences::app_lacks_rights(app, repository, message, repository),
             other => return other,
         };
         ForgeError::AppUnusable { message }
