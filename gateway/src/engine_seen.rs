@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use dispatch::{Engine, EngineError};
+use domain::sentences;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
@@ -24,6 +25,8 @@ pub(crate) struct EngineTrouble {
     kind: EngineTroubleKind,
     /// One sentence for people.
     detail: &'static str,
+    /// The same by its code.
+    detail_coded: Option<sentences::Coded>,
 }
 
 /// Why the engine did not say its version, as a word.
@@ -65,18 +68,18 @@ impl EngineSeen {
 }
 
 async fn ask(engine: &Engine) -> Result<String, EngineTrouble> {
-    let trouble = |kind, detail| Err(EngineTrouble { kind, detail });
+    let trouble = |kind, detail| Err(EngineTrouble { kind, detail, detail_coded: sentences::read(detail) });
     match tokio::time::timeout(LIMIT, engine.server_version()).await {
         Ok(Ok(version)) => Ok(version),
         Ok(Err(EngineError::NoNamespace(_))) => {
-            trouble(EngineTroubleKind::NoNamespace, "Temporal answers, and does not have this namespace.")
+            trouble(EngineTroubleKind::NoNamespace, sentences::engine_lacks_this_namespace())
         }
         Ok(Err(error @ EngineError::Refused(_))) => {
             tracing::warn!(error = %Chain(&error), "the engine does not say its version");
-            trouble(EngineTroubleKind::Refused, "Temporal answers, and refuses to say what it is.")
+            trouble(EngineTroubleKind::Refused, sentences::engine_says_nothing())
         }
         Ok(Err(EngineError::NotConnected(_) | EngineError::Unavailable(_))) | Err(_) => {
-            trouble(EngineTroubleKind::Unreachable, "Temporal does not answer at this address just now.")
+            trouble(EngineTroubleKind::Unreachable, sentences::engine_silent())
         }
     }
 }

@@ -7,6 +7,7 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
+use domain::sentences::{self, Coded};
 use http::{
     HeaderValue, StatusCode,
     header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
@@ -40,6 +41,8 @@ struct Rendered<'a> {
     code: &'static str,
     request_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    detail_coded: Option<Coded>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
 }
 
@@ -68,7 +71,7 @@ impl Problem {
     /// 500: our fault; the log says more.
     #[must_use]
     pub fn internal() -> Self {
-        let detail = "something went wrong here; the log has the cause under the request id";
+        let detail = sentences::went_wrong();
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
     }
 
@@ -86,6 +89,7 @@ impl Problem {
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: &self.detail,
+            detail_coded: sentences::read(&self.detail),
             code: self.code,
             request_id,
             message: self.with_message.then_some(self.detail.as_str()),
@@ -116,11 +120,11 @@ impl From<store::StoreError> for Problem {
         match error {
             store::StoreError::Unavailable(source) => {
                 tracing::warn!(error = %source, "Postgres does not answer");
-                Self::unavailable("store_unavailable", "the database does not answer; try again in a moment", 5)
+                Self::unavailable("store_unavailable", sentences::database_away(), 5)
             }
             store::StoreError::Conflict { constraint } => {
                 tracing::warn!(constraint, "two requests wanted the same at the same time");
-                Self::unavailable("conflict", "another request was first; try again in a moment", 1)
+                Self::unavailable("conflict", sentences::another_was_first(), 1)
             }
             other => {
                 tracing::error!(error = %Chain(&other), "the store failed");
@@ -147,7 +151,7 @@ impl std::fmt::Display for Chain<'_> {
 
 /// Answer to an address that there is not.
 pub(crate) async fn not_found() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this address")
+    Problem::new(StatusCode::NOT_FOUND, "not_found", sentences::nothing_here())
 }
 
 /// Marks an answer that keeps its own form even if it is no success: one of somebody behind us, or a look at our own state.

@@ -6,6 +6,7 @@ use domain::{
     event::SubjectKind,
     ids::{DeliveryId, RunId},
     run::{Outcome, Step},
+    sentences::{self, Coded},
     triggers::VerdictKind,
 };
 use http::HeaderMap;
@@ -61,6 +62,8 @@ struct FailedRun {
     outcome: Outcome,
     /// Why, as a sentence.
     cause: Option<String>,
+    /// The same by its code.
+    cause_coded: Option<Coded>,
     ended_at: DateTime<Utc>,
 }
 
@@ -77,6 +80,8 @@ struct WaitingRun {
     until: Option<DateTime<Utc>>,
     /// Who set the limit, as a sentence.
     cause: Option<String>,
+    /// The same by its code.
+    cause_coded: Option<Coded>,
     since: DateTime<Utc>,
 }
 
@@ -104,6 +109,8 @@ struct HeldBack {
     number: Option<i64>,
     verdict: VerdictKind,
     reason: String,
+    /// The same by its code.
+    reason_coded: Option<Coded>,
     received_at: DateTime<Utc>,
 }
 
@@ -114,6 +121,8 @@ struct Unread {
     repository: String,
     /// Why, as a sentence.
     problem: String,
+    /// The same by its code.
+    problem_coded: Option<Coded>,
 }
 
 /// A run that was not told something.
@@ -124,6 +133,8 @@ struct Stuck {
     about: About,
     /// What the last try met.
     error: Option<String>,
+    /// The same by its code.
+    error_coded: Option<Coded>,
     since: DateTime<Utc>,
 }
 
@@ -136,6 +147,8 @@ struct Storm {
     number: i64,
     /// Why the last thing was held back.
     reason: String,
+    /// The same by its code.
+    reason_coded: Option<Coded>,
     /// How many were.
     held_back: u64,
     last_at: DateTime<Utc>,
@@ -191,7 +204,8 @@ fn about(at: attention::At, title: String, agent: Option<String>) -> About {
 
 fn failed(run: AttentionRun) -> Option<FailedRun> {
     let about = about(run.at, run.title, Some(run.agent));
-    Some(FailedRun { run: run.id, about, outcome: run.outcome?, cause: run.cause, ended_at: run.since })
+    let cause_coded = run.cause.as_deref().and_then(sentences::read);
+    Some(FailedRun { run: run.id, about, outcome: run.outcome?, cause: run.cause, cause_coded, ended_at: run.since })
 }
 
 fn waiting(run: AttentionRun) -> WaitingRun {
@@ -201,6 +215,7 @@ fn waiting(run: AttentionRun) -> WaitingRun {
         step: run.step,
         place: run.slot_place,
         until: run.wait_until,
+        cause_coded: run.cause.as_deref().and_then(sentences::read),
         cause: run.cause,
         since: run.since,
     }
@@ -213,6 +228,7 @@ async fn deliveries(conn: &mut PgConnection, looking: Looking) -> Result<Vec<Hel
         repository: row.full_name,
         number: row.number,
         verdict: row.verdict,
+        reason_coded: sentences::read(&row.reason),
         reason: row.reason,
         received_at: row.received_at,
     });
@@ -221,7 +237,14 @@ async fn deliveries(conn: &mut PgConnection, looking: Looking) -> Result<Vec<Hel
 
 async fn hooks(conn: &mut PgConnection, looking: Looking) -> Result<Vec<Unread>, Problem> {
     let unread = attention::unread_hooks(conn, looking).await?.into_iter();
-    Ok(unread.map(|row| Unread { project: row.project, repository: row.full_name, problem: row.problem }).collect())
+    Ok(unread
+        .map(|row| Unread {
+            project: row.project,
+            repository: row.full_name,
+            problem_coded: sentences::read(&row.problem),
+            problem: row.problem,
+        })
+        .collect())
 }
 
 async fn stuck(conn: &mut PgConnection, looking: Looking) -> Result<Vec<Stuck>, Problem> {
@@ -229,6 +252,7 @@ async fn stuck(conn: &mut PgConnection, looking: Looking) -> Result<Vec<Stuck>, 
     let shown = stuck.map(|row| Stuck {
         run: row.run,
         about: about(row.at, row.title, None),
+        error_coded: row.error.as_deref().and_then(sentences::read),
         error: row.error,
         since: row.since,
     });
@@ -241,6 +265,7 @@ async fn storms(conn: &mut PgConnection, looking: Looking) -> Result<Vec<Storm>,
         repository: row.at.full_name,
         subject: row.at.subject.kind,
         number: row.at.subject.number,
+        reason_coded: sentences::read(&row.reason),
         reason: row.reason,
         held_back: row.held_back,
         last_at: row.last_at,

@@ -4,6 +4,7 @@ use axum::{
     body::to_bytes,
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
 };
+use domain::sentences;
 use http::{StatusCode, header::CONTENT_TYPE, request::Parts};
 use serde::de::DeserializeOwned;
 
@@ -23,13 +24,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
         }
         let bytes = to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| {
-            let detail = format!("send no more than {} kB", MAX_BODY / 1024);
+            let detail = sentences::body_over_limit(MAX_BODY / 1024);
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
         })?;
         // What does not fit, the caller sent themselves: it may be said.
         serde_json::from_slice(&bytes)
             .map(Self)
-            .map_err(|error| Problem::bad_request("body_invalid", format!("the body does not fit: {error}")))
+            .map_err(|error| Problem::bad_request("body_invalid", sentences::body_does_not_fit(error)))
     }
 }
 
@@ -41,7 +42,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Query(asked) = Query::<T>::from_request_parts(parts, state).await.map_err(|refusal| {
-            Problem::bad_request("query_invalid", format!("the query does not fit: {}", refusal.body_text()))
+            Problem::bad_request("query_invalid", sentences::query_does_not_fit(refusal.body_text()))
         })?;
         Ok(Self(asked))
     }
@@ -54,7 +55,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for At<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let missing = |_| Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this address");
+        let missing = |_| Problem::new(StatusCode::NOT_FOUND, "not_found", sentences::nothing_here());
         let Path(at) = Path::<T>::from_request_parts(parts, state).await.map_err(missing)?;
         Ok(Self(at))
     }

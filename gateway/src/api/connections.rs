@@ -6,6 +6,7 @@ use domain::{
     ids::{ConnectionId, RepositoryId},
     people::ProjectRole,
     rights::{Right, RightCheck},
+    sentences::{self, Coded},
 };
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
@@ -27,6 +28,8 @@ pub(in crate::api) struct Connection {
     step: Option<ConnectionStep>,
     /// What it waits for, or how it ended, as a sentence.
     message: Option<String>,
+    /// The same by its code.
+    message_coded: Option<Coded>,
     /// The repository, once it is known.
     repository: Option<RepositoryId>,
     /// Every right that is needed; empty before they were looked at.
@@ -43,15 +46,28 @@ pub(in crate::api) struct CheckedRight {
     level: &'static str,
     /// What it is needed for.
     purpose: &'static str,
+    /// The same by its code.
+    purpose_coded: Option<Coded>,
     held: bool,
     /// Where to grant it; none if it is held.
     remedy: Option<String>,
+    /// The same by its code.
+    remedy_coded: Option<Coded>,
 }
 
 impl From<RightCheck> for CheckedRight {
     fn from(check: RightCheck) -> Self {
         let RightCheck { right, held, remedy } = check;
-        Self { right, title: right.title(), level: right.level(), purpose: right.purpose(), held, remedy }
+        Self {
+            right,
+            title: right.title(),
+            level: right.level(),
+            purpose: right.purpose(),
+            purpose_coded: sentences::read(right.purpose()),
+            held,
+            remedy_coded: remedy.as_deref().and_then(sentences::read),
+            remedy,
+        }
     }
 }
 
@@ -77,6 +93,7 @@ pub(in crate::api) async fn read_connection(
         full_name: format!("{}/{}", found.owner, found.name),
         state: found.state,
         step: found.step,
+        message_coded: found.message.as_deref().and_then(sentences::read),
         message: found.message,
         repository: found.repository,
         rights: found.rights.unwrap_or_default().into_iter().map(CheckedRight::from).collect(),
@@ -85,6 +102,6 @@ pub(in crate::api) async fn read_connection(
 }
 
 fn no_connection() -> Problem {
-    let detail = "there is no such connection, or you are no member of its project";
+    let detail = sentences::connection_not_found();
     Problem::new(StatusCode::NOT_FOUND, "connection_not_found", detail)
 }

@@ -4,6 +4,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
+use domain::sentences;
 use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{CACHE_CONTROL, ETAG, IF_MATCH, IF_NONE_MATCH},
@@ -43,7 +44,7 @@ pub(super) fn unchanged(headers: &HeaderMap, current: &impl Serialize) -> Result
     if !headers.contains_key(IF_MATCH) || names(headers, &IF_MATCH, &tag(current)) {
         return Ok(());
     }
-    let detail = "this was changed meanwhile: load it again, then make your change";
+    let detail = sentences::changed_meanwhile();
     Err(Problem::new(StatusCode::PRECONDITION_FAILED, "changed_meanwhile", detail))
 }
 

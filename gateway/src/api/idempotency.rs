@@ -4,6 +4,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
+use domain::sentences;
 use http::{HeaderMap, HeaderName, StatusCode};
 use ingest::by_hand::Followed;
 use serde::Serialize;
@@ -98,7 +99,7 @@ impl Wish {
                 Ok(Some((status, Json(body)).into_response()))
             }
             Known::Another => {
-                let detail = "this Idempotency-Key was used for something else: take a new one";
+                let detail = sentences::key_of_another_wish();
                 Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail))
             }
         }

@@ -53,6 +53,8 @@ struct DescribedProblem {
     status: u16,
     /// One sentence: what is wrong and what helps.
     detail: String,
+    /// The same by its code, where people may see it in the console.
+    detail_coded: Option<domain::sentences::Coded>,
     /// A stable word for programs.
     code: String,
     /// Names the line of the log.
@@ -70,7 +72,7 @@ struct DescribedProblem {
                        the same key with the same body gets the same answer for a day. A problem is \
                        `application/problem+json` with a stable `code`."
     ),
-    components(schemas(DescribedProblem))
+    components(schemas(DescribedProblem, domain::sentences::Param))
 )]
 struct Described;
 

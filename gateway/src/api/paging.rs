@@ -1,6 +1,7 @@
 //! Lists, page by page: each page begins behind the last entry of the one before, wherever that is by then.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use domain::sentences;
 use serde::{Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 
@@ -28,7 +29,7 @@ pub(super) struct Page<T: ToSchema> {
 pub(super) fn limit(asked: Option<u32>) -> Result<usize, Problem> {
     match asked.unwrap_or(DEFAULT) {
         limit @ 1..=MAX => Ok(limit as usize),
-        _ => Err(Problem::bad_request("limit_invalid", format!("ask for 1 to {MAX} entries"))),
+        _ => Err(Problem::bad_request("limit_invalid", sentences::ask_for_entries(MAX))),
     }
 }
 
@@ -44,7 +45,7 @@ pub(super) fn fetched(limit: usize) -> i64 {
 pub(super) fn after<K: DeserializeOwned>(cursor: Option<&str>) -> Result<Option<K>, Problem> {
     let Some(cursor) = cursor else { return Ok(None) };
     let key = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let wrong = || Problem::bad_request("cursor_invalid", "begin the list anew: this cursor belongs to no page of it");
+    let wrong = || Problem::bad_request("cursor_invalid", sentences::cursor_of_no_page());
     key.map(Some).ok_or_else(wrong)
 }
 

@@ -1,7 +1,10 @@
 //! Access tokens: short-lived, signed, and good for nothing without the rows that they name.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::ids::{Instance, PersonId, SessionId};
+use domain::{
+    ids::{Instance, PersonId, SessionId},
+    sentences,
+};
 use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, encode};
 use serde::{Deserialize, Serialize};
 use store::Store;
@@ -69,7 +72,7 @@ pub(crate) async fn check(
 ) -> Result<SignedIn, Problem> {
     let invalid = |why: &str| {
         tracing::info!(why, "an access token was refused");
-        Problem::unauthorised("token_invalid", "this sign-in is not valid here: sign in again")
+        Problem::unauthorised("token_invalid", sentences::sign_in_not_valid())
     };
     if token.len() > MAX_TOKEN {
         return Err(invalid("too long"));
@@ -89,7 +92,7 @@ pub(crate) async fn check(
     let claims = decode::<Claims>(token, &key, &wanted).map_err(|_| invalid("signature or claims do not fit"))?.claims;
     let until = DateTime::from_timestamp(claims.exp, 0).ok_or_else(|| invalid("no time"))?;
     if until <= now {
-        return Err(Problem::unauthorised("token_expired", "this sign-in needs to be refreshed"));
+        return Err(Problem::unauthorised("token_expired", sentences::sign_in_to_refresh()));
     }
     if until > now + ACCESS_LIFE * 2 {
         return Err(invalid("lives too long"));

@@ -4,7 +4,7 @@ use axum::{
     extract::{Query, State},
     response::{IntoResponse, Redirect, Response},
 };
-use domain::{ids::PersonId, people::Email};
+use domain::{ids::PersonId, people::Email, sentences};
 use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{CACHE_CONTROL, USER_AGENT},
@@ -66,7 +66,7 @@ impl Refusal {
                 "this address belongs to another GitHub account here: sign in with that one, or ask an admin"
             }
             Self::BoundElsewhere => "your GitHub account belongs to another address here: ask an admin",
-            Self::Disabled => "you are locked out here: ask an admin",
+            Self::Disabled => sentences::locked_out(),
         };
         Problem::new(StatusCode::FORBIDDEN, self.code(), detail)
     }

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     ids::{ApiTokenId, ProjectId, RepositoryId, RunId, SessionId},
     people::{PlatformRole, ProjectRole, Scope},
+    sentences,
 };
 use http::{HeaderMap, Method, StatusCode, header::AUTHORIZATION, request::Parts};
 use serde_json::Value;
@@ -103,7 +104,7 @@ impl Caller {
     fn known(state: &AppState, person: Person, via: Via) -> Result<Self, Problem> {
         note("person", person.id);
         if person.disabled_at.is_some() {
-            return Err(Problem::unauthorised("person_disabled", "you are locked out here: ask an admin"));
+            return Err(Problem::unauthorised("person_disabled", sentences::locked_out()));
         }
         Ok(Self { state: state.clone(), person, via })
     }
@@ -144,8 +145,8 @@ impl Caller {
     /// 403.
     pub(crate) fn on_platform(&self, needed: PlatformRole) -> Result<(), Problem> {
         if !self.person.role.includes(needed) {
-            let who = if needed == PlatformRole::Owner { "an owner" } else { "an owner or admin" };
-            let detail = format!("only {who} of the platform may do this");
+            let detail =
+                if needed == PlatformRole::Owner { sentences::owners_only() } else { sentences::admins_only() };
             return Err(Problem::new(StatusCode::FORBIDDEN, "role_missing", detail));
         }
         self.scope(Scope::Admin)
@@ -163,7 +164,7 @@ impl Caller {
         let (role, project) = seen.ok_or_else(no_project)?;
         self.need(role, needed)?;
         if needed != ProjectRole::Read && project_deletions::find(&mut conn, project.id).await?.is_some() {
-            let detail = "this project was deleted: what was done in it can be read, and nothing changed";
+            let detail = sentences::project_deleted();
             return Err(Problem::new(StatusCode::CONFLICT, "project_deleted", detail));
         }
         let members::SeenProject { id, slug, slots, created_at, .. } = project;
@@ -198,11 +199,9 @@ impl Caller {
     pub(crate) fn in_person(&self) -> Result<(), Problem> {
         match self.via {
             Via::Session { .. } => Ok(()),
-            Via::ApiToken { .. } => Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "session_needed",
-                "a token for scripts may not do this: sign in with a browser",
-            )),
+            Via::ApiToken { .. } => {
+                Err(Problem::new(StatusCode::FORBIDDEN, "session_needed", sentences::browser_needed()))
+            }
         }
     }
 
@@ -244,8 +243,7 @@ impl Caller {
 
     fn need(&self, role: ProjectRole, needed: ProjectRole) -> Result<(), Problem> {
         if !role.includes(needed) {
-            let detail =
-                format!("this needs the role `{needed}` in the project, and yours is `{role}`: ask one of its admins");
+            let detail = sentences::role_missing(needed, role);
             return Err(Problem::new(StatusCode::FORBIDDEN, "role_missing", detail));
         }
         self.scope(match needed {
@@ -259,7 +257,7 @@ impl Caller {
     fn scope(&self, needed: Scope) -> Result<(), Problem> {
         match &self.via {
             Via::ApiToken { scopes, .. } if !scopes.iter().any(|scope| scope.includes(needed)) => {
-                let detail = format!("this token for scripts lacks the scope `{needed}`: make one that has it");
+                let detail = sentences::scope_missing(needed);
                 Err(Problem::new(StatusCode::FORBIDDEN, "scope_missing", detail))
             }
             _ => Ok(()),
@@ -283,8 +281,7 @@ impl FromRequestParts<ApiState> for Caller {
 }
 
 async fn by_session(state: &AppState, method: &Method, headers: &HeaderMap) -> Result<(Person, Via), Problem> {
-    let signed_out =
-        || Problem::unauthorised("signed_out", "nobody is signed in: sign in, or send a token for scripts");
+    let signed_out = || Problem::unauthorised("signed_out", sentences::nobody_signed_in());
     let sign_in = state.sign_in().ok_or_else(signed_out)?;
     let token = sign_in.cookies().read(Kind::Access, headers).ok_or_else(signed_out)?;
     origin::check(method, headers, sign_in.public_url())?;
@@ -293,7 +290,7 @@ async fn by_session(state: &AppState, method: &Method, headers: &HeaderMap) -> R
     let person = people::of_session(&mut *state.store().acquire().await?, signed_in.session, now).await?;
     let person = person
         .filter(|person| person.id == signed_in.person)
-        .ok_or_else(|| Problem::unauthorised("session_over", "this sign-in is over: sign in again"))?;
+        .ok_or_else(|| Problem::unauthorised("session_over", sentences::sign_in_over()))?;
     Ok((person, Via::Session { id: signed_in.session, until: signed_in.until }))
 }
 
@@ -320,5 +317,5 @@ async fn by_api_token(state: &AppState, headers: &HeaderMap) -> Result<(Person, 
 
 /// What is said about a project that there is not, or that may not be seen.
 pub(crate) fn no_project() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "project_not_found", "there is no such project, or you are no member of it")
+    Problem::new(StatusCode::NOT_FOUND, "project_not_found", sentences::project_not_found())
 }

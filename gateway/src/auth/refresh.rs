@@ -6,7 +6,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
-use domain::ids::{PersonId, SessionId};
+use domain::{
+    ids::{PersonId, SessionId},
+    sentences,
+};
 use http::{HeaderMap, HeaderValue, Method, header::CACHE_CONTROL};
 use serde_json::json;
 use store::{
@@ -57,7 +60,7 @@ async fn refreshed(state: &AppState, headers: &HeaderMap) -> Result<Response, Pr
 /// 401 if nobody is signed in there any more; 503 if the database does not answer.
 pub(super) async fn renewed(state: &AppState, headers: &HeaderMap) -> Result<(DateTime<Utc>, HeaderMap), Problem> {
     let sign_in = configured(state)?;
-    let signed_out = || Problem::unauthorised("signed_out", "nobody is signed in here: sign in");
+    let signed_out = || Problem::unauthorised("signed_out", sentences::nobody_signed_in_here());
     let old = sign_in.cookies().read(Kind::Refresh, headers).ok_or_else(signed_out)?;
     let new = random();
     let (person, session) = exchange(state, old, &new).await?;
@@ -71,7 +74,7 @@ async fn exchange(state: &AppState, old: &str, new: &str) -> Result<(PersonId, S
     let (old, new) = (hash(old), hash(new));
     let wish = Exchange { old: &old, new: &new, grace: REFRESH_GRACE, idle: SESSION_IDLE, now };
     let exchanged = sessions::exchange(&mut tx, wish).await?;
-    let over = || Problem::unauthorised("session_over", "this sign-in is over: sign in again");
+    let over = || Problem::unauthorised("session_over", sentences::sign_in_over());
     let outcome = match exchanged {
         Exchanged::Unknown => Err(over()),
         Exchanged::Reused { session, person } => {

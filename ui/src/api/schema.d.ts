@@ -893,6 +893,7 @@ export interface components {
             own: boolean;
             /** @description What is paused, by whom and why, if runs of it are held back. */
             paused?: string | null;
+            paused_coded?: components["schemas"]["Coded"] | null;
             repository: components["schemas"]["RepositoryId"];
             /** @description What starts it, beside people who start it by hand. */
             starters: components["schemas"]["AgentStarters"];
@@ -1125,8 +1126,10 @@ export interface components {
             level: string;
             /** @description What it is needed for. */
             purpose: string;
+            purpose_coded?: components["schemas"]["Coded"] | null;
             /** @description Where to grant it; none if it is held. */
             remedy?: string | null;
+            remedy_coded?: components["schemas"]["Coded"] | null;
             right: components["schemas"]["Right"];
             /** @description As GitHub's pages call it. */
             title: string;
@@ -1149,6 +1152,15 @@ export interface components {
             reason: string;
             warning: boolean;
         };
+        /** @description What a sentence says, without the words of a language. */
+        Coded: {
+            /** @description Names the sentence; `docs/sentences.json` has all of them. */
+            code: string;
+            /** @description What stands in its places. */
+            params: {
+                [key: string]: components["schemas"]["Param"];
+            };
+        };
         /** @description A repository that is being attached, or whose rights are looked at. */
         Connection: {
             /** @description `owner/name`, as it was asked for. */
@@ -1156,6 +1168,7 @@ export interface components {
             id: components["schemas"]["ConnectionId"];
             /** @description What it waits for, or how it ended, as a sentence. */
             message?: string | null;
+            message_coded?: components["schemas"]["Coded"] | null;
             purpose: components["schemas"]["ConnectionPurpose"];
             repository?: components["schemas"]["RepositoryId"] | null;
             /** @description Every right that is needed; empty before they were looked at. */
@@ -1225,8 +1238,10 @@ export interface components {
             effect: components["schemas"]["EffectKind"];
             /** @description Why, as a sentence. */
             reason: string;
+            reason_coded?: components["schemas"]["Coded"] | null;
             /** @description Why, as a sentence. */
             reason_then: string;
+            reason_then_coded?: components["schemas"]["Coded"] | null;
             run?: components["schemas"]["RunId"] | null;
             /** @description What would be decided now. */
             verdict: components["schemas"]["VerdictKind"];
@@ -1254,6 +1269,7 @@ export interface components {
             reason: string;
             /** @description What it waits for, as a sentence. */
             waits_for?: string | null;
+            waits_for_coded?: components["schemas"]["Coded"] | null;
         };
         /** @description Something that came in. */
         Delivery: {
@@ -1269,6 +1285,7 @@ export interface components {
             number?: number | null;
             /** @description Why, as a sentence. */
             reason: string;
+            reason_coded?: components["schemas"]["Coded"] | null;
             /** Format: date-time */
             received_at: string;
             replay_of?: components["schemas"]["DeliveryId"] | null;
@@ -1331,10 +1348,12 @@ export interface components {
             class: components["schemas"]["FailureClass"];
             /** @description How it ended, as a sentence; none if it was given up while it was there. */
             ending?: string | null;
+            ending_coded?: components["schemas"]["Coded"] | null;
             /** @description The last that it wrote itself. */
             last_output?: string | null;
             /** @description What a person can do, as a sentence. */
             next_step: string;
+            next_step_coded?: components["schemas"]["Coded"] | null;
         };
         /** @description A credential that ends. */
         Ending: {
@@ -1366,6 +1385,7 @@ export interface components {
         EngineTrouble: {
             /** @description One sentence for people. */
             detail: string;
+            detail_coded?: components["schemas"]["Coded"] | null;
             kind: components["schemas"]["EngineTroubleKind"];
         };
         /**
@@ -1386,6 +1406,7 @@ export interface components {
         FailedRun: components["schemas"]["About"] & {
             /** @description Why, as a sentence. */
             cause?: string | null;
+            cause_coded?: components["schemas"]["Coded"] | null;
             /** Format: date-time */
             ended_at: string;
             outcome: components["schemas"]["Outcome"];
@@ -1448,6 +1469,7 @@ export interface components {
             /** @description None if its repository is not connected. */
             project?: string | null;
             reason: string;
+            reason_coded?: components["schemas"]["Coded"] | null;
             /** Format: date-time */
             received_at: string;
             repository?: string | null;
@@ -1655,6 +1677,7 @@ export interface components {
                 number?: number | null;
                 /** @description Why, as a sentence. */
                 reason: string;
+                reason_coded?: components["schemas"]["Coded"] | null;
                 /** Format: date-time */
                 received_at: string;
                 replay_of?: components["schemas"]["DeliveryId"] | null;
@@ -1747,6 +1770,7 @@ export interface components {
                 attempt: number;
                 /** @description Why, as a sentence. */
                 cause?: string | null;
+                cause_coded?: components["schemas"]["Coded"] | null;
                 /** Format: date-time */
                 created_at: string;
                 /** Format: date-time */
@@ -1805,6 +1829,8 @@ export interface components {
             /** @description Send this as `cursor` for the next page; none on the last one. */
             next?: string | null;
         };
+        /** @description What stands in a place of a sentence. */
+        Param: string | components["schemas"]["Coded"];
         /** @description A pause. */
         Pause: {
             /** @description Name of the agent; none: it holds for all. */
@@ -1890,6 +1916,7 @@ export interface components {
             code: string;
             /** @description One sentence: what is wrong and what helps. */
             detail: string;
+            detail_coded?: components["schemas"]["Coded"] | null;
             /** @description Names the line of the log. */
             request_id: string;
             /**
@@ -1969,6 +1996,7 @@ export interface components {
             delivery: components["schemas"]["DeliveryId"];
             /** @description Why, as a sentence. */
             reason: string;
+            reason_coded?: components["schemas"]["Coded"] | null;
             run?: components["schemas"]["RunId"] | null;
             verdict: components["schemas"]["VerdictKind"];
         };
@@ -1994,6 +2022,7 @@ export interface components {
             has_settings: boolean;
             /** @description Why the log of its webhook at GitHub can't be read, where the last look failed: missed deliveries stay missed. */
             hook_problem?: string | null;
+            hook_problem_coded?: components["schemas"]["Coded"] | null;
             id: components["schemas"]["RepositoryId"];
             /**
              * Format: date-time
@@ -2088,6 +2117,7 @@ export interface components {
             attempt: number;
             /** @description Why, as a sentence. */
             cause?: string | null;
+            cause_coded?: components["schemas"]["Coded"] | null;
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
@@ -2130,6 +2160,7 @@ export interface components {
             /** Format: date-time */
             cancel_requested_at?: string | null;
             cause?: string | null;
+            cause_coded?: components["schemas"]["Coded"] | null;
             /** @description The project's own checks. */
             checks: components["schemas"]["CheckResult"][];
             /**
@@ -2172,6 +2203,7 @@ export interface components {
             event: string;
             id: components["schemas"]["DeliveryId"];
             reason: string;
+            reason_coded?: components["schemas"]["Coded"] | null;
             /** Format: date-time */
             received_at: string;
             sender?: string | null;
@@ -2221,6 +2253,7 @@ export interface components {
         RunStep: {
             /** @description Why it failed, or failed the last time. */
             error?: string | null;
+            error_coded?: components["schemas"]["Coded"] | null;
             /** Format: date-time */
             finished_at?: string | null;
             /** Format: date-time */
@@ -2365,6 +2398,7 @@ export interface components {
             project: string;
             /** @description Why the last thing was held back. */
             reason: string;
+            reason_coded?: components["schemas"]["Coded"] | null;
             repository: string;
             subject: components["schemas"]["SubjectKind"];
         };
@@ -2372,6 +2406,7 @@ export interface components {
         Stuck: components["schemas"]["About"] & {
             /** @description What the last try met. */
             error?: string | null;
+            error_coded?: components["schemas"]["Coded"] | null;
             run: components["schemas"]["RunId"];
             /** Format: date-time */
             since: string;
@@ -2488,6 +2523,7 @@ export interface components {
         Unread: {
             /** @description Why, as a sentence. */
             problem: string;
+            problem_coded?: components["schemas"]["Coded"] | null;
             project: string;
             repository: string;
         };
@@ -2578,6 +2614,7 @@ export interface components {
             kind: "limit";
             /** @description Who said so, as a sentence. */
             reason?: string | null;
+            reason_coded?: components["schemas"]["Coded"] | null;
             step: components["schemas"]["Step"];
             /** Format: date-time */
             until: string;
@@ -2586,6 +2623,7 @@ export interface components {
         WaitingRun: components["schemas"]["About"] & {
             /** @description Who set the limit, as a sentence. */
             cause?: string | null;
+            cause_coded?: components["schemas"]["Coded"] | null;
             /**
              * Format: int32
              * @description Place in the queue for a slot, 1 being next.

@@ -35,14 +35,16 @@ async fn a_namespace_that_the_engine_does_not_have_is_told() {
     let engine = shown(&World::before_engine(place, None).await).await;
     assert_eq!((&engine["namespace"], &engine["server_version"]), (&json!("nobody-made-it"), &Value::Null));
     let detail = "Temporal answers, and does not have this namespace.";
-    assert_eq!(engine["trouble"], json!({"kind": "no_namespace", "detail": detail}));
+    let coded = json!({"code": "engine_lacks_this_namespace", "params": {}});
+    assert_eq!(engine["trouble"], json!({"kind": "no_namespace", "detail": detail, "detail_coded": coded}));
 }
 
 #[tokio::test]
 async fn an_engine_that_is_away_does_not_take_the_settings_with_it() {
     let engine = shown(&World::start().await).await;
     let detail = "Temporal does not answer at this address just now.";
-    let trouble = json!({"kind": "unreachable", "detail": detail});
+    let coded = json!({"code": "engine_silent", "params": {}});
+    let trouble = json!({"kind": "unreachable", "detail": detail, "detail_coded": coded});
     let expected =
         json!({"address": "127.0.0.1:1", "namespace": "default", "server_version": null, "trouble": trouble});
     assert_eq!(engine, expected);

@@ -21,6 +21,7 @@ mod replays;
 mod repositories;
 mod rights;
 mod runs;
+mod sentences;
 mod sessions;
 mod sign_in;
 mod staff_client;

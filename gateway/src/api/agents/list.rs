@@ -5,6 +5,7 @@ use domain::{
     agents,
     ids::RepositoryId,
     people::ProjectRole,
+    sentences::{self, Coded},
     services_yaml::{AgentName, ServicesYaml},
     triggers::Starters,
 };
@@ -44,6 +45,8 @@ pub(in crate::api) struct Agent {
     starters: AgentStarters,
     /// What is paused, by whom and why, if runs of it are held back.
     paused: Option<String>,
+    /// The same by its code.
+    paused_coded: Option<Coded>,
 }
 
 /// What starts an agent.
@@ -78,6 +81,7 @@ pub(in crate::api) async fn list_agents(
     for repository in repositories::of_project(&mut conn, project.id).await? {
         let config = settings(&repository);
         for name in agents::names(&config) {
+            let paused = domain::pauses::holding(&pauses, &name).map(domain::pauses::Pause::sentence);
             let newest = take(&mut newest, repository.id, &name).map(Version::from);
             items.push(Agent {
                 repository: repository.id,
@@ -85,7 +89,8 @@ pub(in crate::api) async fn list_agents(
                 own: config.agents.contains_key(&name),
                 newest,
                 starters: starters(&config, &name),
-                paused: domain::pauses::holding(&pauses, &name).map(domain::pauses::Pause::sentence),
+                paused_coded: paused.as_deref().and_then(sentences::read),
+                paused,
                 name: name.into(),
             });
         }

@@ -1,7 +1,7 @@
 //! `GET /api/v1/repositories/{repository}/agents/{agent}/versions`
 
 use axum::response::Response;
-use domain::{ids::RepositoryId, people::ProjectRole, services_yaml::AgentName};
+use domain::{ids::RepositoryId, people::ProjectRole, sentences, services_yaml::AgentName};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use store::agent_versions::{self, AgentVersion};
@@ -56,7 +56,7 @@ pub(in crate::api) async fn list_versions(
     repositories::found(&caller, id, ProjectRole::Read).await?;
     let rows = agent_versions::list(&mut *caller.store().acquire().await?, id, &agent, MAX).await?;
     if rows.is_empty() {
-        let detail = "no agent of this name is known in the repository";
+        let detail = sentences::agent_not_found();
         return Err(Problem::new(StatusCode::NOT_FOUND, "agent_not_found", detail));
     }
     let items = rows.into_iter().map(FullVersion::from).collect();

@@ -4,6 +4,7 @@ use axum::response::Response;
 use domain::{
     ids::{DeliveryId, RunId},
     people::ProjectRole,
+    sentences::{self, Coded},
     triggers::{Effect, EffectKind, Verdict, VerdictKind},
 };
 use http::HeaderMap;
@@ -25,10 +26,14 @@ pub(in crate::api) struct Decision {
     verdict_then: VerdictKind,
     /// Why, as a sentence.
     reason_then: String,
+    /// The same by its code.
+    reason_then_coded: Option<Coded>,
     /// What would be decided now.
     verdict: VerdictKind,
     /// Why, as a sentence.
     reason: String,
+    /// The same by its code.
+    reason_coded: Option<Coded>,
     /// The run that it would be about; one that would start has no id yet.
     run: Option<RunId>,
     /// What would follow. Nothing does.
@@ -59,8 +64,10 @@ pub(in crate::api) async fn decide_delivery(
     let decision = Decision {
         delivery: id,
         verdict_then: delivery.verdict,
+        reason_then_coded: sentences::read(&delivery.reason),
         reason_then: delivery.reason,
         verdict: kind,
+        reason_coded: sentences::read(&reason),
         reason,
         run,
         effect: effect.kind(),

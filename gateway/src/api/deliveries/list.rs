@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     ids::{DeliveryId, RepositoryId, RunId},
     people::ProjectRole,
+    sentences::{self, Coded},
     triggers::{DeliverySource, VerdictKind},
 };
 use http::HeaderMap;
@@ -52,6 +53,8 @@ pub(in crate::api) struct Delivery {
     verdict: VerdictKind,
     /// Why, as a sentence.
     reason: String,
+    /// The same by its code.
+    reason_coded: Option<Coded>,
     /// The run that it started, told or found.
     run: Option<RunId>,
     received_at: DateTime<Utc>,
@@ -71,6 +74,7 @@ impl From<deliveries::Delivery> for Delivery {
             number: row.subject_number,
             sender: row.sender_login,
             verdict: row.verdict,
+            reason_coded: sentences::read(&row.reason),
             reason: row.reason,
             run: row.run,
             received_at: row.received_at,

@@ -5,7 +5,7 @@ pub(super) mod list;
 pub(super) mod read;
 pub(super) mod replay;
 
-use domain::{ids::DeliveryId, people::ProjectRole};
+use domain::{ids::DeliveryId, people::ProjectRole, sentences};
 use http::StatusCode;
 use ingest::replay::ReplayError;
 use store::{deliveries, repositories};
@@ -14,7 +14,7 @@ use crate::{auth::Caller, problem::Problem};
 
 /// What is said about a delivery that there is not, or that may not be seen.
 fn no_delivery() -> Problem {
-    let detail = "there is no such delivery, or you are no member of its project";
+    let detail = sentences::delivery_not_found();
     Problem::new(StatusCode::NOT_FOUND, "delivery_not_found", detail)
 }
 
@@ -40,16 +40,8 @@ async fn found(
 
 fn refused(error: ReplayError) -> Problem {
     match error {
-        ReplayError::NotSent => Problem::new(
-            StatusCode::CONFLICT,
-            "delivery_not_sent",
-            "no forge sent this: it was a schedule's moment or a wish by hand; start the agent by hand instead",
-        ),
-        ReplayError::BodyGone => Problem::new(
-            StatusCode::CONFLICT,
-            "body_gone",
-            "the body of this delivery is no longer kept: start the agent by hand instead",
-        ),
+        ReplayError::NotSent => Problem::new(StatusCode::CONFLICT, "delivery_not_sent", sentences::delivery_not_sent()),
+        ReplayError::BodyGone => Problem::new(StatusCode::CONFLICT, "body_gone", sentences::delivery_body_gone()),
         ReplayError::Store(error) => error.into(),
     }
 }

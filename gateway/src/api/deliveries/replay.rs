@@ -4,6 +4,7 @@ use axum::response::Response;
 use domain::{
     ids::{DeliveryId, RunId},
     people::ProjectRole,
+    sentences::{self, Coded},
     triggers::VerdictKind,
 };
 use http::{HeaderMap, StatusCode};
@@ -41,6 +42,8 @@ pub(in crate::api) struct Replayed {
     verdict: VerdictKind,
     /// Why, as a sentence.
     reason: String,
+    /// The same by its code.
+    reason_coded: Option<Coded>,
     /// The run that it started, told or found.
     run: Option<RunId>,
 }
@@ -71,8 +74,13 @@ pub(in crate::api) async fn replay_delivery(
     };
     let replaying = Replaying { actor: caller.actor(), reason, instance: caller.app().instance(), now: caller.now() };
     let recorded = replay::replay(writing.conn(), &delivery, replaying).await.map_err(refused)?;
-    let answer =
-        Replayed { delivery: recorded.delivery, verdict: recorded.verdict, reason: recorded.reason, run: recorded.run };
+    let answer = Replayed {
+        delivery: recorded.delivery,
+        verdict: recorded.verdict,
+        reason_coded: sentences::read(&recorded.reason),
+        reason: recorded.reason,
+        run: recorded.run,
+    };
     let followed = recorded.run.map(|run| Followed { run, workflow_id: recorded.workflow_id });
     writing.answer(&caller, StatusCode::CREATED, &answer, followed).await
 }

@@ -8,7 +8,7 @@ use axum::{
 };
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{ids::RunId, people::ProjectRole};
+use domain::{ids::RunId, people::ProjectRole, sentences};
 use futures::{Stream, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
@@ -114,19 +114,13 @@ async fn begin(caller: &Caller, open: &Open, from: Option<(Horizon, DateTime<Utc
 }
 
 fn locked_out() -> Problem {
-    Problem::unauthorised("person_disabled", "you are locked out here: ask an admin")
+    Problem::unauthorised("person_disabled", sentences::locked_out())
 }
 
 fn too_many(why: TooMany) -> Problem {
     match why {
-        TooMany::Yours => Problem::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "streams_too_many",
-            "you have too many pages open: close some, or ask without a stream",
-        ),
-        TooMany::Everybodys => {
-            Problem::unavailable("streams_too_many", "too many pages are open here: ask without a stream", 30)
-        }
+        TooMany::Yours => Problem::new(StatusCode::TOO_MANY_REQUESTS, "streams_too_many", sentences::too_many_pages()),
+        TooMany::Everybodys => Problem::unavailable("streams_too_many", sentences::too_many_pages_here(), 30),
     }
 }
 

@@ -4,7 +4,10 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use domain::people::{Language, Theme};
+use domain::{
+    people::{Language, Theme},
+    sentences,
+};
 use serde::{Deserialize, Deserializer};
 use store::{StoreError, people};
 use utoipa::ToSchema;
@@ -38,7 +41,7 @@ fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<Language>>,
 )]
 pub(in crate::api) async fn change_me(caller: Caller, Sent(change): Sent<ChangeMe>) -> Result<Response, Problem> {
     let mut tx = caller.store().begin().await?;
-    let missing = || Problem::unauthorised("session_over", "you are no longer on the list");
+    let missing = || Problem::unauthorised("session_over", sentences::no_longer_listed());
     let now = people::lock(&mut tx, caller.person().id).await?.ok_or_else(missing)?;
     let language = change.language.unwrap_or(now.language);
     let theme = change.theme.unwrap_or(now.theme);

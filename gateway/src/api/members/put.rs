@@ -1,7 +1,10 @@
 //! `POST /api/v1/projects/{project}/members`
 
 use axum::Json;
-use domain::people::{Email, ProjectRole};
+use domain::{
+    people::{Email, ProjectRole},
+    sentences,
+};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
@@ -39,8 +42,7 @@ pub(in crate::api) async fn put_member(
     let project = caller.on_project(&slug, ProjectRole::Admin).await?;
     let (now, mut tx) = (caller.now(), caller.store().begin().await?);
     let unlisted = || {
-        let detail =
-            format!("{} is not on the list of people: an admin of the platform adds them there first", new.email);
+        let detail = sentences::person_not_listed(&new.email);
         Problem::new(StatusCode::CONFLICT, "person_not_listed", detail)
     };
     let person = people::lock_by_email(&mut tx, &new.email).await?.ok_or_else(unlisted)?;

@@ -1,6 +1,6 @@
 //! `DELETE /api/v1/projects/{project}/members/{person}`
 
-use domain::{ids::PersonId, people::ProjectRole};
+use domain::{ids::PersonId, people::ProjectRole, sentences};
 use http::StatusCode;
 use serde_json::json;
 use store::{StoreError, members};
@@ -21,7 +21,7 @@ pub(in crate::api) async fn remove_member(
     let project = caller.on_project(&slug, ProjectRole::Admin).await?;
     let mut tx = caller.store().begin().await?;
     if !members::remove(&mut tx, project.id, person).await? {
-        return Err(Problem::new(StatusCode::NOT_FOUND, "member_not_found", "there is no such member in this project"));
+        return Err(Problem::new(StatusCode::NOT_FOUND, "member_not_found", sentences::member_not_found()));
     }
     caller.audit(&mut tx, "member.removed", json!({"project": project.slug, "person": person})).await?;
     tx.commit().await.map_err(StoreError::from)?;

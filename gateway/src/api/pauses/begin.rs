@@ -4,6 +4,7 @@ use axum::response::Response;
 use domain::{
     ids::{ProjectId, RunId},
     people::{PlatformRole, ProjectRole},
+    sentences,
     services_yaml::AgentName,
 };
 use http::{HeaderMap, StatusCode};
@@ -73,7 +74,7 @@ pub(in crate::api) async fn begin_pause(
     };
     let agent: Option<AgentName> = match &wanted.agent {
         Some(name) => {
-            Some(name.parse().map_err(|_| Problem::bad_request("agent_invalid", "no agent has such a name"))?)
+            Some(name.parse().map_err(|_| Problem::bad_request("agent_invalid", sentences::agent_name_invalid()))?)
         }
         None => None,
     };
@@ -106,12 +107,12 @@ pub(in crate::api) async fn begin_pause(
 }
 
 fn paused_already() -> Problem {
-    Problem::new(StatusCode::CONFLICT, "paused_already", "this is paused already: end that pause first")
+    Problem::new(StatusCode::CONFLICT, "paused_already", sentences::paused_already())
 }
 
 /// Asks a run to end, in a transaction of its own: one that ends by itself meanwhile must not keep the others at work.
 async fn cancel(caller: &Caller, run: RunId, reason: &str) -> Result<(), Problem> {
-    let (by, because) = (account(caller)?, format!("paused: {reason}"));
+    let (by, because) = (account(caller)?, sentences::paused_for(reason));
     let asker = Asker { by: &by, reason: Some(&because), instance: caller.app().instance(), now: caller.now() };
     let mut tx = caller.store().begin().await?;
     match by_hand::cancel(&mut tx, run, asker).await {

@@ -1,7 +1,7 @@
 //! `POST /api/v1/pauses/{pause}/end`
 
 use axum::response::Response;
-use domain::ids::PauseId;
+use domain::{ids::PauseId, sentences};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -54,7 +54,7 @@ pub(in crate::api) async fn end_pause(
     };
     let conn = writing.conn();
     if !pauses::end(conn, id, caller.person().id, caller.now()).await? {
-        return Err(Problem::new(StatusCode::CONFLICT, "pause_over", "this pause is over already"));
+        return Err(Problem::new(StatusCode::CONFLICT, "pause_over", sentences::pause_over()));
     }
     caller.audit(conn, "pause.ended", json!({"pause": id, "reason": reason})).await?;
     let row = pauses::get(conn, id).await?.ok_or_else(no_pause)?;

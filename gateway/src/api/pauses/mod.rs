@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     ids::{PauseId, ProjectId},
     people::{PlatformRole, ProjectRole},
+    sentences,
 };
 use http::StatusCode;
 use serde::Serialize;
@@ -52,7 +53,7 @@ impl Pause {
 }
 
 fn no_pause() -> Problem {
-    let detail = "there is no such pause, or you are no member of its project";
+    let detail = sentences::pause_not_found();
     Problem::new(StatusCode::NOT_FOUND, "pause_not_found", detail)
 }
 

@@ -1,7 +1,10 @@
 //! `POST /api/v1/people`
 
 use axum::response::Response;
-use domain::people::{Email, PlatformRole};
+use domain::{
+    people::{Email, PlatformRole},
+    sentences,
+};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -47,7 +50,7 @@ pub(in crate::api) async fn add_person(
         return Ok(answer);
     }
     let Some(id) = people::add(&mut tx, &new.email, new.role, caller.now()).await? else {
-        let detail = format!("{} is on the list already", new.email);
+        let detail = sentences::person_exists(&new.email);
         return Err(Problem::new(StatusCode::CONFLICT, "person_exists", detail));
     };
     let person = Person::get(&mut tx, id).await?;

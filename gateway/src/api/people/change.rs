@@ -1,7 +1,7 @@
 //! `PATCH /api/v1/people/{person}`
 
 use axum::response::Response;
-use domain::{ids::PersonId, people::PlatformRole};
+use domain::{ids::PersonId, people::PlatformRole, sentences};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
@@ -63,7 +63,7 @@ pub(in crate::api) async fn change_person(
         caller.on_platform(PlatformRole::Owner)?;
     }
     if owners == [id] && (role != PlatformRole::Owner || disabled_at.is_some()) {
-        let detail = "this is the last owner: make somebody else an owner first";
+        let detail = sentences::last_owner();
         return Err(Problem::new(StatusCode::CONFLICT, "last_owner", detail));
     }
     people::set_standing(&mut tx, id, role, disabled_at).await?;

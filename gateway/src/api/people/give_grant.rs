@@ -1,7 +1,7 @@
 //! `POST /api/v1/people/{person}/operator-grant`
 
 use axum::Json;
-use domain::{ids::PersonId, people::PlatformRole};
+use domain::{ids::PersonId, people::PlatformRole, sentences};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
@@ -48,7 +48,7 @@ pub(in crate::api) async fn give_operator_grant(
     let mut tx = caller.store().begin().await?;
     let person = people::lock(&mut tx, id).await?.ok_or_else(no_person)?;
     if !person.role.includes(PlatformRole::Admin) || person.disabled_at.is_some() {
-        let detail = "only an owner or admin who may sign in opens the engine's UI: make them one first";
+        let detail = sentences::grant_for_admins();
         return Err(Problem::new(StatusCode::CONFLICT, "person_no_admin", detail));
     }
     let new = NewGrant { person: id, reason, by: caller.person().id, now: caller.now() };

@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     ids::PersonId,
     people::{Email, PlatformRole},
+    sentences,
 };
 use http::StatusCode;
 use serde::Serialize;
@@ -81,5 +82,5 @@ impl From<(people::Person, Option<operator_grants::OperatorGrant>)> for Person {
 
 /// Nobody has this id.
 pub(super) fn no_person() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "person_not_found", "there is no such person on the list")
+    Problem::new(StatusCode::NOT_FOUND, "person_not_found", sentences::person_not_found())
 }

@@ -1,7 +1,7 @@
 //! `POST /api/v1/people/{person}/operator-grant/withdraw`
 
 use axum::Json;
-use domain::{ids::PersonId, people::PlatformRole};
+use domain::{ids::PersonId, people::PlatformRole, sentences};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
@@ -42,11 +42,7 @@ pub(in crate::api) async fn withdraw_operator_grant(
     let mut tx = caller.store().begin().await?;
     people::lock(&mut tx, id).await?.ok_or_else(no_person)?;
     if !operator_grants::withdraw(&mut tx, id, caller.person().id, caller.now()).await? {
-        return Err(Problem::new(
-            StatusCode::CONFLICT,
-            "operator_grant_not_held",
-            "they do not hold the operator grant",
-        ));
+        return Err(Problem::new(StatusCode::CONFLICT, "operator_grant_not_held", sentences::grant_not_held()));
     }
     caller.audit(&mut tx, "operator_grant.withdrawn", json!({"person": id, "reason": reason})).await?;
     let person = Person::get(&mut tx, id).await?;

@@ -1,7 +1,7 @@
 //! `PATCH /api/v1/projects/{project}`
 
 use axum::response::Response;
-use domain::people::ProjectRole;
+use domain::{people::ProjectRole, sentences};
 use http::HeaderMap;
 use ingest::slot_grants;
 use serde::Deserialize;
@@ -55,7 +55,7 @@ pub(in crate::api) async fn change_project(
     let project = caller.on_project(&slug, ProjectRole::Admin).await?;
     let reason = reasons::optional(change.reason.as_deref())?;
     if change.slots.is_some_and(|slots| slots > MAX_SLOTS) {
-        return Err(Problem::bad_request("slots_invalid", format!("give 0 to {MAX_SLOTS} slots")));
+        return Err(Problem::bad_request("slots_invalid", sentences::slots_invalid(MAX_SLOTS)));
     }
     let mut tx = caller.store().begin().await?;
     let before = slots::lock(&mut tx, project.id).await?;

@@ -1,7 +1,10 @@
 //! `POST /api/v1/projects`
 
 use axum::response::Response;
-use domain::people::{PlatformRole, ProjectRole};
+use domain::{
+    people::{PlatformRole, ProjectRole},
+    sentences,
+};
 use http::{HeaderMap, StatusCode};
 use ingest::by_hand::Followed;
 use serde::{Deserialize, Serialize};
@@ -53,12 +56,12 @@ pub(in crate::api) async fn create_project(
 ) -> Result<Response, Problem> {
     caller.on_platform(PlatformRole::Admin)?;
     if !is_slug(&wanted.slug) {
-        let detail = "give 1 to 40 of a-z, 0-9 and `-`, with no `-` at either end";
+        let detail = sentences::project_name_invalid();
         return Err(Problem::bad_request("slug_invalid", detail));
     }
     let slots = wanted.slots.unwrap_or(DEFAULT_SLOTS);
     if slots > MAX_SLOTS {
-        return Err(Problem::bad_request("slots_invalid", format!("give 0 to {MAX_SLOTS} slots")));
+        return Err(Problem::bad_request("slots_invalid", sentences::slots_invalid(MAX_SLOTS)));
     }
     let wish = Wish::read(&headers, "create_project", &wanted)?;
     let mut writing = match wish.begin(&caller).await? {
@@ -67,7 +70,7 @@ pub(in crate::api) async fn create_project(
     };
     let conn = writing.conn();
     if repositories::has_project(conn, &wanted.slug).await? {
-        let detail = format!("there is a project `{}` already, or there was", wanted.slug);
+        let detail = sentences::project_exists(&wanted.slug);
         return Err(Problem::new(StatusCode::CONFLICT, "project_exists", detail));
     }
     let now = caller.now();

@@ -1,7 +1,7 @@
 //! `POST /api/v1/projects/{project}/delete`
 
 use axum::response::Response;
-use domain::people::ProjectRole;
+use domain::{people::ProjectRole, sentences};
 use http::{HeaderMap, StatusCode};
 use ingest::{by_hand::Followed, deletions};
 use serde::{Deserialize, Serialize};
@@ -59,14 +59,13 @@ pub(in crate::api) async fn delete_project(
     let by = account(&caller)?;
     let reason = reasons::needed(&wanted.reason)?;
     if wanted.name != project.slug {
-        return Err(Problem::bad_request("name_differs", "write the short name of the project that is to be deleted"));
+        return Err(Problem::bad_request("name_differs", sentences::project_name_differs()));
     }
     let conn = writing.conn();
     let new = NewDeletion { project: project.id, asked_by: &by, reason, now: caller.now() };
     let begun = deletions::begin(conn, caller.app().instance(), new).await?;
-    let workflow = begun.ok_or_else(|| {
-        Problem::new(StatusCode::CONFLICT, "project_deleted", "this project is being deleted already, or was")
-    })?;
+    let workflow = begun
+        .ok_or_else(|| Problem::new(StatusCode::CONFLICT, "project_deleted", sentences::project_deletes_already()))?;
     let detail = json!({"project": project.id, "name": project.slug, "reason": reason});
     caller.audit(conn, "project.deleting", detail).await?;
     let deletion = project_deletions::find(conn, project.id).await?;

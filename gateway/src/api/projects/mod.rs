@@ -9,7 +9,11 @@ pub(super) mod read;
 pub(super) mod settings;
 
 use chrono::{DateTime, Utc};
-use domain::{ids::ProjectId, people::ProjectRole};
+use domain::{
+    ids::ProjectId,
+    people::ProjectRole,
+    sentences::{self, Coded},
+};
 use serde::Serialize;
 use store::project_deletions::ProjectDeletion;
 use utoipa::ToSchema;
@@ -40,6 +44,8 @@ pub(super) struct Deletion {
     asked_at: DateTime<Utc>,
     /// What it waits for, as a sentence.
     waits_for: Option<String>,
+    /// The same by its code.
+    waits_for_coded: Option<Coded>,
     /// When nothing was left to be done; none while it is under way.
     ended_at: Option<DateTime<Utc>>,
 }
@@ -50,6 +56,7 @@ impl From<ProjectDeletion> for Deletion {
             by: row.asked_by.login,
             reason: row.reason,
             asked_at: row.asked_at,
+            waits_for_coded: row.message.as_deref().and_then(sentences::read),
             waits_for: row.message,
             ended_at: row.ended_at,
         }

@@ -1,7 +1,7 @@
 //! `POST /api/v1/projects/{project}/repositories`
 
 use axum::Json;
-use domain::people::ProjectRole;
+use domain::{people::ProjectRole, sentences};
 use forge::Credential;
 use http::StatusCode;
 use role::SecretText;
@@ -44,17 +44,13 @@ pub(in crate::api) async fn attach_repository(
     let token = SecretText::new(token);
     let project = caller.on_project(&slug, ProjectRole::Admin).await?;
     let (owner, name) = named(&repository)?;
-    let credential = Credential::token(token.expose()).map_err(|_| {
-        Problem::bad_request(
-            "token_invalid",
-            "this is no token: copy it once more from GitHub, one line without spaces",
-        )
-    })?;
+    let credential = Credential::token(token.expose())
+        .map_err(|_| Problem::bad_request("token_invalid", sentences::forge_token_invalid()))?;
     let (keys, public_url) = sealing(&caller)?;
     let mut tx = caller.store().begin().await?;
     let known = repositories::find_by_name(&mut tx, owner, name).await?;
     if known.is_some_and(|known| known.project != project.id) {
-        let detail = "this repository belongs to another project: its admins attach it there";
+        let detail = sentences::attached_elsewhere();
         return Err(Problem::new(StatusCode::CONFLICT, "attached_elsewhere", detail));
     }
     let request = ConnectRequest {
@@ -80,5 +76,5 @@ fn named(full_name: &str) -> Result<(&str, &str), Problem> {
     full_name
         .split_once('/')
         .filter(|(owner, name)| part(owner) && part(name))
-        .ok_or_else(|| Problem::bad_request("repository_invalid", "write owner/name, as in the repository's address"))
+        .ok_or_else(|| Problem::bad_request("repository_invalid", sentences::repository_name_invalid()))
 }

@@ -2,7 +2,12 @@
 
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use domain::{connection::CredentialKind, ids::RepositoryId, people::ProjectRole};
+use domain::{
+    connection::CredentialKind,
+    ids::RepositoryId,
+    people::ProjectRole,
+    sentences::{self, Coded},
+};
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use store::{
@@ -46,6 +51,8 @@ pub(in crate::api) struct Repository {
     secret_pending: bool,
     /// Why the log of its webhook at GitHub can't be read, where the last look failed: missed deliveries stay missed.
     hook_problem: Option<String>,
+    /// The same by its code.
+    hook_problem_coded: Option<Coded>,
     /// When a webhook about it last came.
     last_delivery_at: Option<DateTime<Utc>>,
     /// Whether it has a `services.yaml` that could be read.
@@ -84,6 +91,7 @@ impl From<Connected> for Repository {
             credential,
             has_hook: row.has_hook,
             secret_pending: row.secret_pending,
+            hook_problem_coded: row.hook_problem.as_deref().and_then(sentences::read),
             hook_problem: row.hook_problem,
             detached_at: row.detached_at,
             last_delivery_at: row.last_delivery_at,

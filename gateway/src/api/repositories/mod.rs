@@ -10,7 +10,7 @@ use axum::Json;
 use domain::{
     ids::{ConnectionId, RepositoryId},
     people::ProjectRole,
-    workflow_id,
+    sentences, workflow_id,
 };
 use http::StatusCode;
 use rand::rngs::StdRng;
@@ -45,7 +45,7 @@ pub(super) async fn found(caller: &Caller, id: RepositoryId, needed: ProjectRole
 }
 
 fn no_repository() -> Problem {
-    let detail = "there is no such repository, or you are no member of its project";
+    let detail = sentences::repository_not_found();
     Problem::new(StatusCode::NOT_FOUND, "repository_not_found", detail)
 }
 
@@ -60,8 +60,7 @@ fn asking<'a>(caller: &'a Caller, rng: &'a mut StdRng) -> Asking<'a, StdRng> {
 /// 503 if this gateway has none.
 fn sealing(caller: &Caller) -> Result<(ConnectKeys, &Url), Problem> {
     let (Some(sealing), Some(sign_in)) = (caller.app().sealing(), caller.app().sign_in()) else {
-        let detail =
-            "this gateway can't seal secrets for the worker: set SEALING_PUBLIC_KEY_FILE, or use `codex-k8s repo`";
+        let detail = sentences::sealing_not_configured();
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "sealing_not_configured", detail));
     };
     Ok((ConnectKeys { gateway: caller.app().key().clone(), sealing: sealing.clone() }, sign_in.public_url()))
@@ -84,23 +83,15 @@ async fn begun(
 fn refused(error: ConnectError) -> Problem {
     let conflict = |code, detail: String| Problem::new(StatusCode::CONFLICT, code, detail);
     match error {
-        ConnectError::UnderWay(name, _) => {
-            conflict("connection_busy", format!("something is being done to {name} already: wait for its end"))
-        }
+        ConnectError::UnderWay(name, _) => conflict("connection_busy", sentences::repository_busy(name)),
         ConnectError::NotConnected(name) => {
-            Problem::new(StatusCode::NOT_FOUND, "repository_not_found", format!("{name} is not connected"))
+            Problem::new(StatusCode::NOT_FOUND, "repository_not_found", sentences::repository_not_connected_now(name))
         }
-        ConnectError::NoCredential(name) => {
-            conflict("no_credential", format!("{name} has no credential: attach it again with one"))
-        }
-        ConnectError::NoHook(name) => {
-            conflict("no_hook", format!("{name} has no webhook of its own: attach it again, and one is made"))
-        }
-        ConnectError::PlatformSecret(name) => {
-            conflict("platform_secret", format!("the webhook of {name} signs with the platform's own secret"))
-        }
-        ConnectError::Detached(name) => conflict("repository_detached", format!("{name} is detached")),
-        ConnectError::ProjectDeleted(slug) => conflict("project_deleted", format!("project {slug} was deleted")),
+        ConnectError::NoCredential(name) => conflict("no_credential", sentences::repository_without_credential(name)),
+        ConnectError::NoHook(name) => conflict("no_hook", sentences::repository_without_hook(name)),
+        ConnectError::PlatformSecret(name) => conflict("platform_secret", sentences::platform_secret(name)),
+        ConnectError::Detached(name) => conflict("repository_detached", sentences::repository_is_detached(name)),
+        ConnectError::ProjectDeleted(slug) => conflict("project_deleted", sentences::project_deleted_named(slug)),
         ConnectError::Store(error) => error.into(),
         error @ (ConnectError::PublicUrl
         | ConnectError::Seal(_)

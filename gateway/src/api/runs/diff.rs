@@ -4,6 +4,7 @@ use axum::response::Response;
 use domain::{
     ids::{Attempt, RunId},
     people::ProjectRole,
+    sentences,
 };
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
@@ -37,11 +38,9 @@ pub(in crate::api) async fn read_diff(
     of_attempt(&caller, id, attempt, ProjectRole::Read).await?;
     match caller.app().blobs().get(&BlobKey::diff(id, Attempt(attempt))).await {
         Ok(bytes) => Ok(tagged(&headers, &Diff { diff: String::from_utf8_lossy(&bytes).into_owned() })),
-        Err(StoreError::Missing { .. }) => Err(Problem::new(
-            StatusCode::NOT_FOUND,
-            "diff_missing",
-            "this attempt has changed nothing, or has not ended yet",
-        )),
+        Err(StoreError::Missing { .. }) => {
+            Err(Problem::new(StatusCode::NOT_FOUND, "diff_missing", sentences::diff_missing()))
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{ids::RunId, people::ProjectRole, run::RunState, workflow_id};
+use domain::{ids::RunId, people::ProjectRole, run::RunState, sentences, workflow_id};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -81,10 +81,13 @@ pub(in crate::api) async fn force_run(
     let answer = wish.answer(&caller, &mut tx, StatusCode::ACCEPTED, &Accepted { run: id }).await?;
     // The audit first: nothing is ended that nobody can be asked about. An engine that is away ends nothing, and keeps nothing.
     let workflow = workflow_id::agent_run(caller.app().instance(), id, run.attempt);
-    let words = format!("ended by force by {}{}", by.login, reason.map(|why| format!(": {why}")).unwrap_or_default());
+    let words = match reason {
+        Some(reason) => sentences::ended_by_force_for(&by.login, reason),
+        None => sentences::ended_by_force(&by.login),
+    };
     caller.app().dispatcher().engine().terminate(&workflow, &words).await.map_err(|error| {
         tracing::warn!(%error, run = %id, "a run could not be ended by force");
-        Problem::unavailable("engine_unavailable", "the engine can't be asked just now: try again in a moment", 5)
+        Problem::unavailable("engine_unavailable", sentences::engine_not_asked(), 5)
     })?;
     tx.commit().await.map_err(StoreError::from)?;
     caller.store().ring(id);
@@ -94,8 +97,8 @@ pub(in crate::api) async fn force_run(
 fn may(asked: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<(), Problem> {
     let conflict = |code, detail| Err(Problem::new(StatusCode::CONFLICT, code, detail));
     match asked {
-        None => conflict("cancel_first", "cancel the run first: most end by themselves within a minute"),
-        Some(at) if now - at < GRACE => conflict("stopping", "the run is stopping: give it a minute from the cancel"),
+        None => conflict("cancel_first", sentences::cancel_first()),
+        Some(at) if now - at < GRACE => conflict("stopping", sentences::run_stopping()),
         Some(_) => Ok(()),
     }
 }

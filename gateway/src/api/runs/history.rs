@@ -5,7 +5,7 @@ use dispatch::EngineError;
 use domain::{
     ids::{Attempt, RunId},
     people::ProjectRole,
-    workflow_id,
+    sentences, workflow_id,
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -71,7 +71,7 @@ pub(in crate::api) async fn read_history(
     of_attempt(&caller, id, attempt, ProjectRole::Read).await?;
     let limit = match query.limit.unwrap_or(DEFAULT) {
         limit @ 1..=MAX => limit as usize,
-        _ => return Err(Problem::bad_request("limit_invalid", format!("ask for 1 to {MAX} events"))),
+        _ => return Err(Problem::bad_request("limit_invalid", sentences::ask_for_events(MAX))),
     };
     let from = query.from.unwrap_or(1).max(1);
     let workflow_id = workflow_id::agent_run(caller.app().instance(), id, Attempt(attempt));
@@ -108,12 +108,11 @@ async fn archived(caller: &Caller, run: RunId, attempt: u32) -> Result<Option<Ve
 }
 
 fn missing() -> Problem {
-    let detail =
-        "the engine has nothing about this attempt, and nothing was archived: it was never started, or is too old";
+    let detail = sentences::history_missing();
     Problem::new(StatusCode::NOT_FOUND, "history_missing", detail)
 }
 
 fn away(error: &EngineError) -> Problem {
     tracing::warn!(%error, "a history can't be read");
-    Problem::unavailable("engine_unavailable", "the engine can't be asked just now: try again in a moment", 5)
+    Problem::unavailable("engine_unavailable", sentences::engine_not_asked(), 5)
 }

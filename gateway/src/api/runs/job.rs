@@ -6,6 +6,7 @@ use domain::{
     ids::{Attempt, RunId},
     job_ending::FailureClass,
     people::ProjectRole,
+    sentences::{self, Coded},
 };
 use http::HeaderMap;
 use serde::Serialize;
@@ -39,8 +40,12 @@ pub(in crate::api) struct EndWithoutReport {
     class: FailureClass,
     /// How it ended, as a sentence; none if it was given up while it was there.
     ending: Option<String>,
+    /// The same by its code.
+    ending_coded: Option<Coded>,
     /// What a person can do, as a sentence.
     next_step: &'static str,
+    /// The same by its code.
+    next_step_coded: Option<Coded>,
     /// The last that it wrote itself.
     last_output: Option<String>,
 }
@@ -85,10 +90,13 @@ pub(in crate::api) async fn read_job(
 }
 
 fn without_report(failure: job_failures::JobFailure) -> EndWithoutReport {
+    let ending = failure.evidence.ending.map(|ending| ending.sentence());
     EndWithoutReport {
         class: failure.class,
-        ending: failure.evidence.ending.map(|ending| ending.sentence()),
+        ending_coded: ending.as_deref().and_then(sentences::read),
+        ending,
         next_step: failure.class.next_step(),
+        next_step_coded: sentences::read(failure.class.next_step()),
         last_output: failure.evidence.last_output,
     }
 }

@@ -5,6 +5,7 @@ use domain::{
     ids::{Attempt, RunId},
     job::LogChunk,
     people::ProjectRole,
+    sentences,
 };
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
@@ -59,7 +60,7 @@ pub(in crate::api) async fn read_log(
     }
     let limit = match query.limit.unwrap_or(DEFAULT) {
         limit @ 1..=MAX => limit as usize,
-        _ => return Err(Problem::bad_request("limit_invalid", format!("ask for 1 to {MAX} chunks"))),
+        _ => return Err(Problem::bad_request("limit_invalid", sentences::ask_for_chunks(MAX))),
     };
     // Looked at first: what comes in between is then still to come.
     let record = store::attempts::get(&mut *caller.store().acquire().await?, id, Attempt(attempt)).await?;

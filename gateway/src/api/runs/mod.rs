@@ -21,6 +21,7 @@ use domain::{
     event::Sender,
     ids::{Attempt, RunId},
     people::ProjectRole,
+    sentences,
 };
 use http::{HeaderMap, StatusCode};
 use ingest::by_hand::ByHandError;
@@ -47,7 +48,7 @@ pub(super) enum Running {
 
 /// What is said about a run that there is not, or that may not be seen.
 fn no_run() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "run_not_found", "there is no such run, or you are no member of its project")
+    Problem::new(StatusCode::NOT_FOUND, "run_not_found", sentences::run_not_found())
 }
 
 /// A run, if the caller may do this with it; and what they may do in its project.
@@ -80,24 +81,19 @@ pub(super) fn account(caller: &Caller) -> Result<Sender, Problem> {
     let person = caller.person();
     match (person.github_id, &person.login) {
         (Some(id), Some(login)) => Ok(Sender { id, login: login.clone(), is_bot: false }),
-        _ => Err(Problem::new(StatusCode::FORBIDDEN, "account_unknown", "sign in with a browser once first")),
+        _ => Err(Problem::new(StatusCode::FORBIDDEN, "account_unknown", sentences::browser_first())),
     }
 }
 
 fn refused(error: ByHandError) -> Problem {
     let conflict = |code, detail: String| Problem::new(StatusCode::CONFLICT, code, detail);
     match error {
-        ByHandError::Ended => conflict("run_ended", "the run has ended already: there is nothing to cancel".into()),
-        ByHandError::AtWork => {
-            conflict("run_at_work", "the run is at work: cancel it first, or wait for its end".into())
-        }
-        ByHandError::SubjectBusy(other) => conflict(
-            "subject_busy",
-            format!("run {other} is at work on the same issue or pull request: wait for its end"),
-        ),
-        ByHandError::Paused(pause) => conflict("paused", format!("{pause}; end the pause first")),
+        ByHandError::Ended => conflict("run_ended", sentences::run_ended().into()),
+        ByHandError::AtWork => conflict("run_at_work", sentences::run_at_work().into()),
+        ByHandError::SubjectBusy(other) => conflict("subject_busy", sentences::run_busy_there(other)),
+        ByHandError::Paused(pause) => conflict("paused", sentences::end_pause_first(pause)),
         ByHandError::Refused { verdict, reason } => conflict(verdict.as_str(), reason),
-        ByHandError::SameKey => conflict("retry_known", "this retry was asked for before".into()),
+        ByHandError::SameKey => conflict("retry_known", sentences::retry_known().into()),
         ByHandError::Store(error) => error.into(),
     }
 }

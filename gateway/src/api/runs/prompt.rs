@@ -5,6 +5,7 @@ use domain::{
     agents::{PromptPiece, prompt_pieces},
     ids::RunId,
     people::ProjectRole,
+    sentences,
 };
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
@@ -35,12 +36,8 @@ pub(in crate::api) async fn read_prompt(
     At((id, attempt)): At<(RunId, u32)>,
 ) -> Result<Response, Problem> {
     let attempt = of_attempt(&caller, id, attempt, ProjectRole::Read).await?;
-    let prompt = attempt.prompt.ok_or_else(|| {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            "prompt_missing",
-            "the prompt of this attempt is not written yet, or never was",
-        )
-    })?;
+    let prompt = attempt
+        .prompt
+        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "prompt_missing", sentences::prompt_missing()))?;
     Ok(tagged(&headers, &Prompt { pieces: prompt_pieces(&prompt) }))
 }

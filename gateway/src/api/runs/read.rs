@@ -100,6 +100,7 @@ fn told(delivery: deliveries::Delivery) -> RunDelivery {
         action: delivery.action,
         sender: delivery.sender_login,
         verdict: delivery.verdict,
+        reason_coded: domain::sentences::read(&delivery.reason),
         reason: delivery.reason,
         received_at: delivery.received_at,
     }

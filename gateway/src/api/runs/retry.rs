@@ -1,7 +1,7 @@
 //! `POST /api/v1/runs/{run}/retry`
 
 use axum::response::Response;
-use domain::{ids::RunId, people::ProjectRole};
+use domain::{ids::RunId, people::ProjectRole, sentences};
 use http::{HeaderMap, StatusCode};
 use ingest::by_hand::{self, Asker};
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,7 @@ pub(in crate::api) async fn retry_run(
     let by = account(&caller)?;
     let reason = reasons::optional(wanted.reason.as_deref())?;
     let from = retry_from(&wanted.from).ok_or_else(|| {
-        let detail = "begin at `start`, `continue`, or at one of the steps of a run, such as `publish`";
+        let detail = sentences::retry_from_invalid();
         Problem::bad_request("from_invalid", detail)
     })?;
     let wish = Wish::read(&headers, &format!("retry_run {id}"), &wanted)?;

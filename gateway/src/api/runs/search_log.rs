@@ -5,6 +5,7 @@ use domain::{
     ids::{Attempt, RunId},
     log_lines::{LogLine, LogReader, plain},
     people::ProjectRole,
+    sentences,
 };
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
@@ -64,7 +65,7 @@ pub(in crate::api) async fn search_log(
 ) -> Result<Json<Found>, Problem> {
     of_attempt(&caller, id, attempt, ProjectRole::Read).await?;
     if query.q.is_empty() || query.q.chars().count() > MAX_TEXT {
-        return Err(Problem::bad_request("q_invalid", format!("look for 1 to {MAX_TEXT} characters")));
+        return Err(Problem::bad_request("q_invalid", sentences::search_text_length(MAX_TEXT)));
     }
     let mut search = Search::new(&query.q);
     let mut reader = LogReader::default();

@@ -9,6 +9,7 @@ use domain::{
     job::{CheckResult, Usage},
     people::ProjectRole,
     run::{Outcome, RunState, Step},
+    sentences::{self, Coded},
     triggers::{Trigger, VerdictKind},
 };
 use serde::Serialize;
@@ -37,6 +38,8 @@ pub(in crate::api) struct Run {
     outcome: Option<Outcome>,
     /// Why, as a sentence.
     cause: Option<String>,
+    /// The same by its code.
+    cause_coded: Option<Coded>,
     /// The newest attempt.
     attempt: u32,
     /// Place in the queue for a slot, 1 being next.
@@ -125,6 +128,8 @@ pub(in crate::api) enum Waiting {
         until: DateTime<Utc>,
         /// Who said so, as a sentence.
         reason: Option<String>,
+        /// The same by its code.
+        reason_coded: Option<Coded>,
     },
 }
 
@@ -145,6 +150,8 @@ pub(in crate::api) struct RunAttempt {
     cancel_requested_at: Option<DateTime<Utc>>,
     outcome: Option<Outcome>,
     cause: Option<String>,
+    /// The same by its code.
+    cause_coded: Option<Coded>,
     started_at: DateTime<Utc>,
     finished_at: Option<DateTime<Utc>>,
     /// Nobody was entitled to it: the run kept the end that it had.
@@ -184,6 +191,8 @@ pub(in crate::api) struct RunStep {
     tries: u32,
     /// Why it failed, or failed the last time.
     error: Option<String>,
+    /// The same by its code.
+    error_coded: Option<Coded>,
     started_at: DateTime<Utc>,
     finished_at: Option<DateTime<Utc>>,
     wait_until: Option<DateTime<Utc>>,
@@ -198,6 +207,8 @@ pub(in crate::api) struct RunDelivery {
     pub(super) sender: Option<String>,
     pub(super) verdict: VerdictKind,
     pub(super) reason: String,
+    /// The same by its code.
+    pub(super) reason_coded: Option<Coded>,
     pub(super) received_at: DateTime<Utc>,
 }
 
@@ -208,6 +219,7 @@ impl RunStep {
             state: row.state.as_str().to_owned(),
             tries: row.tries,
             error: row.error.clone(),
+            error_coded: row.error.as_deref().and_then(sentences::read),
             started_at: row.started_at,
             finished_at: row.finished_at,
             wait_until: row.wait_until,
@@ -239,6 +251,7 @@ impl RunAttempt {
             job_heartbeat_at: row.job_heartbeat_at,
             cancel_requested_at: row.cancel_requested_at,
             outcome: row.outcome,
+            cause_coded: row.cause.as_deref().and_then(sentences::read),
             cause: row.cause,
             started_at: row.started_at,
             finished_at: row.finished_at,
@@ -296,6 +309,7 @@ fn one(caller: &Caller, run: &runs::Run, names: &repositories::Names) -> Run {
         step: run.step,
         outcome: run.outcome,
         cause: run.cause.clone(),
+        cause_coded: run.cause.as_deref().and_then(sentences::read),
         attempt: run.attempt.0,
         slot_place: run.slot_place,
         pull_request: run.pr_number,
@@ -319,5 +333,6 @@ pub(super) fn waiting(run: &runs::Run, steps: &[StepRow], node: Option<String>, 
     }
     let step = steps.iter().rev().find(|step| step.attempt == run.attempt && step.finished_at.is_none())?;
     let until = step.wait_until.filter(|until| *until > now)?;
-    Some(Waiting::Limit { step: step.step, until, reason: step.error.clone() })
+    let reason_coded = step.error.as_deref().and_then(sentences::read);
+    Some(Waiting::Limit { step: step.step, until, reason: step.error.clone(), reason_coded })
 }

@@ -4,6 +4,7 @@ use axum::response::Response;
 use domain::{
     event::{Subject, SubjectKind},
     people::ProjectRole,
+    sentences,
 };
 use http::{HeaderMap, StatusCode};
 use ingest::by_hand::{self, Asker, Start};
@@ -75,11 +76,11 @@ pub(in crate::api) async fn start_run(
     caller.in_project(repository.project, ProjectRole::Write, hidden).await?;
     let by = account(&caller)?;
     if wanted.number < 1 {
-        return Err(Problem::bad_request("number_invalid", "issues and pull requests are numbered from 1"));
+        return Err(Problem::bad_request("number_invalid", sentences::number_invalid()));
     }
     let instructions = wanted.instructions.trim();
     if instructions.chars().count() > MAX_INSTRUCTIONS {
-        let detail = format!("give the instructions in {MAX_INSTRUCTIONS} characters");
+        let detail = sentences::instructions_too_long(MAX_INSTRUCTIONS);
         return Err(Problem::bad_request("instructions_invalid", detail));
     }
     let wish = Wish::read(&headers, "start_run", &wanted)?;
@@ -97,7 +98,7 @@ pub(in crate::api) async fn start_run(
 
 fn no_repository(name: &str) -> Problem {
     let shown: String = name.chars().take(100).collect();
-    let detail = format!("`{shown}` is not connected, or you are no member of its project: write it as owner/name");
+    let detail = sentences::repository_unknown_to_you(shown);
     Problem::new(StatusCode::NOT_FOUND, "repository_not_found", detail)
 }
 

@@ -1,6 +1,6 @@
 //! `DELETE /api/v1/me/sessions/{session}`
 
-use domain::ids::SessionId;
+use domain::{ids::SessionId, sentences};
 use http::StatusCode;
 use serde_json::json;
 use store::{StoreError, sessions};
@@ -17,7 +17,7 @@ pub(in crate::api) async fn revoke_session(caller: Caller, At(session): At<Sessi
     caller.in_person()?;
     let (now, mut tx) = (caller.now(), caller.store().begin().await?);
     if !sessions::revoke_own(&mut tx, (caller.person().id, session), "ended by its person", now).await? {
-        let detail = "you have no such sign-in, or it is over already";
+        let detail = sentences::session_not_found();
         return Err(Problem::new(StatusCode::NOT_FOUND, "session_not_found", detail));
     }
     caller.audit(&mut tx, "session.revoked", json!({"session": session})).await?;

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use chrono::TimeDelta;
-use domain::people::Scope;
+use domain::{people::Scope, sentences};
 use http::{HeaderName, HeaderValue, StatusCode, header::CACHE_CONTROL};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -60,20 +60,20 @@ pub(in crate::api) async fn create_token(caller: Caller, Sent(new): Sent<NewToke
     caller.in_person()?;
     let name = new.name.trim();
     if name.is_empty() || name.chars().count() > MAX_NAME {
-        return Err(Problem::bad_request("name_invalid", format!("name the token with 1 to {MAX_NAME} characters")));
+        return Err(Problem::bad_request("name_invalid", sentences::token_name_invalid(MAX_NAME)));
     }
     if new.scopes.is_empty() {
-        return Err(Problem::bad_request("scopes_missing", "say what the token may do: `read`, `write` or `admin`"));
+        return Err(Problem::bad_request("scopes_missing", sentences::token_scopes_missing()));
     }
     if !(1..=MAX_DAYS).contains(&new.days) {
-        return Err(Problem::bad_request("days_invalid", format!("let the token live 1 to {MAX_DAYS} days")));
+        return Err(Problem::bad_request("days_invalid", sentences::token_days_invalid(MAX_DAYS)));
     }
     let mut scopes = new.scopes;
     scopes.sort();
     scopes.dedup();
     let (now, mut tx) = (caller.now(), caller.store().begin().await?);
     if api_tokens::count_living(&mut tx, caller.person().id, now).await? >= MAX_TOKENS {
-        let detail = format!("you have {MAX_TOKENS} tokens that work: take one back first");
+        let detail = sentences::too_many_tokens(MAX_TOKENS);
         return Err(Problem::new(StatusCode::CONFLICT, "too_many_tokens", detail));
     }
     let secret = api_token();

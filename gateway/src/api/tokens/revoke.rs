@@ -1,6 +1,6 @@
 //! `DELETE /api/v1/me/tokens/{token}`
 
-use domain::ids::ApiTokenId;
+use domain::{ids::ApiTokenId, sentences};
 use http::StatusCode;
 use serde_json::json;
 use store::{StoreError, api_tokens};
@@ -16,7 +16,7 @@ use crate::{auth::Caller, problem::Problem};
 pub(in crate::api) async fn revoke_token(caller: Caller, At(token): At<ApiTokenId>) -> Result<StatusCode, Problem> {
     let (now, mut tx) = (caller.now(), caller.store().begin().await?);
     if !api_tokens::revoke(&mut tx, caller.person().id, token, now).await? {
-        let detail = "you have no such token, or it was taken back already";
+        let detail = sentences::token_not_found();
         return Err(Problem::new(StatusCode::NOT_FOUND, "token_not_found", detail));
     }
     caller.audit(&mut tx, "api_token.revoked", json!({"token": token})).await?;
