@@ -74,6 +74,11 @@ export async function labelIssue(number: number, label: string): Promise<void> {
   await asMaintainer(`/repos/acme/greeter/issues/${String(number)}/labels`, { labels: [label] })
 }
 
+/** Closes an issue. */
+export async function closeIssue(number: number): Promise<void> {
+  await asMaintainer(`/repos/acme/greeter/issues/${String(number)}`, { state: 'closed' }, 'PATCH')
+}
+
 /** Changes what the platform has stored, for a time that no test wants to wait. */
 export function changeStored(sql: string): void {
   const { hostname, port, username, password, pathname } = new URL(state.postgres_url)

@@ -1,4 +1,5 @@
 import type { components } from '@/api/schema'
+import { inWords } from '@/i18n/sentences'
 import type { IconName } from '@/parts/icons'
 import { absolute, relative } from '@/parts/clock'
 
@@ -49,7 +50,7 @@ export function sections(attention: Attention, say: Say, clock: { now: number; l
         to: `/runs/${one.run}`,
         title: about(one),
         where: where(one),
-        text: `${say(`outcome.${one.outcome}`)}. ${one.cause ?? ''}`.trim(),
+        text: `${say(`outcome.${one.outcome}`)}. ${inWords(one.cause, one.cause_coded)}`.trim(),
         next: say(`next.${one.outcome}`),
         at: one.ended_at,
       })),
@@ -63,7 +64,7 @@ export function sections(attention: Attention, say: Say, clock: { now: number; l
         to: `/runs/${one.run}`,
         title: about(one),
         where: where(one),
-        text: one.error ?? '',
+        text: inWords(one.error, one.error_coded),
         next: say('home.step.stuck'),
         at: one.since,
       })),
@@ -77,7 +78,7 @@ export function sections(attention: Attention, say: Say, clock: { now: number; l
         to: `/runs/${one.run}`,
         title: about(one),
         where: where(one),
-        text: one.place ? say('home.place', { place: one.place }) : `${one.until ? say('home.until', { time: when(one.until) }) : ''} ${one.cause ?? ''}`.trim(),
+        text: one.place ? say('home.place', { place: one.place }) : `${one.until ? say('home.until', { time: when(one.until) }) : ''} ${inWords(one.cause, one.cause_coded)}`.trim(),
         next: say(one.place ? 'home.step.slot' : 'home.step.limit'),
         at: one.since,
       })),
@@ -91,7 +92,7 @@ export function sections(attention: Attention, say: Say, clock: { now: number; l
         to: `/deliveries/${one.delivery}`,
         title: say(`verdict.${one.verdict}`),
         where: [one.repository, one.number && `#${String(one.number)}`].filter(Boolean).join(' '),
-        text: one.reason,
+        text: inWords(one.reason, one.reason_coded),
         next: say(`home.step.${one.verdict}`),
         at: one.received_at,
       })),
@@ -105,7 +106,7 @@ export function sections(attention: Attention, say: Say, clock: { now: number; l
         to: `/deliveries?q=${String(one.number)}&verdict=loop_guard`,
         title: `${one.repository} #${String(one.number)}`,
         where: say('home.held', { count: one.held_back }, one.held_back),
-        text: one.reason,
+        text: inWords(one.reason, one.reason_coded),
         next: say('home.step.storm'),
         at: one.last_at,
       })),
@@ -119,7 +120,7 @@ export function sections(attention: Attention, say: Say, clock: { now: number; l
         to: '/repositories',
         title: one.repository,
         where: one.project,
-        text: one.problem,
+        text: inWords(one.problem, one.problem_coded),
         next: say('home.step.hook'),
       })),
     },

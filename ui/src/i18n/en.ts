@@ -429,4 +429,7 @@ type Shape<T> = { [K in keyof T]: T[K] extends string ? string : Shape<T[K]> }
 /** Every language has these. */
 export type Messages = Shape<typeof en>
 
+/** The gateway speaks English: there is one text of each. */
+export const sentences = {}
+
 export default en satisfies Messages

@@ -1,5 +1,6 @@
 import { createI18n } from 'vue-i18n'
 import type { Messages } from './en'
+import { say, type Sentences } from './sentences'
 
 export const languages = ['en', 'ru'] as const
 export type Language = (typeof languages)[number]
@@ -11,7 +12,12 @@ export function russianForm(count: number, forms: number): number {
   return Math.min(form, forms - 1)
 }
 
-const messages = { en: () => import('./en'), ru: () => import('./ru') } satisfies Record<Language, () => Promise<{ default: Messages }>>
+const messages = { en: () => import('./en'), ru: () => import('./ru') } satisfies Record<
+  Language,
+  () => Promise<{ default: Messages; sentences: Sentences }>
+>
+/** The gateway's sentences in the languages that were fetched. */
+const sentences = new Map<Language, Sentences>()
 
 export const i18n = createI18n<[Messages], Language, false>({
   legacy: false,
@@ -34,10 +40,13 @@ let wish: Language | undefined
 export async function speak(language: Language): Promise<void> {
   wish = language
   if (!i18n.global.availableLocales.includes(language)) {
-    i18n.global.setLocaleMessage(language, (await messages[language]()).default)
+    const fetched = await messages[language]()
+    i18n.global.setLocaleMessage(language, fetched.default)
+    sentences.set(language, fetched.sentences)
     if (wish !== language) return
   }
   i18n.global.locale.value = language
+  say(sentences.get(language) ?? {})
   document.documentElement.lang = language
   keep('language', language)
 }

@@ -425,4 +425,6 @@ const ru: Messages = {
   },
 }
 
+export { sentences } from './ru/sentences'
+
 export default ru

@@ -4,7 +4,7 @@ import { i18n } from '@/i18n'
 
 /** What went wrong, as a sentence. */
 export function sentenceOf(error: unknown): string {
-  return (error instanceof Problem && error.detail) || i18n.global.t('problem.unreachable_help')
+  return (error instanceof Problem && error.words) || i18n.global.t('problem.unreachable_help')
 }
 
 /** Sends what a dialog holds, one at a time; what went wrong is kept as a sentence, and what was typed stays. */

@@ -1,3 +1,4 @@
+import { inWords } from '@/i18n/sentences'
 import type { StepState, TimelineAttempt } from '@/timeline/layout'
 import type { RunAttempt } from './words'
 
@@ -16,7 +17,7 @@ export function timelineOf(attempts: readonly RunAttempt[], waitingSlot: boolean
         // Of an attempt that is over nothing goes on, whatever its last row says.
         ended: step.finished_at ? ms(step.finished_at) : attempt.finished_at ? ms(attempt.finished_at) : undefined,
         tries: step.tries,
-        note: step.error ?? undefined,
+        note: inWords(step.error, step.error_coded) || undefined,
       })),
   }))
 }

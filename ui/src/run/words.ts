@@ -1,4 +1,5 @@
 import type { components } from '@/api/schema'
+import { inWords } from '@/i18n/sentences'
 import type { IconName } from '@/parts/icons'
 
 type Schemas = components['schemas']
@@ -64,7 +65,7 @@ export function look(run: Pick<Run, 'state' | 'outcome'>): {
 export function failureLines(attempt: RunAttempt): { number: number; text: string }[] {
   const check = attempt.checks.find((result) => !result.passed)
   const step = attempt.steps.findLast((row) => row.error)
-  const text = check?.output_tail ?? step?.error ?? ''
+  const text = check?.output_tail ?? inWords(step?.error, step?.error_coded)
   return text
     .trimEnd()
     .split('\n')

@@ -29,11 +29,6 @@ export const settings = {
   no_schema: 'No migration has run',
   engine: 'Engine',
   namespace: 'namespace',
-  trouble: {
-    unreachable: 'Temporal does not answer at this address just now.',
-    no_namespace: 'Temporal answers, and does not have this namespace.',
-    refused: 'Temporal answers, and refuses to say what it is.',
-  },
   means: {
     CODEX_K8S_INSTANCE: 'Name of this installation',
     PUBLIC_URL: 'Where browsers and GitHub reach the platform',

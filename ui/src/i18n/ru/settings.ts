@@ -31,11 +31,6 @@ export const settings: Messages['settings'] = {
   no_schema: 'Ни одна миграция не выполнена',
   engine: 'Движок',
   namespace: 'пространство имён',
-  trouble: {
-    unreachable: 'Temporal по этому адресу сейчас не отвечает.',
-    no_namespace: 'Temporal отвечает, но такого пространства имён у него нет.',
-    refused: 'Temporal отвечает, но отказывается сказать, что он такое.',
-  },
   means: {
     CODEX_K8S_INSTANCE: 'Имя этой установки',
     PUBLIC_URL: 'По какому адресу платформа доступна браузерам и GitHub',
