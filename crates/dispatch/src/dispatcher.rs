@@ -13,7 +13,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{ids::Instance, run::Outcome};
+use domain::{ids::Instance, run::Outcome, sentences};
 use serde_json::json;
 use store::{
     CommandKind, PgConnection, Store, StoreError, audit,
@@ -339,7 +339,7 @@ impl Dispatcher {
             Err(EngineError::Refused(words)) => {
                 tracing::error!(workflow_id = command.workflow_id, error = words, "the engine refused a command");
                 commands::mark_failed(&mut *self.store.acquire().await?, command.id, &words).await?;
-                self.give_up(command, &format!("Temporal refused to start it: {words}")).await?;
+                self.give_up(command, &sentences::start_refused(words)).await?;
             }
             Err(EngineError::NotConnected(words) | EngineError::NoNamespace(words)) => {
                 let next_try_at = self.now() + back_off(command.tries);
@@ -391,7 +391,7 @@ impl Dispatcher {
                 Ok(true)
             }
             Ok(WorkflowState::Unknown) => {
-                let reason = "The start could not be delivered in time; ask again if it is still wanted.";
+                let reason = sentences::start_too_late();
                 self.count(command, DispatchResult::Stale);
                 commands::mark_stale(&mut *self.store.acquire().await?, command.id, reason).await?;
                 self.give_up(command, reason).await?;
@@ -432,8 +432,7 @@ impl Dispatcher {
         if !commands::drop_pending_start(&mut tx, &start.workflow_id).await? {
             return Ok(false);
         }
-        let first =
-            self.finish(&mut tx, start, Outcome::Cancelled, domain::sentences::cancelled_before_begin()).await?;
+        let first = self.finish(&mut tx, start, Outcome::Cancelled, sentences::cancelled_before_begin()).await?;
         tx.commit().await?;
         if first {
             self.telemetry.metrics.run_ended(Outcome::Cancelled);

@@ -81,6 +81,8 @@ sentences! {
     review_posted() = "The review is posted.";
     answer_posted() = "The answer is posted.";
 
+    start_too_late() = "The start could not be delivered in time; ask again if it is still wanted.";
+    start_refused(words: Text) = "Temporal refused to start it: {words}";
     workflow_ended(status: Text) = "Its workflow was ended in the engine ({status}).";
     workflow_unknown() = "The engine does not know its workflow.";
     workflow_terminated() = "Its workflow was terminated in the engine.";

@@ -388,6 +388,8 @@ export const sentences: Record<string, string> = {
   pull_request_open: 'Pull request #{number} открыт.',
   review_posted: 'Ревью опубликовано.',
   answer_posted: 'Ответ опубликован.',
+  start_too_late: 'Начать вовремя не удалось; попросите снова, если это ещё нужно.',
+  start_refused: 'Temporal отказался начинать: {words}',
   workflow_ended: 'Его workflow кончился в движке ({status}).',
   workflow_unknown: 'Движок не знает его workflow.',
   workflow_terminated: 'Его workflow прерван в движке.',
