@@ -1,9 +1,10 @@
-//! Whether row, label, sticky comment and commit status say the same about a run that has ended.
+//! Whether row, label, sticky comment and commit status say the same about a run that has ended, and why in a way that can be translated.
 
 use domain::{
     event::Subject,
     forge_text::status_description,
     run::{Outcome, RunState, STATUS_CONTEXT, StateLabel, Step, comment_marker, state_label},
+    sentences,
 };
 use store::{
     PgConnection, attempts,
@@ -56,6 +57,10 @@ async fn of_run(
     // A retry that nobody was entitled to leaves the run the end that it had.
     if !attempt.withdrawn && attempt.outcome != Some(outcome) {
         return Ok(Some(format!("its attempt ended as {:?}", attempt.outcome)));
+    }
+    // Without a code it is read in English alone.
+    if let Some(cause) = run.cause.as_deref().filter(|cause| sentences::read(cause).is_none()) {
+        return Ok(Some(format!("its cause has no code: {cause}")));
     }
     if newest && let Some(what) = label(platform, run)? {
         return Ok(Some(what));
