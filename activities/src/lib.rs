@@ -29,4 +29,5 @@ pub mod settings;
 pub mod slot_grants;
 mod sweeps;
 pub mod worker;
+pub mod workspaces;
 pub mod write_intent;

@@ -14,7 +14,7 @@ use url::Url;
 
 use jobs::JobLauncher;
 
-use crate::{forge_access::ForgeAccess, mirrors::Mirrors, reconcile::Retention, run_token::RunTokenKey};
+use crate::{forge_access::ForgeAccess, mirrors::Mirrors, reconcile::Retention, run_token::RunTokenKey, workspaces::Workspaces};
 
 /// Everything outside that an activity may touch.
 pub struct Platform {
@@ -32,6 +32,8 @@ pub struct Platform {
     pub run_token_key: RunTokenKey,
     /// Mirrors of repositories.
     pub mirrors: Mirrors,
+    /// What is packed of them for agents.
+    pub workspaces: Workspaces,
     /// Addresses and folders.
     pub places: Places,
     /// How the forge's events reach us.

@@ -41,6 +41,7 @@ use crate::{
     run_steps::RunActivities,
     scheduled_start::ScheduleActivities,
     settings::WorkerSettings,
+    workspaces::Workspaces,
 };
 
 /// Connections to Postgres. Activities hold one only for a statement or a short transaction.
@@ -136,8 +137,10 @@ pub fn build(settings: WorkerSettings, launcher: Arc<dyn JobLauncher>) -> anyhow
     let (keys, watch) = (settings.opening_keys, Arc::clone(&telemetry));
     let forge = ForgeAccess::new(store.clone(), keys, settings.forge_url, Arc::clone(&clock), watch);
     let forge = if settings.paced { forge } else { forge.unpaced() };
+    let blobs = Blobs::local(&settings.blob_dir)?;
     Ok(Platform {
-        blobs: Blobs::local(&settings.blob_dir)?,
+        workspaces: Workspaces::new(blobs.clone(), settings.places.scratch.clone()),
+        blobs,
         store,
         dispatcher,
         launcher,

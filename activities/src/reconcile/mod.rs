@@ -10,6 +10,7 @@ pub mod schedules;
 mod stray_jobs;
 
 pub use self::retention::Retention;
+pub(crate) use self::retention::UNNAMED_FOR;
 
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 //! more or ever did. The ledger, runs and audit stay.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::TryStreamExt;
+use futures::{StreamExt as _, TryStreamExt as _};
 use store::{
     PgConnection, StoreError, live, log_archives, model_calls,
     retention::{self, OfAttempt},
@@ -19,7 +19,7 @@ const BATCH: u32 = 1_000;
 const ATTEMPTS: u32 = 100;
 
 /// A blob is written before the row that names it; one that is younger than this may still get its row.
-const UNNAMED_FOR: TimeDelta = TimeDelta::days(1);
+pub(crate) const UNNAMED_FOR: TimeDelta = TimeDelta::days(1);
 
 /// No batch is begun later than this after the beginning; the next look goes on.
 const LOOK: TimeDelta = TimeDelta::minutes(8);
@@ -96,9 +96,11 @@ async fn bundles(
     }
 }
 
-/// What a crash has left between a blob and its row, and what could not be deleted with its row.
+/// What a crash has left between a blob and its row, what could not be deleted with its row, and packed workspaces of which nobody has
+/// any use.
 async fn unnamed(platform: &Platform, began: DateTime<Utc>, sum: &mut Sum) -> Result<(), StepError> {
-    let old = platform.blobs.of_attempts_before(began - UNNAMED_FOR);
+    let cutoff = began - UNNAMED_FOR;
+    let old = platform.blobs.of_attempts_before(cutoff).chain(platform.blobs.workspaces_before(cutoff));
     let mut blobs = std::pin::pin!(old.try_chunks(BATCH as usize));
     while let Some(some) = blobs.try_next().await.map_err(|error| error.1)? {
         if platform.now() - began > LOOK {

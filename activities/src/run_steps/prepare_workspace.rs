@@ -58,13 +58,8 @@ async fn clone(platform: &Platform, context: &RunContext) -> Result<Cloned, Step
     let caching = setup_key.as_ref().map_or(0, |_| domain::job::SETUP_CACHE_SECS);
     let job_secs = u64::from(agent.limits.minutes) * 60 + commands + caching + MARGIN_SECS;
 
-    std::fs::create_dir_all(&platform.places.scratch)?;
-    let bundle = tempfile::Builder::new().prefix("workspace-").tempdir_in(&platform.places.scratch)?;
-    let bundle_path = bundle.path().join("workspace.bundle");
-    git.bundle_create(&mirror, &bundle_path, &base.sha).await?;
-    let key = BlobKey::workspace(context.at.run, context.at.attempt);
-    let bytes = tokio::fs::read(&bundle_path).await?;
-    platform.blobs.put(&key, bytes.into()).await?;
+    let of = (context.repository.id, &base.sha);
+    let key = platform.workspaces.packed(&git, &mirror, of, platform.now()).await?;
 
     let mut tx = platform.store.begin().await?;
     attempts::set_workspace_blob(&mut tx, context.at.run, context.at.attempt, key.as_str()).await?;

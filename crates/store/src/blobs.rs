@@ -20,8 +20,11 @@ const SETUP_CACHES: &str = "setup-caches";
 /// What belongs to attempts lies under this.
 const RUNS: &str = "runs";
 
+/// Packed workspaces lie under this.
+const WORKSPACES: &str = "workspaces";
+
 /// Names a blob. Every attempt has its own, so that none is ever overwritten by another's; what set-up leaves behind belongs
-/// to a repository.
+/// to a repository, and a packed workspace to a commit of one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BlobKey(String);
 
@@ -32,10 +35,10 @@ impl BlobKey {
         Self::of_attempt(run, attempt, "job.json")
     }
 
-    /// The packed workspace of an attempt: a git bundle.
+    /// The workspace of all attempts that begin at this commit, packed: a git bundle.
     #[must_use]
-    pub fn workspace(run: RunId, attempt: Attempt) -> Self {
-        Self::of_attempt(run, attempt, "workspace.bundle")
+    pub fn workspace(repository: RepositoryId, commit: &str) -> Self {
+        Self(format!("{WORKSPACES}/{repository}/{commit}.bundle"))
     }
 
     /// The commits that an attempt handed back: a git bundle.
@@ -108,9 +111,16 @@ impl BlobKey {
     pub fn run_that_names_it(&self) -> Option<RunId> {
         let (run, rest) = self.0.strip_prefix(RUNS)?.strip_prefix('/')?.split_once('/')?;
         let (_, name) = rest.split_once('/')?;
+        // Each attempt had a workspace of its own once.
         let named = matches!(name, "workspace.bundle" | "result.bundle" | "log.jsonl")
             || ["checkpoints/", "uploads/", "model/"].iter().any(|folder| name.starts_with(folder));
         named.then(|| run.parse().ok())?
+    }
+
+    /// Whether it is a workspace that attempts of several runs may name.
+    #[must_use]
+    pub fn is_workspace(&self) -> bool {
+        self.0.strip_prefix(WORKSPACES).is_some_and(|rest| rest.starts_with('/'))
     }
 
     fn path(&self) -> ObjectPath {
@@ -226,7 +236,20 @@ impl Blobs {
 
     /// The blobs of attempts that were written before `cutoff`, in no order.
     pub fn of_attempts_before(&self, cutoff: DateTime<Utc>) -> impl Stream<Item = Result<BlobKey>> + Send + 'static {
-        let all = BlobKey(RUNS.to_owned());
+        self.listed_before(RUNS, cutoff)
+    }
+
+    /// The packed workspaces that were written before `cutoff`, in no order.
+    pub fn workspaces_before(&self, cutoff: DateTime<Utc>) -> impl Stream<Item = Result<BlobKey>> + Send + 'static {
+        self.listed_before(WORKSPACES, cutoff)
+    }
+
+    fn listed_before(
+        &self,
+        under: &str,
+        cutoff: DateTime<Utc>,
+    ) -> impl Stream<Item = Result<BlobKey>> + Send + 'static {
+        let all = BlobKey(under.to_owned());
         let listed = self.store.list(Some(&all.path()));
         listed.map_err(move |source| failed(&all, "listed", source)).try_filter_map(move |found| {
             let old = (found.last_modified < cutoff).then(|| BlobKey(found.location.to_string()));
@@ -251,9 +274,17 @@ impl Blobs {
     /// # Errors
     /// The store fails.
     pub async fn exists(&self, key: &BlobKey) -> Result<bool> {
+        Ok(self.written_at(key).await?.is_some())
+    }
+
+    /// When a blob was last written; none if there is none.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn written_at(&self, key: &BlobKey) -> Result<Option<DateTime<Utc>>> {
         match self.store.head(&key.path()).await {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Ok(found) => Ok(Some(found.last_modified)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(source) => Err(failed(key, "looked up", source)),
         }
     }

@@ -171,8 +171,8 @@ pub async fn old_bundles(conn: &mut PgConnection, cutoff: DateTime<Utc>, most: u
     Ok(rows.into_iter().map(RunId::from_uuid).collect())
 }
 
-/// Forgets the bundles of a run, if it has ended before `cutoff` and was not begun again meanwhile; gives their names. They are
-/// to be deleted before this is committed.
+/// Forgets the bundles of a run, if it has ended before `cutoff` and was not begun again meanwhile; gives the names of those that are
+/// its own, which are to be deleted before this is committed. What it shared with other runs goes when none names it any more.
 ///
 /// # Errors
 /// The database fails.
@@ -191,7 +191,8 @@ pub async fn forget_bundles(conn: &mut PgConnection, run: RunId, cutoff: DateTim
     sqlx::query!("update attempts set workspace_blob = null, result_blob = null where run_id = $1", run.as_uuid())
         .execute(conn)
         .await?;
-    Ok(blobs.iter().map(|blob| BlobKey::stored(blob)).collect())
+    let blobs = blobs.iter().map(|blob| BlobKey::stored(blob));
+    Ok(blobs.filter(|blob| blob.run_that_names_it() == Some(run)).collect())
 }
 
 /// Who begins the run again waits for this, and this for them.
@@ -206,7 +207,7 @@ async fn has_ended(conn: &mut PgConnection, run: RunId, cutoff: DateTime<Utc>) -
     Ok(ended == Some(true))
 }
 
-/// Which of these no row names. Those that are found by their names alone are never among them.
+/// Which of these no row names. Those of attempts that are found by their names alone are never among them.
 ///
 /// # Errors
 /// The database fails.
@@ -223,7 +224,16 @@ pub async fn unnamed(conn: &mut PgConnection, blobs: &[BlobKey]) -> Result<Vec<B
         &keys,
         &runs,
     )
+    .fetch_all(&mut *conn)
+    .await?;
+    let workspaces: Vec<String> =
+        blobs.iter().filter(|blob| blob.is_workspace()).map(|blob| blob.as_str().to_owned()).collect();
+    let shared = sqlx::query_scalar!(
+        "select k.key as \"key!\" from unnest($1::text[]) as k (key) \
+         where not exists (select from attempts a where a.workspace_blob = k.key)",
+        &workspaces,
+    )
     .fetch_all(conn)
     .await?;
-    Ok(unnamed.iter().map(|key| BlobKey::stored(key)).collect())
+    Ok(unnamed.iter().chain(&shared).map(|key| BlobKey::stored(key)).collect())
 }

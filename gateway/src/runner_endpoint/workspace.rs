@@ -5,19 +5,21 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::header::CONTENT_TYPE;
+use http::{StatusCode, header::CONTENT_TYPE};
 use store::{attempts, blobs::BlobKey};
 
 use super::{RunnerAuth, job::missing};
 use crate::{app::AppState, problem::Problem};
+
+const MISSING: &str = "workspace_missing";
 
 pub(super) async fn get(
     RunnerAuth(run, attempt): RunnerAuth,
     State(state): State<AppState>,
 ) -> Result<Response, Problem> {
     let row = attempts::get(&mut *state.store().acquire().await?, run, attempt).await?;
-    // An attempt that continues an earlier one names that one's workspace.
-    let key = row.workspace_blob.map_or_else(|| BlobKey::workspace(run, attempt), |key| BlobKey::stored(&key));
-    let bundle = state.blobs().get_stream(&key).await.map_err(|error| missing(error, "workspace_missing"))?;
+    let not_packed = || Problem::new(StatusCode::NOT_FOUND, MISSING, "this attempt has no packed workspace yet");
+    let key = BlobKey::stored(&row.workspace_blob.ok_or_else(not_packed)?);
+    let bundle = state.blobs().get_stream(&key).await.map_err(|error| missing(error, MISSING))?;
     Ok(([(CONTENT_TYPE, "application/octet-stream")], Body::from_stream(bundle)).into_response())
 }

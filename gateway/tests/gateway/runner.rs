@@ -2,7 +2,7 @@
 
 use chrono::Utc;
 use domain::{
-    ids::{Attempt, RunId},
+    ids::{Attempt, RepositoryId, RunId},
     job::{AgentEnd, JobReport, LogBatch, LogChunk, LogStream, Usage},
     job_tokens::{self, SessionHashes},
     run::Outcome,
@@ -118,7 +118,10 @@ async fn job_and_workspace_are_what_the_worker_stored() {
 
     world.blobs.put(&BlobKey::job(run, Attempt::FIRST), "{\"prompt\":\"x\"}".into()).await.unwrap();
     let bundle = vec![7_u8; 3 << 20];
-    world.blobs.put(&BlobKey::workspace(run, Attempt::FIRST), bundle.clone().into()).await.unwrap();
+    let key = BlobKey::workspace(RepositoryId::from_uuid(uuid::Uuid::now_v7()), "abc");
+    world.blobs.put(&key, bundle.clone().into()).await.unwrap();
+    let mut conn = world.store().acquire().await.unwrap();
+    attempts::set_workspace_blob(&mut conn, run, Attempt::FIRST, key.as_str()).await.unwrap();
     let job: Value = ask(&world, Method::GET, "/runner/v1/job").send().await.unwrap().json().await.unwrap();
     assert_eq!(job, json!({ "prompt": "x" }));
     let workspace = ask(&world, Method::GET, "/runner/v1/workspace").send().await.unwrap();

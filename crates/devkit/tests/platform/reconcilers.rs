@@ -119,9 +119,9 @@ async fn ended(platform: &Platform, number: i64, days: i64) -> anyhow::Result<Ru
     platform.blobs()?.put(&work, Bytes::from_static(b"x")).await?;
     let kept = Checkpoint { attempt: Attempt::FIRST, seq: 1, at: now, work, thread: None, bytes: 1 };
     checkpoints::record(&mut conn, run, &kept).await?;
-    let workspace = BlobKey::workspace(run, Attempt::FIRST);
-    platform.blobs()?.put(&workspace, Bytes::from_static(b"x")).await?;
-    attempts::set_workspace_blob(&mut conn, run, Attempt::FIRST, workspace.as_str()).await?;
+    let result = BlobKey::result(run, Attempt::FIRST);
+    platform.blobs()?.put(&result, Bytes::from_static(b"x")).await?;
+    attempts::set_result_blob(&mut conn, run, Attempt::FIRST, result.as_str()).await?;
     let end = End { attempt: Attempt::FIRST, outcome: Outcome::Refused, cause: "Old.", now };
     runs::finish(&mut conn, run, end).await?;
     conn.commit().await?;
@@ -149,8 +149,8 @@ async fn what_is_old_is_dropped_and_its_story_stays() -> anyhow::Result<()> {
     let young_one = checkpoints::newest(&mut conn, recently).await?.context("it is young")?;
     assert!(platform.blobs()?.exists(&young_one.work).await?);
     for (run, is_kept) in [(ended_long_ago, false), (ended_lately, false), (recently, true)] {
-        assert_eq!(platform.blobs()?.exists(&BlobKey::workspace(run, Attempt::FIRST)).await?, is_kept);
-        let named = attempts::get(&mut conn, run, Attempt::FIRST).await?.workspace_blob;
+        assert_eq!(platform.blobs()?.exists(&BlobKey::result(run, Attempt::FIRST)).await?, is_kept);
+        let named = attempts::get(&mut conn, run, Attempt::FIRST).await?.result_blob;
         assert_eq!(named.is_some(), is_kept);
     }
     assert!(deliveries::payload(&mut conn, old).await?.is_none() && deliveries::get(&mut conn, old).await?.is_some());

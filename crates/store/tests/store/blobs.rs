@@ -15,8 +15,8 @@ async fn what_was_put_is_got() {
     let dir = tempfile::tempdir().unwrap();
     let blobs = Blobs::local(&dir.path().join("made/on/demand")).unwrap();
     let run = RunId::from_uuid(Uuid::nil());
-    let key = BlobKey::workspace(run, Attempt(2));
-    assert_eq!(key.as_str(), "runs/00000000-0000-0000-0000-000000000000/2/workspace.bundle");
+    let key = BlobKey::job(run, Attempt(2));
+    assert_eq!(key.as_str(), "runs/00000000-0000-0000-0000-000000000000/2/job.json");
     assert!(!blobs.exists(&key).await.unwrap());
     assert!(matches!(blobs.get(&key).await, Err(StoreError::Missing { what: "blob", .. })));
     blobs.put(&key, Bytes::from_static(b"one")).await.unwrap();
@@ -61,13 +61,13 @@ async fn kept_states_of_an_attempt_go_together() {
     let run = RunId::from_uuid(Uuid::now_v7());
     assert_eq!(blobs.delete_checkpoints(run, Attempt::FIRST).await.unwrap(), 0);
     let (first, others) = (checkpoints::new_blobs(run, Attempt::FIRST), checkpoints::new_blobs(run, Attempt(11)));
-    let workspace = BlobKey::workspace(run, Attempt::FIRST);
-    for key in [&first.0, &first.1, &others.0, &workspace] {
+    let result = BlobKey::result(run, Attempt::FIRST);
+    for key in [&first.0, &first.1, &others.0, &result] {
         blobs.put(key, Bytes::from_static(b"x")).await.unwrap();
     }
     assert_eq!(blobs.delete_checkpoints(run, Attempt::FIRST).await.unwrap(), 2);
     assert!(!blobs.exists(&first.0).await.unwrap() && !blobs.exists(&first.1).await.unwrap());
-    assert!(blobs.exists(&others.0).await.unwrap() && blobs.exists(&workspace).await.unwrap());
+    assert!(blobs.exists(&others.0).await.unwrap() && blobs.exists(&result).await.unwrap());
 }
 
 #[tokio::test]

@@ -197,8 +197,9 @@ async fn bundles_go_once_their_run_ended_long_ago() {
     let world = World::new().await;
     let mut conn = world.conn().await;
     let (old, open) = (world.run(1).await, world.run(2).await);
+    let workspace = BlobKey::workspace(world.repository, "abc");
     for run in [old, open] {
-        let (workspace, result) = (BlobKey::workspace(run, Attempt::FIRST), BlobKey::result(run, Attempt::FIRST));
+        let result = BlobKey::result(run, Attempt::FIRST);
         attempts::set_workspace_blob(&mut conn, run, Attempt::FIRST, workspace.as_str()).await.unwrap();
         attempts::set_result_blob(&mut conn, run, Attempt::FIRST, result.as_str()).await.unwrap();
     }
@@ -209,9 +210,8 @@ async fn bundles_go_once_their_run_ended_long_ago() {
     for (run, cutoff) in [(old, at(100)), (open, at(101))] {
         assert_eq!(retention::forget_bundles(&mut conn, run, cutoff).await.unwrap(), []);
     }
-    let mut gone = retention::forget_bundles(&mut conn, old, at(101)).await.unwrap();
-    gone.sort_by(|one, other| one.as_str().cmp(other.as_str()));
-    assert_eq!(gone, [BlobKey::result(old, Attempt::FIRST), BlobKey::workspace(old, Attempt::FIRST)]);
+    let gone = retention::forget_bundles(&mut conn, old, at(101)).await.unwrap();
+    assert_eq!(gone, [BlobKey::result(old, Attempt::FIRST)], "another run has the same workspace");
     assert_eq!(retention::old_bundles(&mut conn, at(101), 10).await.unwrap(), []);
     assert!(attempts::get(&mut conn, open, Attempt::FIRST).await.unwrap().result_blob.is_some());
 }
@@ -225,7 +225,8 @@ async fn old_blobs_that_no_row_names_are_found() {
     let (kept, _) = checkpoints::new_blobs(run, Attempt::FIRST);
     let state = Checkpoint { attempt: Attempt::FIRST, seq: 1, at: at(1), work: kept.clone(), thread: None, bytes: 7 };
     checkpoints::record(&mut conn, run, &state).await.unwrap();
-    let workspace = BlobKey::workspace(run, Attempt::FIRST);
+    // As it was when each attempt had one of its own.
+    let workspace = BlobKey::stored(&format!("runs/{run}/1/workspace.bundle"));
     attempts::set_workspace_blob(&mut conn, run, Attempt::FIRST, workspace.as_str()).await.unwrap();
     let stray = checkpoints::new_blobs(run, Attempt::FIRST).0;
     let other = BlobKey::result(RunId::from_uuid(uuid::Uuid::now_v7()), Attempt::FIRST);
@@ -241,4 +242,29 @@ async fn old_blobs_that_no_row_names_are_found() {
     assert_eq!(old.len(), 5, "the youngest may still get its row: {old:?}");
     let unnamed: HashSet<BlobKey> = retention::unnamed(&mut conn, &old).await.unwrap().into_iter().collect();
     assert_eq!(unnamed, HashSet::from([stray, other]));
+}
+
+#[tokio::test]
+async fn a_workspace_is_kept_as_long_as_an_attempt_names_it() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let (run, dir) = (world.run(1).await, tempfile::tempdir().unwrap());
+    let blobs = Blobs::local(dir.path()).unwrap();
+    let workspace = |commit: &str| BlobKey::workspace(world.repository, commit);
+    let (named, unnamed, young) = (workspace("a"), workspace("b"), workspace("c"));
+    attempts::set_workspace_blob(&mut conn, run, Attempt::FIRST, named.as_str()).await.unwrap();
+    for key in [&named, &unnamed, &young] {
+        blobs.put(key, bytes::Bytes::from_static(b"x")).await.unwrap();
+        if *key != young {
+            let file = std::fs::File::options().append(true).open(dir.path().join(key.as_str())).unwrap();
+            file.set_modified(days_ago(2).into()).unwrap();
+        }
+    }
+    assert!(blobs.written_at(&named).await.unwrap().unwrap() < days_ago(1));
+    let old: Vec<BlobKey> = blobs.workspaces_before(days_ago(1)).try_collect().await.unwrap();
+    assert_eq!(old.len(), 2, "the youngest may still get its row: {old:?}");
+    assert_eq!(retention::unnamed(&mut conn, &old).await.unwrap(), [unnamed]);
+    world.finish(run, Outcome::Lost).await;
+    assert_eq!(retention::forget_bundles(&mut conn, run, at(101)).await.unwrap(), []);
+    assert_eq!(retention::unnamed(&mut conn, &old).await.unwrap().len(), 2);
 }

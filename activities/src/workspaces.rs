@@ -1,0 +1,152 @@
+//! Packed workspaces: one for all attempts that begin at the same commit of a repository. Packing a large one takes minutes, and many
+//! runs may begin at the same commit.
+//!
+//! A bundle is kept as long as an attempt names it. Between finding one and naming it retention must not take it away: so one is found
+//! only while it is young, and retention leaves the young alone, named or not.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::ids::RepositoryId;
+use forge::{CommitSha, git::Git};
+use store::blobs::{BlobKey, Blobs, PutError};
+use tokio::fs::File;
+use tokio_util::io::ReaderStream;
+
+use crate::{failure::StepError, reconcile::UNNAMED_FOR};
+
+/// Bytes read at a time.
+const READ_BYTES: usize = 256 * 1024;
+
+/// One older than this is packed anew: half of the time that retention leaves it alone.
+fn found_for() -> TimeDelta {
+    UNNAMED_FOR / 2
+}
+
+/// Packs workspaces.
+pub struct Workspaces {
+    blobs: Blobs,
+    scratch: PathBuf,
+    packing: Mutex<HashMap<BlobKey, Weak<tokio::sync::Mutex<()>>>>,
+}
+
+impl Workspaces {
+    /// Bundles go into the blob store; on their way there they are in `scratch`.
+    #[must_use]
+    pub fn new(blobs: Blobs, scratch: PathBuf) -> Self {
+        Self { blobs, scratch, packing: Mutex::default() }
+    }
+
+    /// The bundle of a commit's history, as `mirror` has it: one that is there, or a new one. Who asks while somebody packs it waits for
+    /// that one.
+    ///
+    /// # Errors
+    /// Those of git, of the folder and of the blob store.
+    pub async fn packed(
+        &self,
+        git: &Git,
+        mirror: &Path,
+        (repository, commit): (RepositoryId, &CommitSha),
+        now: DateTime<Utc>,
+    ) -> Result<BlobKey, StepError> {
+        let key = BlobKey::workspace(repository, commit.as_str());
+        let turn = self.turn(&key);
+        let _turn = turn.lock().await;
+        let written = self.blobs.written_at(&key).await?;
+        if written.is_none_or(|written| now - written > found_for()) {
+            self.pack(git, mirror, commit, &key).await?;
+        }
+        Ok(key)
+    }
+
+    fn turn(&self, key: &BlobKey) -> Arc<tokio::sync::Mutex<()>> {
+        let mut packing = self.packing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = packing.get(key).and_then(Weak::upgrade) {
+            return turn;
+        }
+        packing.retain(|_, turn| turn.strong_count() > 0);
+        let turn = Arc::default();
+        packing.insert(key.clone(), Arc::downgrade(&turn));
+        turn
+    }
+
+    async fn pack(&self, git: &Git, mirror: &Path, commit: &CommitSha, key: &BlobKey) -> Result<(), StepError> {
+        std::fs::create_dir_all(&self.scratch)?;
+        let folder = tempfile::Builder::new().prefix("workspace-").tempdir_in(&self.scratch)?;
+        let bundle = folder.path().join("workspace.bundle");
+        git.bundle_create(mirror, &bundle, commit).await?;
+        let bytes = ReaderStream::with_capacity(File::open(&bundle).await?, READ_BYTES);
+        self.blobs.put_stream(key, bytes, u64::MAX).await.map_err(|error| match error {
+            PutError::Source(error) => error.into(),
+            PutError::Store(error) => error.into(),
+            PutError::TooLarge(most) => StepError::fatal("workspace_too_large", format!("more than {most} bytes")),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// A repository with one commit, and a place for bundles.
+    struct Scene {
+        folder: tempfile::TempDir,
+        workspaces: Workspaces,
+        repository: RepositoryId,
+        commit: CommitSha,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let git = |arguments: &[&str]| {
+                let mut command = Command::new("git");
+                command.current_dir(folder.path()).args(arguments).envs(forge::git::hardened_env());
+                let output = command.output().unwrap();
+                assert!(output.status.success(), "{output:?}");
+                String::from_utf8(output.stdout).unwrap().trim().to_owned()
+            };
+            git(&["init", "--quiet", "mirror"]);
+            let author = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
+            git(&[&["-C", "mirror"], &author[..], &["commit", "--quiet", "--allow-empty", "-m", "x"]].concat());
+            let commit = git(&["-C", "mirror", "rev-parse", "HEAD"]).parse().unwrap();
+            let blobs = Blobs::local(&folder.path().join("blobs")).unwrap();
+            let workspaces = Workspaces::new(blobs, folder.path().join("scratch"));
+            Self { workspaces, repository: RepositoryId::from_uuid(uuid::Uuid::now_v7()), commit, folder }
+        }
+
+        async fn packed(&self, mirror: &str, now: DateTime<Utc>) -> Result<BlobKey, StepError> {
+            let mirror = self.folder.path().join(mirror).join(".git");
+            self.workspaces.packed(&Git::default(), &mirror, (self.repository, &self.commit), now).await
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_packed_is_found_until_retention_could_take_it() {
+        let (scene, now) = (Scene::new(), Utc::now());
+        let key = scene.packed("mirror", now).await.unwrap();
+        assert!(scene.workspaces.blobs.get(&key).await.unwrap().starts_with(b"# v2 git bundle"));
+        // Nothing can be packed out of a mirror that is not there.
+        assert_eq!(scene.packed("none", now + TimeDelta::hours(11)).await.unwrap(), key);
+        assert!(scene.packed("none", now + TimeDelta::hours(13)).await.is_err());
+        assert_eq!(scene.packed("mirror", now + TimeDelta::hours(13)).await.unwrap(), key);
+        assert_eq!(std::fs::read_dir(scene.folder.path().join("scratch")).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn those_who_ask_at_once_get_the_same_and_who_fails_leaves_nothing() {
+        let (scene, now) = (Scene::new(), Utc::now());
+        assert!(scene.packed("none", now).await.is_err());
+        let asked = futures::future::join_all((0..8).map(|_| scene.packed("mirror", now))).await;
+        let keys: Vec<BlobKey> = asked.into_iter().map(Result::unwrap).collect();
+        assert!(keys.iter().all(|key| *key == BlobKey::workspace(scene.repository, scene.commit.as_str())));
+        drop(scene.workspaces.turn(&BlobKey::stored("another")));
+        assert_eq!(scene.workspaces.packing.lock().unwrap().len(), 1, "only what is packed now is remembered");
+    }
+}
