@@ -8,6 +8,7 @@ pub mod connect_steps;
 pub mod delete_steps;
 pub mod failure;
 pub mod forge_access;
+mod generations;
 mod job_story;
 pub mod jobs_in;
 pub mod lost_connections;

@@ -14,7 +14,9 @@ use url::Url;
 
 use jobs::JobLauncher;
 
-use crate::{forge_access::ForgeAccess, mirrors::Mirrors, reconcile::Retention, run_token::RunTokenKey, workspaces::Workspaces};
+use crate::{
+    forge_access::ForgeAccess, mirrors::Mirrors, reconcile::Retention, run_token::RunTokenKey, workspaces::Workspaces,
+};
 
 /// Everything outside that an activity may touch.
 pub struct Platform {

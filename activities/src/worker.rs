@@ -22,7 +22,7 @@ use telemetry::{
 };
 use temporalio_client::Client;
 use temporalio_sdk::{
-    Runtime, Worker, WorkerOptions, WorkerOptionsBuilder,
+    WorkerOptions, WorkerOptionsBuilder,
     runtime::worker_tuner::{FixedSizeSlotSupplier, TunerHolder},
 };
 use workflows::{AgentRun, ConnectRepository, DeleteProject, Reconcile, ScheduledStart};
@@ -33,6 +33,7 @@ use crate::{
     connect_steps::ConnectActivities,
     delete_steps::DeleteActivities,
     forge_access::ForgeAccess,
+    generations::Generations,
     lost_connections, lost_deletions, lost_runs,
     mirrors::Mirrors,
     owed_ends,
@@ -87,8 +88,8 @@ pub async fn serve(
         () = &mut stop => return Ok(()),
     };
     let tracer = platform.telemetry.tracer.clone();
-    let options = options(&platform)?;
-    let running = start(client, platform, options)?;
+    let hosts = Arc::clone(&platform);
+    let running = start(client, platform, move || options(&hosts))?;
     tracing::info!(role = "worker", "ready");
     polls();
     stop.await;
@@ -170,10 +171,9 @@ async fn connect(platform: &Platform) -> Client {
 
 /// A worker at work.
 pub struct Running {
-    shut_down: Box<dyn Fn() + Send>,
+    generations: Generations,
     polls: Arc<AtomicBool>,
     reconciling: tokio::task::JoinHandle<()>,
-    thread: std::thread::JoinHandle<Result<(), String>>,
 }
 
 /// What the worker hosts, and how.
@@ -201,24 +201,17 @@ pub fn options(platform: &Arc<Platform>) -> anyhow::Result<WorkerOptions> {
         .build())
 }
 
-/// Starts polling. Workflow code runs on a thread of its own, activities on the current runtime.
+/// Starts polling, with options that are made anew whenever another of the SDK's workers takes over.
 ///
 /// # Errors
 /// When the worker can't be set up.
-pub fn start(client: Client, platform: Arc<Platform>, options: WorkerOptions) -> anyhow::Result<Running> {
-    let runtime = Runtime::from_current_tokio(Default::default()).context("no runtime for the worker")?;
-    let mut worker = Worker::new(&runtime, client, options).context("the worker can't be set up")?;
-    let shut_down = Box::new(worker.shutdown_handle());
-    let pool = tokio::runtime::Handle::current();
-    let (polls, polled) = (Arc::clone(&platform.polls), Arc::clone(&platform.polls));
-    polls.store(true, Ordering::Relaxed);
-    let run = move || {
-        let ran = pool.block_on(worker.run()).map_err(|error| error.to_string());
-        polls.store(false, Ordering::Relaxed);
-        drop(runtime);
-        ran
-    };
-    let thread = std::thread::Builder::new().name("workflows".to_owned()).spawn(run)?;
+pub fn start(
+    client: Client,
+    platform: Arc<Platform>,
+    options: impl Fn() -> anyhow::Result<WorkerOptions> + Send + Sync + 'static,
+) -> anyhow::Result<Running> {
+    let polls = Arc::clone(&platform.polls);
+    let generations = Generations::begin(client, Arc::clone(&platform), Box::new(options))?;
     let reconciling = tokio::spawn(async move {
         tokio::join!(
             role_settings::put_in_time(&platform.store, ToldRole::Worker, &platform.told, platform.now()),
@@ -230,7 +223,7 @@ pub fn start(client: Client, platform: Arc<Platform>, options: WorkerOptions) ->
             schedules::put_in_place(&platform)
         );
     });
-    Ok(Running { shut_down, polls: polled, reconciling, thread })
+    Ok(Running { generations, polls, reconciling })
 }
 
 fn tuner() -> TunerHolder {
@@ -244,15 +237,21 @@ fn tuner() -> TunerHolder {
 }
 
 impl Running {
+    /// Has another of the SDK's workers take over, as happens by itself after many activities.
+    ///
+    /// # Errors
+    /// When none can be set up: the one that is there goes on.
+    pub async fn renew(&self) -> anyhow::Result<()> {
+        self.generations.renew().await
+    }
+
     /// Stops polling, gives activities their grace, waits for the end.
     ///
     /// # Errors
     /// What the worker broke with.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.polls.store(false, Ordering::Relaxed);
-        (self.shut_down)();
         self.reconciling.abort();
-        let ended = tokio::task::spawn_blocking(move || self.thread.join()).await?;
-        ended.map_err(|_| anyhow::anyhow!("the worker's thread panicked"))?.map_err(anyhow::Error::msg)
+        self.generations.stop().await
     }
 }

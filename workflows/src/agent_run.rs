@@ -146,8 +146,7 @@ impl AgentRun {
         let options = options::step(Step::Settle, detached);
         while ctx.execute_activity(RunSteps::settle, settlement.clone(), options.clone()).await.is_err() {
             // Not one of the workflow's own: after a cancel that would not wait at all.
-            let pause = TimerOptions::builder(SETTLE_PAUSE).cancellation_token(detached.clone()).build();
-            ctx.timer(pause).await;
+            ctx.timer(timer(SETTLE_PAUSE, detached)).await;
         }
         ctx.state_mut(|s| {
             s.status.end = Some(end.clone());
@@ -192,6 +191,7 @@ impl AgentRun {
     async fn await_slot(ctx: &WorkflowContext<Self>, scope: &WorkflowCancellationToken) -> Result<(), Stopped> {
         let at = Self::at(ctx);
         Self::enter(ctx, Step::Slot);
+        let waiting = own_token(ctx);
         loop {
             let work = ctx.execute_activity(RunSteps::claim_slot, at, options::step(Step::Slot, scope));
             let claim = Self::step(Step::Slot, work).await?;
@@ -205,7 +205,7 @@ impl AgentRun {
                 waited = ctx.wait_condition_with_options(|s| s.status.slot_granted, granted) => {
                     waited.map_err(|_| Stopped::Cancelled)?;
                 }
-                _ = ctx.timer(SLOT_RECHECK) => {}
+                _ = ctx.timer(timer(SLOT_RECHECK, &waiting)) => {}
             }
             // Asking once more is how a granted claim is read, too: the row is the truth, the signal only wakes.
             ctx.state_mut(|s| s.status.slot_granted = false);
@@ -259,8 +259,7 @@ impl AgentRun {
                 Err(failed @ Stopped::Failed { in_doubt: true, .. }) => last = Some(failed),
                 Err(other) => return Err(other),
             }
-            let pause = TimerOptions::builder(LAUNCH_PAUSE).cancellation_token(scope.clone()).build();
-            ctx.timer(pause).await;
+            ctx.timer(timer(LAUNCH_PAUSE, scope)).await;
             let look = ctx.execute_activity(RunSteps::find_job, at, options::quick(scope));
             match Self::step(Step::Launch, look).await? {
                 JobPresence::Absent => {}
@@ -303,7 +302,7 @@ impl AgentRun {
 
     /// Shows changes on the forge, newest state only, with the pauses it asks for.
     async fn show_changes(ctx: &WorkflowContext<Self>, detached: &WorkflowCancellationToken) {
-        let at = Self::at(ctx);
+        let (at, pausing) = (Self::at(ctx), own_token(ctx));
         let mut shown = 0;
         loop {
             let changed = WaitConditionOptions::builder().cancellation_token(detached.clone()).build();
@@ -317,7 +316,7 @@ impl AgentRun {
             let closing = WaitConditionOptions::builder().cancellation_token(detached.clone()).build();
             select! {
                 _ = ctx.wait_condition_with_options(|s| s.closing, closing) => {}
-                _ = ctx.timer(Duration::from_secs(pause)) => {}
+                _ = ctx.timer(timer(Duration::from_secs(pause), &pausing)) => {}
             }
         }
     }
@@ -345,6 +344,17 @@ impl AgentRun {
             }
         }
     }
+}
+
+/// A token that is cancelled with the workflow, for timers that may be dropped before they end. The SDK lets go of a timer only when it
+/// ends; one that is registered with the workflow's own token would hold the workflow, which holds that token, and both would stay in
+/// memory until the worker ends.
+fn own_token(ctx: &WorkflowContext<AgentRun>) -> WorkflowCancellationToken {
+    ctx.cancellation_token().child_token()
+}
+
+fn timer(after: Duration, token: &WorkflowCancellationToken) -> TimerOptions {
+    TimerOptions::builder(after).cancellation_token(token.clone()).build()
 }
 
 /// Why the work broke off.

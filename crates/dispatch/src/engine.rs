@@ -108,6 +108,16 @@ impl Engine {
         if let Some(client) = slot.as_ref() {
             return Ok(client.clone());
         }
+        let client = self.connect().await?;
+        *slot = Some(client.clone());
+        Ok(client)
+    }
+
+    /// A client with a connection of its own.
+    ///
+    /// # Errors
+    /// [`EngineError::NotConnected`] while Temporal can't be reached.
+    pub async fn connect(&self) -> Result<Client, EngineError> {
         let options =
             ConnectionOptions::new(self.settings.target.clone()).identity(self.settings.identity.clone()).build();
         let connecting = tokio::time::timeout(CALL_LIMIT, Connection::connect(options));
@@ -115,10 +125,8 @@ impl Engine {
             .await
             .map_err(|_| EngineError::NotConnected("no answer in time".to_owned()))?
             .map_err(|error| EngineError::NotConnected(error.to_string()))?;
-        let client = Client::new(connection, ClientOptions::new(self.settings.namespace.clone()).build())
-            .map_err(|error| EngineError::Refused(error.to_string()))?;
-        *slot = Some(client.clone());
-        Ok(client)
+        Client::new(connection, ClientOptions::new(self.settings.namespace.clone()).build())
+            .map_err(|error| EngineError::Refused(error.to_string()))
     }
 
     /// Starts a workflow. A second start of the same id is a no-op, open or closed.

@@ -104,8 +104,8 @@ pub struct Options {
     pub cluster: Option<InCluster>,
     /// What model calls may use up; only where the worker is in the test's own process.
     pub budgets: PlatformBudgets,
-    /// Have Jobs do nothing until this file is there, if the roles are processes; none: Jobs work.
-    pub sleepers: Option<PathBuf>,
+    /// The binary of production, if the roles are processes and are to be that; none: `program`.
+    pub binary: Option<PathBuf>,
     /// What programs of Jobs go out through: Jobs in a cluster, and those of roles in this process.
     pub egress_proxy: Option<url::Url>,
 }
@@ -185,7 +185,7 @@ impl Platform {
             tamper: options.tamper,
             webhooks: options.webhooks,
             namespace: &options.namespace,
-            sleepers: options.sleepers.as_deref(),
+            binary: options.binary.as_deref(),
             budgets: options.budgets,
             telemetry: TelemetrySettings { otlp_endpoint: options.otlp_endpoint.clone(), ..Default::default() },
         };
@@ -259,6 +259,14 @@ impl Platform {
     /// When it does not stop.
     pub async fn stop_worker(&mut self) -> anyhow::Result<()> {
         self.running.stop_worker().await
+    }
+
+    /// Has another of the SDK's workers take over in this process, as happens by itself after many activities.
+    ///
+    /// # Errors
+    /// When the worker is none of this process, or none can take over.
+    pub async fn renew_worker(&self) -> anyhow::Result<()> {
+        self.running.renew_worker().await
     }
 
     /// Starts a worker in this process.

@@ -74,7 +74,7 @@ pub(super) struct Setting<'a> {
     pub(super) tamper: Option<Tamper>,
     pub(super) webhooks: WebhookMode,
     pub(super) namespace: &'a EngineNamespace,
-    pub(super) sleepers: Option<&'a Path>,
+    pub(super) binary: Option<&'a Path>,
     pub(super) budgets: PlatformBudgets,
     pub(super) telemetry: TelemetrySettings,
 }
@@ -210,7 +210,7 @@ impl Running {
             codex: &codex()?,
             webhooks: setting.webhooks,
             namespace: setting.namespace,
-            sleepers: setting.sleepers,
+            binary: setting.binary,
             jobs: setting.jobs,
         })
         .await?;
@@ -273,6 +273,10 @@ impl Running {
 
     pub(super) const fn gateway_key(&self) -> &GatewayKey {
         &self.gateway_key
+    }
+
+    pub(super) async fn renew_worker(&self) -> anyhow::Result<()> {
+        self.worker.as_ref().context("no worker runs in this process")?.renew().await
     }
 
     pub(super) async fn stop_worker(&mut self) -> anyhow::Result<()> {
@@ -344,10 +348,14 @@ impl Running {
         let platform = Arc::new(worker::build(settings, Arc::clone(&self.again.launcher))?);
         let client = platform.dispatcher.engine().client().await?;
         let ops = worker::ops(&platform);
-        let mut options = worker::options(&platform)?;
-        if let Some(how) = self.again.tamper {
-            options.activity_inbound_interceptor(Tampering::new(how, self.met.clone(), Arc::clone(&platform)));
-        }
+        let (tamper, met, hosts) = (self.again.tamper, self.met.clone(), Arc::clone(&platform));
+        let options = move || {
+            let mut options = worker::options(&hosts)?;
+            if let Some(how) = tamper {
+                options.activity_inbound_interceptor(Tampering::new(how, met.clone(), Arc::clone(&hosts)));
+            }
+            Ok(options)
+        };
         Ok((worker::start(client, platform, options)?, ops))
     }
 }

@@ -1,4 +1,5 @@
-//! Gateway, worker and Temporal are killed at each step of a run in turn; the end is that of an undisturbed run, once.
+//! Gateway, worker and Temporal are killed at each step of a run in turn; the end is that of an undisturbed run, once. So it is when one of the SDK's
+//! workers takes over from another.
 
 use devkit::harness::{Hosting, Platform, REPOSITORY, Victim};
 use domain::run::{Outcome, Step, comment_marker};
@@ -80,4 +81,27 @@ async fn a_run_survives_the_death_of_the_gateway_at_each_step() -> anyhow::Resul
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_survives_the_death_of_temporal_at_each_step() -> anyhow::Result<()> {
     if turn_of(Victim::Temporal) { survives_the_death_of(Victim::Temporal).await } else { Ok(()) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_worker_takes_over_while_an_agent_is_at_work() -> anyhow::Result<()> {
+    let platform = super::platform_with(2).await?;
+    let number = platform.open_issue("slow")?;
+    platform.label(number, "run:dev")?;
+    platform.await_run(number, "at work", |run| run.step == Some(Step::Agent)).await?;
+    platform.renew_worker().await?;
+    platform
+        .await_that("the one before let go of the Job's watch", async || {
+            let watch = [("activity", "watch_job")];
+            let broken_off = platform.scrape().await?["worker"].sum("codexk8s_activity_failures_total", &watch);
+            Ok((broken_off >= 1.0).then_some(()))
+        })
+        .await?;
+    platform.await_run(number, "still at work", |run| run.step == Some(Step::Agent)).await?;
+    let run = platform.await_end(number).await?;
+    assert_eq!((run.attempt.0, run.outcome), (1, Some(Outcome::PullRequestOpen)), "{run:?}");
+    let number = platform.open_issue("no-change")?;
+    platform.label(number, "run:dev")?;
+    assert_eq!(platform.await_end(number).await?.outcome, Some(Outcome::NoChange));
+    platform.finish().await
 }

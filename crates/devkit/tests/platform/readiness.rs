@@ -176,7 +176,8 @@ async fn a_worker_needs_its_database_temporal_and_polling() -> anyhow::Result<()
     let starting = await_answer(&served, 503, "unready").await?;
     assert!(part(&starting, "polling")["detail"].as_str().is_some_and(|text| text.contains("does not poll")));
     let client = platform.dispatcher.engine().client().await?;
-    let running = worker::start(client, Arc::clone(&platform), worker::options(&platform)?)?;
+    let hosts = Arc::clone(&platform);
+    let running = worker::start(client, Arc::clone(&platform), move || worker::options(&hosts))?;
     await_answer(&served, 200, "ready").await?;
 
     services.temporal.cut();
