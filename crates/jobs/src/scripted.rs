@@ -28,7 +28,8 @@ pub enum Answer {
     Broken,
 }
 
-type Stream = UnsyncBoxBody<Bytes, Infallible>;
+/// An answer, or as much of it as there is by now.
+pub type Stream = UnsyncBoxBody<Bytes, Infallible>;
 
 struct Watch {
     path: String,
@@ -143,7 +144,14 @@ impl Server {
         state.put(&format!("/api/v1/namespaces/{namespace}/pods/{}-pod", of.name()), pod);
     }
 
-    async fn answer(&self, request: Request<Body>) -> Result<Response<Stream>, std::io::Error> {
+    /// Answers a call; for those who serve it over HTTP.
+    ///
+    /// # Errors
+    /// When the connection is to break.
+    pub async fn answer<B>(&self, request: Request<B>) -> Result<Response<Stream>, std::io::Error>
+    where
+        B: http_body::Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+    {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
         let (path, query) = (parts.uri.path().to_owned(), parts.uri.query().unwrap_or_default().to_owned());

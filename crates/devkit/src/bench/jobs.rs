@@ -205,7 +205,7 @@ async fn start(kubeconfig: PathBuf) -> anyhow::Result<Platform> {
         namespace: EngineNamespace::default(),
         otlp_endpoint: None,
         cluster: Some(cluster),
-        sleepers: None,
+        binary: None,
         egress_proxy: None,
         budgets: PlatformBudgets::default(),
     })

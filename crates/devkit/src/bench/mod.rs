@@ -9,11 +9,11 @@ mod ingest;
 mod jobs;
 mod load;
 mod model;
+mod node;
 mod payloads;
 mod report;
 mod run;
 mod services;
-mod sleeper;
 mod soak;
 mod started;
 
@@ -26,7 +26,6 @@ use std::{
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
 
-pub use self::sleeper::SleeperLauncher;
 use self::{report::Report, services::Services};
 use crate::{
     console::{Step, say},
@@ -145,12 +144,14 @@ fn name(bench: Bench) -> String {
     bench.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-/// The profile's own folder, so that everyday builds stay as they are.
+/// The profile's own folder, so that everyday builds stay as they are. Beside the program comes the binary of production, which some
+/// benchmarks start.
 fn build(layout: &Layout) -> anyhow::Result<PathBuf> {
     let step = Step::announce("build", "the optimised program; the first time takes minutes");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| layout.tree.join("target"), PathBuf::from);
     let built = Command::new("cargo")
         .args(["build", "--quiet", "--profile", PROFILE, "--package", "devkit", "--bin", "dev"])
+        .args(["--package", "codex-k8s", "--bin", "codex-k8s"])
         .current_dir(&layout.tree)
         .env("SQLX_OFFLINE", "true")
         .status()

@@ -1,15 +1,19 @@
 //! Whole runs: how long the platform itself takes, and many at once on one worker.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use domain::{hook_log::WebhookMode, ids::EngineNamespace, services_yaml::PlatformBudgets};
+use jobs::kubernetes::{self, NAMESPACE_PREFIX};
 use store::{
     Store,
     benching::{self, Timing},
 };
 
-use super::report::{Report, Target, ms, quantile};
+use super::{
+    node::Node,
+    report::{Report, Target, ms, quantile},
+};
 use crate::harness::{Hosting, Identity, Options, Platform, Victim, until};
 
 /// Runs one after another.
@@ -29,20 +33,29 @@ pub(super) async fn run(report: &mut Report) -> anyhow::Result<()> {
     at_once(report).await
 }
 
-pub(super) async fn start(slots: u32, hosting: Hosting, sleepers: Option<&Path>) -> anyhow::Result<Platform> {
+/// A platform, its limits on writing lifted. With sleepers it is the binary of production, and they are its cluster: they live for `life`
+/// in the mean, or until they are released.
+pub(super) async fn with_sleepers(slots: u32, node: &mut Node, life: Option<Duration>) -> anyhow::Result<Platform> {
+    let platform = start(slots, Some(node)).await?;
+    let prefix = format!("{NAMESPACE_PREFIX}{}-", platform.instance);
+    let namespace = kubernetes::namespace(&prefix, &platform.project().await?);
+    node.work(&namespace, &platform.gateway_url, life)?;
+    Ok(platform)
+}
+
+async fn start(slots: u32, node: Option<&Node>) -> anyhow::Result<Platform> {
     let program = std::env::current_exe()?;
-    let sleepers = sleepers.map(Path::to_owned);
     let platform = Platform::start(Options {
+        binary: node.map(|_| program.with_file_name("codex-k8s")),
         program,
         slots,
-        hosting,
+        hosting: if node.is_some() { Hosting::Processes } else { Hosting::InProcess },
         tamper: None,
         identity: Identity::Person,
         webhooks: WebhookMode::Push,
         namespace: EngineNamespace::default(),
         otlp_endpoint: None,
-        cluster: None,
-        sleepers,
+        cluster: node.map(Node::cluster),
         egress_proxy: None,
         budgets: PlatformBudgets::default(),
     })
@@ -52,7 +65,7 @@ pub(super) async fn start(slots: u32, hosting: Hosting, sleepers: Option<&Path>)
 }
 
 async fn alone(report: &mut Report) -> anyhow::Result<()> {
-    let platform = start(1, Hosting::InProcess, None).await?;
+    let platform = start(1, None).await?;
     // The first one pays for what is made once: the mirror, connections.
     for _ in 0..=ALONE {
         let number = platform.open_issue("good-fix")?;
@@ -73,9 +86,8 @@ async fn alone(report: &mut Report) -> anyhow::Result<()> {
 }
 
 async fn at_once(report: &mut Report) -> anyhow::Result<()> {
-    let folder = tempfile::tempdir()?;
-    let release = folder.path().join("release");
-    let platform = start(u32::try_from(AT_ONCE)?, Hosting::Processes, Some(&release)).await?;
+    let mut node = Node::start().await?;
+    let platform = with_sleepers(u32::try_from(AT_ONCE)?, &mut node, None).await?;
     for _ in 0..AT_ONCE {
         let number = platform.open_issue("no-change")?;
         platform.label(number, "run:dev")?;
@@ -91,7 +103,7 @@ async fn at_once(report: &mut Report) -> anyhow::Result<()> {
         report.value(format!("{name}, its own"), memory.own, "MB", Target::None);
     }
     let released = chrono::Utc::now();
-    std::fs::write(&release, "")?;
+    node.release();
     let settled = |timings: &[Timing]| timings.iter().filter(|run| run.finished.is_some()).count();
     let timings = await_all(platform.store(), "settle", settled).await?;
     let good = timings.iter().filter(|run| run.outcome.as_deref() == Some("no_change")).count();

@@ -11,10 +11,11 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Memory,
+    node::Node,
     report::{Report, Target},
-    run, sleeper,
+    run,
 };
-use crate::harness::{Hosting, Platform, Victim, until};
+use crate::harness::{Platform, Victim, until};
 
 /// Tells the optimised program how long to go on.
 pub(super) const MINUTES: &str = "CODEX_K8S_SOAK_MINUTES";
@@ -24,7 +25,7 @@ const PROJECTS: u32 = 1_000;
 const LIVE: u32 = 200;
 
 /// How long an agent is at work, in the mean.
-const LIFE_SECS: u32 = 180;
+const LIFE: Duration = Duration::from_secs(180);
 
 /// How often memory is read, and ended runs are replaced.
 const LOOK: Duration = Duration::from_secs(5);
@@ -42,13 +43,12 @@ struct Sample {
 pub(super) async fn run(report: &mut Report) -> anyhow::Result<()> {
     let minutes: u32 = super::from_environment(MINUTES)?.parse()?;
     report.note(format!(
-        "soak: {minutes} minutes with {FINISHED} finished runs, {PROJECTS} projects and {LIVE} live runs, of {LIFE_SECS} s each in the mean; the \
-         limits on writing to GitHub are lifted; Jobs sleep within the worker's process"
+        "soak: {minutes} minutes with {FINISHED} finished runs, {PROJECTS} projects and {LIVE} live runs, of {} s each in the mean; the limits \
+         on writing to GitHub are lifted; gateway and worker are the production binary, on a cluster in memory whose agents sleep",
+        LIFE.as_secs()
     ));
-    let folder = tempfile::tempdir()?;
-    let release = folder.path().join("release");
-    std::fs::write(release.with_extension(sleeper::LIFE), LIFE_SECS.to_string())?;
-    let platform = run::start(LIVE, Hosting::Processes, Some(&release)).await?;
+    let mut node = Node::start().await?;
+    let platform = run::with_sleepers(LIVE, &mut node, Some(LIFE)).await?;
     benching::fill_with_past(platform.store(), FINISHED, PROJECTS).await?;
     let mut population = Population::none(platform.store()).await?;
     let under_way = until(PATIENCE, async || {
@@ -59,7 +59,7 @@ pub(super) async fn run(report: &mut Report) -> anyhow::Result<()> {
     let samples = watch(&platform, Duration::from_secs(u64::from(minutes) * 60), &mut population).await?;
     tell(report, &samples)?;
     report.value("soak: runs started", f64::from(population.asked_for), "runs", Target::None);
-    std::fs::write(&release, "")?;
+    node.release();
     let settled = until(PATIENCE, async || Ok((benching::standing(platform.store()).await?.open == 0).then_some(())));
     settled.await?.context("not all runs end")?;
     platform.shut_down().await

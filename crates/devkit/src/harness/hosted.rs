@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -15,7 +15,7 @@ use gateway::hook_secrets::GatewayKey;
 use tokio::process::{Child, Command};
 
 use super::{jobs_place::JobsPlace, parts, wait::until};
-use crate::{roles::SLEEPERS, services::Temporal};
+use crate::services::Temporal;
 
 /// How many arenas the C library's allocator may have; taken over from the environment, for benchmarks.
 const ARENAS: &str = "MALLOC_ARENA_MAX";
@@ -39,11 +39,14 @@ impl Victim {
 /// Gateway, worker and Temporal as processes.
 pub(super) struct Hosted {
     program: PathBuf,
+    binary: Option<PathBuf>,
     folder: PathBuf,
     environment: Vec<(&'static str, OsString)>,
     of_gateway: Vec<(&'static str, OsString)>,
     of_worker: Vec<(&'static str, OsString)>,
     gateway: SocketAddr,
+    /// Where the worker says whether it polls.
+    worker: SocketAddr,
     temporal: Temporal,
     running: Vec<(Victim, Child)>,
 }
@@ -61,14 +64,14 @@ pub(super) struct Told<'a> {
     pub(super) codex: &'a Path,
     pub(super) webhooks: WebhookMode,
     pub(super) namespace: &'a EngineNamespace,
-    pub(super) sleepers: Option<&'a Path>,
+    pub(super) binary: Option<&'a Path>,
     pub(super) jobs: &'a JobsPlace,
 }
 
 impl Hosted {
     /// Starts all three.
     pub(super) async fn start(told: &Told<'_>) -> anyhow::Result<Self> {
-        let gateway = free_address(told.jobs.host)?;
+        let (gateway, worker) = (free_address(told.jobs.host)?, free_address(Ipv4Addr::LOCALHOST.into())?);
         let temporal = Temporal {
             command: std::env::var_os("CODEX_K8S_TEMPORAL")
                 .context("CODEX_K8S_TEMPORAL is not set: run it through \"cargo dev test\"")?
@@ -100,7 +103,6 @@ impl Hosted {
             ("MIRROR_DIR", folder("mirrors")),
             ("JOBS_DIR", folder("jobs")),
             ("CODEX_K8S_CODEX", told.codex.into()),
-            ("CODEX_K8S_READY_FILE", folder("worker-ready")),
             ("WEBHOOK_MODE", if told.webhooks == WebhookMode::Push { "push" } else { "pull" }.into()),
         ];
         // As in a cluster, each role has its own secrets alone.
@@ -111,20 +113,20 @@ impl Hosted {
         let of_worker = vec![
             ("SEALING_PRIVATE_KEY_FILE", key_file("sealing.key", &told.keys.to_file_text())?),
             ("RUN_TOKEN_KEY_FILE", key_file("run-token.key", parts::RUN_TOKEN_KEY)?),
+            ("METRICS_BIND", worker.to_string().into()),
         ];
-        if let Some(release) = told.sleepers {
-            environment.push((SLEEPERS, release.into()));
-        }
         environment.extend(told.jobs.environment.iter().cloned());
         // How the C library keeps memory is for benchmarks to try out.
         environment.extend(std::env::var_os(ARENAS).map(|arenas| (ARENAS, arenas)));
         let mut hosted = Self {
             program: told.program.to_owned(),
+            binary: told.binary.map(Path::to_owned),
             folder: told.folder.to_owned(),
             environment,
             of_gateway,
             of_worker,
             gateway,
+            worker,
             temporal,
             running: Vec::new(),
         };
@@ -171,23 +173,15 @@ impl Hosted {
 
     /// Starts what does not run, and waits until it is ready.
     pub(super) async fn bring_up(&mut self, role: Victim) -> anyhow::Result<()> {
-        let ready = self.folder.join("worker-ready");
-        if role == Victim::Worker {
-            let _ = std::fs::remove_file(&ready);
-        }
         let mut child = self.command(role)?.spawn().with_context(|| format!("{role:?} can't be started"))?;
-        let address = match role {
-            Victim::Gateway => self.gateway,
-            Victim::Temporal => self.temporal.address(),
-            Victim::Worker => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        };
         let up = until(super::PATIENCE, async || {
             if let Some(status) = child.try_wait()? {
                 bail!("{role:?} ended with {status}; see its log in {}", self.folder.display());
             }
             let up = match role {
-                Victim::Worker => ready.exists(),
-                Victim::Gateway | Victim::Temporal => std::net::TcpStream::connect(address).is_ok(),
+                Victim::Worker => is_ready(self.worker).await,
+                Victim::Gateway => TcpStream::connect(self.gateway).is_ok(),
+                Victim::Temporal => TcpStream::connect(self.temporal.address()).is_ok(),
             };
             Ok(up.then_some(()))
         });
@@ -207,8 +201,9 @@ impl Hosted {
                 command
             }
             Victim::Gateway | Victim::Worker => {
-                let mut command = Command::new(&self.program);
-                command.args(["role", if role == Victim::Gateway { "gateway" } else { "worker" }]);
+                let mut command = Command::new(self.binary.as_ref().unwrap_or(&self.program));
+                command.args(self.binary.is_none().then_some("role"));
+                command.arg(if role == Victim::Gateway { "gateway" } else { "worker" });
                 command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
                 let own = if role == Victim::Gateway { &self.of_gateway } else { &self.of_worker };
                 command.envs(self.environment.iter().chain(own).map(|(name, value)| (name, value)));
@@ -223,4 +218,10 @@ impl Hosted {
 /// An address that was free a moment ago.
 fn free_address(host: IpAddr) -> std::io::Result<SocketAddr> {
     TcpListener::bind((host, 0))?.local_addr()
+}
+
+/// Whether a role says that it can work.
+async fn is_ready(at: SocketAddr) -> bool {
+    let asked = reqwest::get(format!("http://{at}/readyz")).await;
+    asked.is_ok_and(|answer| answer.status().is_success())
 }

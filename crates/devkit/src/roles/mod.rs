@@ -13,7 +13,6 @@ mod surroundings;
 mod worker;
 
 pub use surroundings::RoleError;
-pub(crate) use worker::SLEEPERS;
 
 use clap::ValueEnum;
 

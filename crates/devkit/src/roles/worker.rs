@@ -1,7 +1,6 @@
 //! The worker, with Jobs as processes of this machine: `JOBS_DIR` holds them, `CODEX_K8S_CODEX` is the Codex binary; the
 //! rest is what [`activities::settings::WorkerSettings`] reads. With `JOBS_IN=kubernetes` they are Kubernetes Jobs, see
-//! [`activities::jobs_in`]. `CODEX_K8S_READY_FILE`, if it is named, appears when it polls for work. For benchmarks, [`SLEEPERS`] names
-//! a file until whose appearance Jobs do nothing.
+//! [`activities::jobs_in`]. `CODEX_K8S_READY_FILE`, if it is named, appears when it polls for work.
 
 use std::{
     path::{Path, PathBuf},
@@ -16,30 +15,23 @@ use jobs::{
 use role::Environment;
 
 use super::surroundings::{RoleError, asked_to_stop, variable};
-use crate::{bench::SleeperLauncher, launcher::ProcessLauncher};
-
-/// The variable that makes sleepers of Jobs.
-pub(crate) const SLEEPERS: &str = "CODEX_K8S_SLEEPERS_UNTIL";
+use crate::launcher::ProcessLauncher;
 
 pub(super) async fn run() -> Result<(), RoleError> {
     let settings = WorkerSettings::from_env().map_err(|errors| RoleError::Failed(errors.into()))?;
     let ready = std::env::var_os("CODEX_K8S_READY_FILE").map(PathBuf::from);
     let in_cluster = std::env::var("JOBS_IN").is_ok_and(|place| place == "kubernetes");
-    let launcher: Arc<dyn JobLauncher> = match std::env::var_os(SLEEPERS) {
-        Some(release) => Arc::new(SleeperLauncher::new(release.into())),
-        None if in_cluster => {
-            let settings = jobs_in::read(&Environment::of_process());
-            let settings = settings.map_err(|errors| RoleError::Failed(errors.into()))?;
-            let (client, _) = kubernetes::client().await.map_err(|error| RoleError::Failed(error.into()))?;
-            Arc::new(KubernetesLauncher::new(client, settings))
-        }
-        None => {
-            let jobs_dir: PathBuf = variable("JOBS_DIR")?;
-            let codex: PathBuf = variable("CODEX_K8S_CODEX")?;
-            // Not the path it was started by: a new build may have replaced the file there.
-            let launcher = ProcessLauncher::new(&jobs_dir, Path::new("/proc/self/exe"), &codex);
-            Arc::new(launcher.map_err(|error| RoleError::Failed(error.into()))?)
-        }
+    let launcher: Arc<dyn JobLauncher> = if in_cluster {
+        let settings = jobs_in::read(&Environment::of_process());
+        let settings = settings.map_err(|errors| RoleError::Failed(errors.into()))?;
+        let (client, _) = kubernetes::client().await.map_err(|error| RoleError::Failed(error.into()))?;
+        Arc::new(KubernetesLauncher::new(client, settings))
+    } else {
+        let jobs_dir: PathBuf = variable("JOBS_DIR")?;
+        let codex: PathBuf = variable("CODEX_K8S_CODEX")?;
+        // Not the path it was started by: a new build may have replaced the file there.
+        let launcher = ProcessLauncher::new(&jobs_dir, Path::new("/proc/self/exe"), &codex);
+        Arc::new(launcher.map_err(|error| RoleError::Failed(error.into()))?)
     };
     let polls = move || {
         if let Some(Err(error)) = ready.map(|ready| std::fs::write(ready, "ready\n")) {

@@ -29,7 +29,7 @@ async fn what_the_agent_could_not_reach_is_shown_on_the_run() -> anyhow::Result<
         otlp_endpoint: None,
         budgets: domain::services_yaml::PlatformBudgets::default(),
         cluster: None,
-        sleepers: None,
+        binary: None,
         egress_proxy: Some(format!("http://127.0.0.1:{port}").parse()?),
     })
     .await?;

@@ -74,7 +74,7 @@ fn defaults() -> Options {
         identity: Identity::Person,
         otlp_endpoint: None,
         cluster: None,
-        sleepers: None,
+        binary: None,
         egress_proxy: None,
         budgets: PlatformBudgets::default(),
     }

@@ -35,7 +35,7 @@ use kube::{
 
 pub use self::{
     ending::{Judged, Seen, judge},
-    names::{AGENT, ATTEMPT, COMPONENT, FIELD_MANAGER, INSTANCE, MANAGED_BY, PROJECT, RUN, namespace},
+    names::{AGENT, ATTEMPT, COMPONENT, FIELD_MANAGER, INSTANCE, MANAGED_BY, PROJECT, RUN, job_of, namespace},
     objects::{job as job_object, secret as secret_object},
     pod::{AGENT_CONTAINER, NETWORK_STEP, TOOLS_STEP},
     settings::{

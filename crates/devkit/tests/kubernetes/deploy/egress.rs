@@ -85,7 +85,7 @@ async fn platform(world: &World, proxy: &str) -> anyhow::Result<Platform> {
         budgets: domain::services_yaml::PlatformBudgets::default(),
         cluster: Some(cluster),
         egress_proxy: Some(proxy.parse()?),
-        sleepers: None,
+        binary: None,
     })
     .await
 }

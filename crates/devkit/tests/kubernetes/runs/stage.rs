@@ -69,7 +69,7 @@ impl Stage {
             budgets: PlatformBudgets::default(),
             cluster: Some(cluster),
             egress_proxy: None,
-            sleepers: None,
+            binary: None,
         })
         .await?;
         Ok(Self { platform, installed, _kubeconfig: folder })

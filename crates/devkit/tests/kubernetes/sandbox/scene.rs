@@ -34,7 +34,7 @@ pub(super) async fn start(world: &World) -> anyhow::Result<Platform> {
         budgets: domain::services_yaml::PlatformBudgets::default(),
         cluster: Some(cluster),
         egress_proxy: None,
-        sleepers: None,
+        binary: None,
     })
     .await
 }
