@@ -4,6 +4,7 @@
 //! it has lived for as long as it should, or all are to end.
 
 use std::{
+    collections::HashSet,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -44,7 +45,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::harness::InCluster;
+use crate::{console::say, harness::InCluster};
 
 /// As a runner: a sign of life so often.
 const BEAT: Duration = Duration::from_secs(4);
@@ -78,7 +79,7 @@ impl Node {
         let router = router(server.clone());
         let serving = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(%error, "the API server in memory has ended");
+                say(format_args!("    the API server in memory has ended: {error}"));
             }
         });
         let release = CancellationToken::new();
@@ -162,22 +163,26 @@ struct Agents {
 impl Agents {
     async fn follow(self) {
         let mut changes = watcher::watcher(self.jobs.clone(), watcher::Config::default()).default_backoff().boxed();
+        let mut known = HashSet::new();
         while let Some(change) = changes.next().await {
             match change {
-                // Nobody changes a Job here, so each is heard of once.
                 Ok(Event::InitApply(job) | Event::Apply(job)) => {
-                    if let Some(job) = kubernetes::job_of(&job.metadata) {
+                    // One that is listed again has its pod already.
+                    let is_new = known.insert(job.metadata.uid.clone());
+                    if let Some(job) = kubernetes::job_of(&job.metadata).filter(|_| is_new) {
                         tokio::spawn(self.clone().live(job));
                     }
                 }
                 Ok(Event::Delete(job)) => {
+                    known.remove(&job.metadata.uid);
                     let name = job.metadata.name.unwrap_or_default();
                     if let Err(error) = self.collect(&name).await {
-                        tracing::warn!(job = name, %error, "what was of a Job is still there");
+                        say(format_args!("    what belongs to the Job {name} could not be removed: {error}"));
                     }
                 }
                 Ok(Event::Init | Event::InitDone) => {}
-                Err(error) => tracing::warn!(%error, "the watch of Jobs broke and is taken up again"),
+                // It is taken up again.
+                Err(error) => say(format_args!("    the watch of Jobs broke: {error}")),
             }
         }
     }
@@ -196,7 +201,7 @@ impl Agents {
         let (phase, code) = match self.sleep_and_report(&name).await {
             Ok(()) => ("Succeeded", 0),
             Err(error) => {
-                tracing::warn!(job = name, %error, "a sleeper could not report");
+                say(format_args!("    the agent of {name} could not report: {error:#}"));
                 ("Failed", 1)
             }
         };
