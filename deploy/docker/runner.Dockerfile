@@ -24,8 +24,10 @@ COPY --from=codex /out/codex /in/codex
 COPY deploy/images/bundle.sh /in/bundle.sh
 RUN /bin/sh /in/bundle.sh /in/codex-k8s /in/codex /opt/codex-k8s
 
+# Java's packages make links to their manuals, and a slim image has no folder for these.
 FROM ${DEBIAN_IMAGE} AS runner
-RUN apt-get update \
+RUN mkdir -p /usr/share/man/man1 \
+    && apt-get update \
     && apt-get install --yes --no-install-recommends \
         build-essential ca-certificates cargo curl git golang-go jq make nodejs npm \
         openjdk-21-jdk-headless pkg-config python3 python3-pip python3-venv ripgrep rustc unzip \

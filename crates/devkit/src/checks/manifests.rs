@@ -27,7 +27,7 @@ pub(super) fn manifests(layout: &Layout, release: bool) -> Result<(), CheckError
             released = rendered.objects;
         }
     }
-    let of_images = manifests::dockerfile_findings(&deploy.join("docker"), &lock)?;
+    let of_images = manifests::dockerfile_findings(&layout.tree, &lock)?;
     complaints.extend(of_images.iter().map(|found| format!("docker/{found}")));
     for complaint in &complaints {
         say(format_args!("    {complaint}"));

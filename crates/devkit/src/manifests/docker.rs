@@ -1,11 +1,12 @@
-//! Rules about the Dockerfiles.
+//! Rules about the Dockerfiles, whose context is the root of the tree.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use super::{Finding, Lock, ManifestError};
+use super::{Finding, Lock, ManifestError, docker_context};
 
-pub(super) fn findings(folder: &Path, lock: &Lock) -> Result<Vec<Finding>, ManifestError> {
-    let mut found = Vec::new();
+pub(super) fn findings(tree: &Path, lock: &Lock) -> Result<Vec<Finding>, ManifestError> {
+    let mut found = docker_context::findings(tree, lock)?;
+    let folder = &tree.join(docker_context::FOLDER);
     for entry in fs::read_dir(folder).map_err(ManifestError::files("read", folder))? {
         let path = entry.map_err(ManifestError::files("read", folder))?.path();
         if path.extension().is_none_or(|extension| extension != "Dockerfile") {

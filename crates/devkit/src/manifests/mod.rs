@@ -1,6 +1,7 @@
 //! The manifests in `deploy/`: rendered with kustomize, held to Kubernetes' own schemas and to rules of our own.
 
 mod docker;
+mod docker_context;
 mod lock;
 mod networks;
 mod object;
@@ -68,12 +69,12 @@ pub fn unresolved(objects: &[Object]) -> Vec<String> {
     found
 }
 
-/// Findings about the Dockerfiles.
+/// Findings about the Dockerfiles of a tree.
 ///
 /// # Errors
 /// When they cannot be read.
-pub fn dockerfile_findings(folder: &std::path::Path, lock: &Lock) -> Result<Vec<Finding>, ManifestError> {
-    docker::findings(folder, lock)
+pub fn dockerfile_findings(tree: &std::path::Path, lock: &Lock) -> Result<Vec<Finding>, ManifestError> {
+    docker::findings(tree, lock)
 }
 
 /// Why the manifests could not be looked at.
