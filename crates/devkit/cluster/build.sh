@@ -133,6 +133,12 @@ if [ "${1:-}" = kubetool ]; then
 	mv "$bin/kubetool.new" "$bin/kubetool"
 	exit
 fi
+# The builder of images alone, with the runc that it runs commands in.
+if [ "${1:-}" = builder ]; then
+	builder
+	runtime
+	exit
+fi
 kubernetes
 dns
 registry

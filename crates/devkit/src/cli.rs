@@ -14,6 +14,7 @@ use crate::{
     console,
     demo::{self, DemoError},
     guide::{self, GuideError},
+    image_builds::{self, ImageBuildError},
     kube::{self, KubeError},
     layout::{Layout, LayoutError},
     processes::{self, LaunchOrder, WardenOrder},
@@ -111,6 +112,11 @@ enum Command {
         #[command(subcommand)]
         command: KubeCommand,
     },
+    /// Build the images of deploy/docker.
+    Images {
+        #[command(subcommand)]
+        command: ImagesCommand,
+    },
     /// Take the pictures of the user guide anew, from the running platform.
     Guide,
     /// Install the pinned tools into the cache, and nothing else.
@@ -148,6 +154,25 @@ enum KubeCommand {
     Env,
 }
 
+#[derive(Debug, Subcommand)]
+enum ImagesCommand {
+    /// Build all three with the BuildKit of the devkit's own cluster, as root; tell digest and size of each.
+    Build {
+        /// Where no registry can be reached: put what they stand on together from packages, for tests.
+        #[arg(long)]
+        bases_from_packages: bool,
+        /// Load them into the cluster of this tree, which is started if none runs.
+        #[arg(long)]
+        load: bool,
+        /// Push them to a registry, by their names below this; who may is in Docker's configuration.
+        #[arg(long, value_name = "REGISTRY/PREFIX", requires = "tag")]
+        push: Option<String>,
+        /// The version that they are pushed as.
+        #[arg(long, requires = "push")]
+        tag: Option<String>,
+    },
+}
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -167,6 +192,8 @@ enum Failure {
     Testing(#[from] TestingError),
     #[error(transparent)]
     Kube(#[from] KubeError),
+    #[error(transparent)]
+    ImageBuild(#[from] ImageBuildError),
     #[error(transparent)]
     Guide(#[from] GuideError),
     #[error("{0:#}")]
@@ -252,6 +279,10 @@ fn command_of_a_person(command: Command, layout: &Layout) -> Result<ExitCode, Fa
             }
         }
         Command::Kube { command } => cluster(layout, &command)?,
+        Command::Images { command: ImagesCommand::Build { bases_from_packages, load, push, tag } } => {
+            let push = push.zip(tag).map(|(prefix, tag)| image_builds::Push { prefix, tag });
+            block_on(image_builds::build(layout, image_builds::Orders { bases_from_packages, load, push }))??;
+        }
         Command::Guide => {
             if !guide::guide(layout)? {
                 return Ok(ExitCode::FAILURE);

@@ -11,6 +11,7 @@ pub mod egress_proxy;
 pub mod github;
 pub mod guide;
 pub mod harness;
+pub mod image_builds;
 pub mod kube;
 pub mod launcher;
 pub mod layout;

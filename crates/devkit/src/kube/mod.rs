@@ -1,5 +1,6 @@
 //! A real Kubernetes for tests and for `up --kube`: one that is named, kind where Docker runs, or the devkit's own.
 
+mod builder;
 mod cluster;
 mod commands;
 mod error;
@@ -11,11 +12,14 @@ mod own;
 mod places;
 mod scripts;
 
+pub(crate) use builder::BuilderPrograms;
 pub use cluster::Cluster;
 pub use commands::{down, prepare, status, up};
 pub use error::KubeError;
+pub(crate) use images::{DEBIAN_MIRROR, Image};
 pub use images::{Images, provide_runner};
 pub use lease::{Holder, Lease, obtain, stop_abandoned};
+pub(crate) use scripts::{program, run, works};
 
 /// Names a cluster that is there already, by its kubeconfig.
 pub const KUBECONFIG: &str = "CODEX_K8S_TEST_KUBECONFIG";

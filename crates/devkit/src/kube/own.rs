@@ -162,6 +162,25 @@ impl OwnCluster {
         Ok(tool)
     }
 
+    /// The folder with the programs that build images, built if they are not there.
+    pub(super) fn builder(&self) -> Result<PathBuf, KubeError> {
+        let folder = self.base.join("bin");
+        if !is_there("go") {
+            return Err(KubeError::unavailable(
+                "BuildKit is built with Go; install it with: sudo apt-get install golang-go",
+            ));
+        }
+        fs::create_dir_all(&self.base).map_err(KubeError::files("create", &self.base))?;
+        let step = if folder.join("buildkitd").exists() {
+            Step::start("buildkit")
+        } else {
+            Step::announce("buildkit", "its programs; from source some minutes, once")
+        };
+        run("building BuildKit", self.script("build.sh").arg("builder"))?;
+        step.done(format_args!("programs in {}", folder.display()));
+        Ok(folder)
+    }
+
     fn lives(&self) -> Result<bool, KubeError> {
         let pid = read(&self.state.join("pid"))?.and_then(|text| text.trim().parse::<i32>().ok());
         Ok(pid.is_some_and(crate::processes::is_alive))

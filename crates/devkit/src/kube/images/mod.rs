@@ -8,6 +8,7 @@ use std::{env, fs, path::PathBuf};
 
 use sha2::{Digest, Sha256};
 
+pub(crate) use self::root_file_system::DEBIAN_MIRROR;
 use self::{compose::Workshop, root_file_system::RootFileSystem};
 use super::{
     Cluster, KubeError,
@@ -18,7 +19,7 @@ use crate::{console::Step, layout::Layout, tools};
 
 /// One of the images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Image {
+pub(crate) enum Image {
     /// Runner, Codex and git, and what a project without an image of its own runs in.
     Runner,
     /// Nothing but a shell: a project's image of which nothing else can be assumed.
@@ -35,7 +36,8 @@ enum Image {
 const ACTOR: &str = include_str!("../../../assets/actor/runner");
 
 impl Image {
-    fn repository(self) -> &'static str {
+    /// What it is called in a cluster, without the tag.
+    pub(crate) fn repository(self) -> &'static str {
         match self {
             Self::Runner => "localhost/codex-k8s-runner",
             Self::Shell => "localhost/codex-k8s-shell",
@@ -46,7 +48,7 @@ impl Image {
     }
 
     /// Names an image that is in the cluster already, for one that somebody else looks after.
-    fn variable(self) -> &'static str {
+    pub(crate) fn variable(self) -> &'static str {
         match self {
             Self::Runner => "CODEX_K8S_TEST_RUNNER_IMAGE",
             Self::Shell => "CODEX_K8S_TEST_SHELL_IMAGE",

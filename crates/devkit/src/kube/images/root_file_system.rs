@@ -16,6 +16,9 @@ use crate::{console::Step, tools};
 /// Left out: nobody reads them in a container.
 const LEFT_OUT: [&str; 4] = ["/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*"];
 
+/// Where Debian's packages are.
+pub(crate) const DEBIAN_MIRROR: &str = "http://deb.debian.org/debian";
+
 /// A root file system, by the packages in it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RootFileSystem {
@@ -95,7 +98,7 @@ fn from_os_release(text: &str) -> Result<Distribution, KubeError> {
         line.map(|value| value.trim_matches('"').to_owned())
     };
     let (mirror, components) = match value("ID").as_deref() {
-        Some("debian") => ("http://deb.debian.org/debian", "main"),
+        Some("debian") => (DEBIAN_MIRROR, "main"),
         Some("ubuntu") if cfg!(target_arch = "x86_64") => ("http://archive.ubuntu.com/ubuntu", "main,universe"),
         Some("ubuntu") => ("http://ports.ubuntu.com/ubuntu-ports", "main,universe"),
         _ => {
