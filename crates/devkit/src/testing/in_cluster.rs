@@ -16,6 +16,9 @@ use crate::{
 /// What the names of these tests begin with.
 pub(super) const PREFIX: &str = "in_cluster::";
 
+/// What the names of those begin with that no other may run beside.
+pub(super) const ALONE: &str = "in_cluster::alone::";
+
 /// Whether there is a cluster.
 pub(super) enum Cluster {
     /// There is.
@@ -50,7 +53,7 @@ pub(super) struct LeftOut {
 impl Display for LeftOut {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{} tests left out: {}", self.tests.len(), self.why)?;
-        self.tests.iter().try_for_each(|name| write!(f, "\n      {name}"))
+        self.tests.iter().try_for_each(|name| write!(f, "\n      {}", name.strip_prefix(PREFIX).unwrap_or(name)))
     }
 }
 
@@ -99,7 +102,18 @@ pub(super) fn names(mut command: Command) -> Result<Vec<String>, TestingError> {
 }
 
 fn listed(text: &str) -> Vec<String> {
-    text.lines().filter_map(|line| line.strip_suffix(": test")?.strip_prefix(PREFIX)).map(str::to_owned).collect()
+    text.lines()
+        .filter_map(|line| line.strip_suffix(": test"))
+        .filter(|name| name.starts_with(PREFIX))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Words for the test program by which it runs those of `names` that no other may run beside, one by one; none if there are none.
+pub(super) fn alone(names: Vec<String>) -> Option<Vec<String>> {
+    let alone: Vec<String> = names.into_iter().filter(|name| name.starts_with(ALONE)).collect();
+    let words = ["--exact", "--test-threads=1"].map(str::to_owned);
+    (!alone.is_empty()).then(|| words.into_iter().chain(alone).collect())
 }
 
 #[cfg(test)]
@@ -111,6 +125,14 @@ mod tests {
         let text = "in_cluster::smoke::a_pod: test\nworld::tests::of_itself: test\nin_cluster::runs::b: test\n\n3 tests, 0 benchmarks\n";
         let left_out = LeftOut { why: "no root".into(), tests: listed(text) };
         assert_eq!(left_out.to_string(), "2 tests left out: no root\n      smoke::a_pod\n      runs::b");
+    }
+
+    #[test]
+    fn who_takes_the_node_from_everybody_runs_alone() {
+        let text = "in_cluster::alone::a: test\nin_cluster::runs::b: test\nin_cluster::alone::c: test\n";
+        let words = ["--exact", "--test-threads=1", "in_cluster::alone::a", "in_cluster::alone::c"];
+        assert_eq!(alone(listed(text)).unwrap(), words);
+        assert_eq!(alone(listed("in_cluster::runs::b: test\n")), None);
     }
 
     #[test]

@@ -80,8 +80,7 @@ fn all_layers(layout: &Layout, selection: &Selection, environment: &[(String, St
         match in_cluster::prepare(layout)? {
             Cluster::There(cluster) => {
                 let environment = [environment, &cluster.environment].concat();
-                let tests = cargo_test(layout, selection, &environment, &in_cluster::call(selection));
-                good &= follow(tests, &mut tally)?.success();
+                good &= all_in_cluster(layout, selection, &environment, &mut tally)?;
                 cluster.end()?;
             }
             Cluster::Missing { why } => {
@@ -91,6 +90,25 @@ fn all_layers(layout: &Layout, selection: &Selection, environment: &[(String, St
         }
     }
     sum_up(&tally, selection, left_out.as_ref());
+    Ok(good)
+}
+
+/// Runs the tests in the cluster: beside each other, and then those that none may run beside. Returns whether all passed.
+fn all_in_cluster(
+    layout: &Layout,
+    selection: &Selection,
+    environment: &[(String, String)],
+    tally: &mut Tally,
+) -> Result<bool, TestingError> {
+    let call = in_cluster::call(selection);
+    let mut together = cargo_test(layout, selection, environment, &call);
+    together.args(["--skip", in_cluster::ALONE]);
+    let mut good = follow(together, tally)?.success();
+    let names = in_cluster::names(cargo_test(layout, selection, environment, &call))?;
+    if let Some(rest) = in_cluster::alone(names) {
+        let alone = Selection { rest, ..selection.clone() };
+        good &= follow(cargo_test(layout, &alone, environment, &call), tally)?.success();
+    }
     Ok(good)
 }
 

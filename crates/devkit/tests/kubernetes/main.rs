@@ -8,6 +8,7 @@
 mod forward;
 #[path = "tests.rs"]
 mod in_cluster;
+mod machine;
 #[path = "../devkit_up/tree.rs"]
 #[allow(dead_code, reason = "one of the programs that share this file")]
 mod tree;

@@ -1,5 +1,6 @@
 //! The tests, one file for each part of the platform.
 
+mod alone;
 mod bundle;
 mod deploy;
 mod launcher;

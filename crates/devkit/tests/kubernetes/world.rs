@@ -114,19 +114,26 @@ impl TestNamespace {
 impl Drop for TestNamespace {
     fn drop(&mut self) {
         let name = self.name.clone();
-        // A thread and a client of its own: the test's runtime may be on its way out.
-        let deleted = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async move {
-                let namespaces = Api::<Namespace>::all(World::new().await.client);
-                namespaces.delete(&name, &DeleteParams::default()).await.map(drop)
-            })
+        at_the_end(&format!("namespace {name} is left"), async move |client| {
+            Api::<Namespace>::all(client).delete(&name, &DeleteParams::default()).await
         });
-        match deleted.join() {
-            Ok(Ok(())) => {}
-            outcome if std::thread::panicking() => eprintln!("namespace {} is left: {outcome:?}", self.name),
-            outcome => panic!("namespace {} is left: {outcome:?}", self.name),
-        }
+    }
+}
+
+/// Does what is left to a test's end, on a thread and with a client of its own: the test's runtime may be on its way out. Where it
+/// fails, so does the test, unless it has already.
+pub fn at_the_end<T, E>(otherwise: &str, work: impl AsyncFnOnce(Client) -> Result<T, E> + Send + 'static)
+where
+    E: std::fmt::Debug + Send + 'static,
+{
+    let done = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move { work(World::new().await.client).await.map(drop) })
+    });
+    match done.join() {
+        Ok(Ok(())) => {}
+        outcome if std::thread::panicking() => eprintln!("{otherwise}: {outcome:?}"),
+        outcome => panic!("{otherwise}: {outcome:?}"),
     }
 }
 

@@ -132,7 +132,13 @@ fn disrupted(pod: &Pod) -> Option<JobEnding> {
     let condition = pod_condition(pod, "DisruptionTarget").filter(|condition| condition.status == "True")?;
     let words = condition.message.clone().unwrap_or_default();
     Some(match condition.reason.as_deref() {
-        Some("DeletionByTaintManager" | "DeletionByPodGC") => JobEnding::NodeLost { node: node(pod) },
+        Some("DeletionByPodGC") => JobEnding::NodeLost { node: node(pod) },
+        // Its words are the same whoever put the taint there, and the launcher has no right to read nodes. But of a node that is not
+        // heard of the pods count as unready before they have to leave, while one that a person taints still tells that they are well.
+        // A pod whose agent has not begun is unready on either, and then it was put out for all that is known.
+        Some("DeletionByTaintManager") => {
+            lost_node(pod).map_or(JobEnding::Evicted { why: words }, |node| JobEnding::NodeLost { node })
+        }
         Some("TerminationByKubelet") => {
             let status = pod.status.as_ref();
             let said = status.and_then(|status| status.message.clone()).filter(|said| !said.is_empty());

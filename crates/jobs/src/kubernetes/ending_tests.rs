@@ -75,6 +75,22 @@ fn disrupted(reason: &str, message: &str) -> Pod {
     pod(&json!({"phase": "Failed", "message": message, "conditions": [condition]}))
 }
 
+/// At work as its node told at last; whether the cluster takes it for ready is another matter.
+fn at_work(ready: &str) -> Pod {
+    let mut agent = container("agent", &json!({"running": {"startedAt": MADE}}));
+    agent["ready"] = true.into();
+    let conditions = json!([{"type": "Ready", "status": ready}]);
+    pod(&json!({"phase": "Running", "conditions": conditions, "containerStatuses": [agent]}))
+}
+
+fn put_out_by_taint(mut pod: Pod) -> Pod {
+    let target =
+        json!({"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager", "message": "words"});
+    let status = pod.status.get_or_insert_default();
+    status.conditions.get_or_insert_default().push(serde_json::from_value(target).unwrap());
+    deleted(pod)
+}
+
 fn event(reason: &str, message: &str) -> JobEvent {
     let (uid, reason, message) = ("1".to_owned(), reason.to_owned(), message.to_owned());
     JobEvent { uid, count: 1, at: at(0), warning: true, reason, message }
@@ -109,7 +125,9 @@ fn every_ending_is_told_apart() {
         (over(137, "ContainerStatusUnknown"), JobEnding::Vanished),
         (evicted, JobEnding::Evicted { why: words() }),
         (late, JobEnding::Deadline { seconds: 600 }),
-        (disrupted("DeletionByTaintManager", ""), JobEnding::NodeLost { node: "node-1".into() }),
+        (put_out_by_taint(at_work("False")), JobEnding::NodeLost { node: "node-1".into() }),
+        (put_out_by_taint(at_work("True")), JobEnding::Evicted { why: words() }),
+        (put_out_by_taint(over(143, "Error")), JobEnding::Evicted { why: words() }),
         (disrupted("DeletionByPodGC", ""), JobEnding::NodeLost { node: "node-1".into() }),
         (disrupted("EvictionByEvictionAPI", ""), JobEnding::Evicted { why: words() }),
         (disrupted("TerminationByKubelet", "the disk is full"), JobEnding::Evicted { why: "the disk is full".into() }),
@@ -168,19 +186,14 @@ fn what_may_pass_is_waited_for_and_not_for_ever() {
 
 #[test]
 fn a_node_that_is_not_heard_of_is_known_by_what_became_of_its_pods() {
-    let state = |ready: &str, containers: Value| {
-        pod(&json!({
-            "phase": "Running", "conditions": [{"type": "Ready", "status": ready}], "containerStatuses": [containers],
-        }))
-    };
-    let running = json!({"running": {"startedAt": MADE}});
-    let mut at_work = container("agent", &running);
-    at_work["ready"] = true.into();
-    assert_eq!(lost_node(&state("True", at_work.clone())), None);
-    assert_eq!(lost_node(&state("False", at_work.clone())), Some("node-1".to_owned()));
-    assert_eq!(lost_node(&state("Unknown", at_work)), Some("node-1".to_owned()));
+    assert_eq!(lost_node(&at_work("True")), None);
+    assert_eq!(lost_node(&at_work("False")), Some("node-1".to_owned()));
+    assert_eq!(lost_node(&at_work("Unknown")), Some("node-1".to_owned()));
     // The node itself says that it is not ready yet, or no more.
-    assert_eq!(lost_node(&state("False", container("agent", &running))), None);
+    let agent = container("agent", &json!({"running": {"startedAt": MADE}}));
+    let conditions = json!([{"type": "Ready", "status": "False"}]);
+    let unready = pod(&json!({"phase": "Running", "conditions": conditions, "containerStatuses": [agent]}));
+    assert_eq!(lost_node(&unready), None);
     assert_eq!(lost_node(&over(1, "Error")), None);
 }
 

@@ -1,6 +1,6 @@
 //! The Kubernetes launcher in a real cluster: every ending told apart, nothing doubled, nothing left.
 
 mod endings;
-mod scene;
+pub(super) mod scene;
 mod starting;
 mod stopping;

@@ -21,7 +21,7 @@ use kube::{
 };
 use role::SecretText;
 
-use crate::world::World;
+use crate::world::{World, at_the_end};
 
 /// Longer than anything takes on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(100);
@@ -146,14 +146,10 @@ impl Scene {
 impl Drop for Scene {
     fn drop(&mut self) {
         let name = self.namespace.clone();
-        // A thread and a client of its own: the test's runtime may be on its way out.
-        let deleted = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async move {
-                let namespaces = Api::<Namespace>::all(World::new().await.client);
-                let _ = namespaces.delete(&name, &DeleteParams::default()).await;
-            });
+        at_the_end("the namespace of the scene is left", async move |client| {
+            // There is none where nothing was launched.
+            let _ = Api::<Namespace>::all(client).delete(&name, &DeleteParams::default()).await;
+            Ok::<_, kube::Error>(())
         });
-        let _ = deleted.join();
     }
 }

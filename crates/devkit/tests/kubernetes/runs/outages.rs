@@ -1,6 +1,6 @@
 //! What happens to a run when something around its Job fails: its machine, its node's agent, the API server.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use devkit::harness::{Detour, Platform, REPOSITORY};
@@ -11,27 +11,18 @@ use domain::{
 };
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, EvictParams};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::{Signal, kill};
 use store::{JobState, attempts, checkpoints, job_failures, runs::Run};
 use tokio::time::Instant;
 
 use super::{Stage, settings};
-use crate::world::World;
+use crate::{
+    machine::{kubelet, processes},
+    world::World,
+};
 
 /// How long the API server is away.
 const AWAY: Duration = Duration::from_secs(60);
-
-/// The processes of this machine of which a file in `/proc` says so.
-fn processes(file: &str, says: impl Fn(&str) -> bool) -> Vec<Pid> {
-    let all = fs::read_dir("/proc").unwrap().flatten();
-    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let told =
-        |pid: &i32| fs::read(format!("/proc/{pid}/{file}")).is_ok_and(|text| says(&String::from_utf8_lossy(&text)));
-    pids.filter(told).map(Pid::from_raw).collect()
-}
 
 /// Has nothing of a pod go on, as on a machine that stands still.
 fn freeze(pod: &Pod) {
@@ -176,26 +167,20 @@ async fn away() -> anyhow::Result<()> {
 /// Only the devkit's own cluster lets us at it: who starts another kubelet there is its first process.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_jobs_node_agent_that_is_started_again_disturbs_nothing() -> anyhow::Result<()> {
-    let settings_file = World::state_folder().join("kubelet.yaml");
-    if !settings_file.exists() {
+    let Some(killed) = kubelet() else {
         eprintln!("left out: this cluster's kubelet can't be killed from here");
         return Ok(());
-    }
-    let kubelets =
-        || processes("cmdline", |text| text.contains("kubelet\0") && text.contains(&*settings_file.to_string_lossy()));
+    };
     let stage = Stage::new().await?;
     let platform = &stage.platform;
     settings(platform, "version: 1\n").await?;
     let (number, run) = at_work(platform, "held").await?;
     let uid = |pods: &[Pod]| pods.iter().map(|pod| pod.metadata.uid.clone()).collect::<Vec<_>>();
     let before = uid(&stage.pods_of(&run).await?.1);
-    let killed = kubelets();
-    assert_eq!(killed.len(), 1, "{killed:?}");
-    kill(killed[0], Signal::SIGKILL)?;
+    kill(killed, Signal::SIGKILL)?;
     platform
         .await_that("another kubelet has taken over", async || {
-            let now = kubelets();
-            Ok((!now.is_empty() && now != killed).then_some(()))
+            Ok(kubelet().is_some_and(|now| now != killed).then_some(()))
         })
         .await?;
     assert_eq!(uid(&stage.pods_of(&run).await?.1), before);
