@@ -24,6 +24,7 @@ mod reconcilers;
 mod refusals;
 mod repeated;
 mod replay;
+mod replay_memory;
 mod retry;
 mod revise;
 mod schedules;
