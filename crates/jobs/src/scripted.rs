@@ -11,7 +11,7 @@ use futures::{StreamExt as _, stream};
 use http::{Method, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody, combinators::UnsyncBoxBody};
-use kube::{Client, client::Body};
+use kube::{Client, client::Body, core::response::reason};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -296,11 +296,30 @@ fn gone() -> Response<Stream> {
 }
 
 fn status(code: u16) -> Response<Stream> {
+    let words = "as the script says";
     whole(
         code,
         &json!({
-            "kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "as the script says", "reason": "Scripted",
-            "code": code,
+            "kind": "Status", "apiVersion": "v1", "status": "Failure", "message": words, "reason": word_of(code), "code": code,
         }),
     )
+}
+
+/// Kubernetes' own word for an answer: clients go by it.
+const fn word_of(code: u16) -> &'static str {
+    match code {
+        400 => reason::BAD_REQUEST,
+        401 => reason::UNAUTHORIZED,
+        403 => reason::FORBIDDEN,
+        404 => reason::NOT_FOUND,
+        405 => reason::METHOD_NOT_ALLOWED,
+        // Nothing is created here but by applying, which no name that is there already stands in the way of.
+        409 => reason::CONFLICT,
+        422 => reason::INVALID,
+        429 => reason::TOO_MANY_REQUESTS,
+        500 => reason::INTERNAL_ERROR,
+        503 => reason::SERVICE_UNAVAILABLE,
+        504 => reason::TIMEOUT,
+        _ => reason::UNKNOWN,
+    }
 }

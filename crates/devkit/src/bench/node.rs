@@ -254,10 +254,8 @@ impl Agents {
     async fn token(&self, job: &str) -> anyhow::Result<String> {
         let deadline = Instant::now() + SECRET;
         let secret = loop {
-            match self.secrets.get(job).await {
-                Ok(there) => break there,
-                Err(kube::Error::Api(status)) if status.code == 404 => {}
-                Err(error) => return Err(error.into()),
+            if let Some(there) = self.secrets.get_opt(job).await? {
+                break there;
             }
             ensure!(Instant::now() < deadline, "the Job {job} has no Secret");
             sleep(LOOK).await;
