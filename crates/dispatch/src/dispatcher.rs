@@ -4,6 +4,8 @@
 //! time, and one that dies leaves a lease that runs out. Every command may be delivered twice; Temporal knows the second by
 //! its workflow id or request id.
 
+mod lost_starts;
+
 use std::{
     sync::{
         Arc,
@@ -13,12 +15,10 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{ids::Instance, run::Outcome, sentences};
-use serde_json::json;
+use domain::{ids::Instance, sentences};
 use store::{
-    CommandKind, PgConnection, Store, StoreError, audit,
-    commands::{self, About, Command, Holder},
-    connections, runs,
+    CommandKind, Store, StoreError,
+    commands::{self, About, Command, FailedTry, Holder},
 };
 use telemetry::{
     Span, SpanKind, Telemetry,
@@ -28,7 +28,7 @@ use telemetry::{
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::engine::{Applied, Engine, EngineError, Target, WorkflowState};
+use crate::engine::{Applied, Engine, EngineError, Target};
 
 /// Longer than delivering a handful of commands takes; after it, a dead dispatcher's queue is taken over.
 const LEASE: Duration = Duration::from_secs(30);
@@ -211,10 +211,6 @@ impl Dispatcher {
         commands::release(&mut *self.store.acquire().await?, lease.workflow_id, lease.owner).await
     }
 
-    fn is_old_start(&self, command: &Command, now: DateTime<Utc>) -> bool {
-        command.kind == CommandKind::Start && now - command.created_at > self.start_max_age
-    }
-
     /// Takes on what was left behind: by a crash, by an engine that was down. While it is down, one try is enough: hundreds more would
     /// only keep the database from storing what comes in.
     ///
@@ -342,18 +338,18 @@ impl Dispatcher {
                 self.give_up(command, &sentences::start_refused(words)).await?;
             }
             Err(EngineError::NotConnected(words) | EngineError::NoNamespace(words)) => {
-                let next_try_at = self.now() + back_off(command.tries);
-                let mut conn = self.store.acquire().await?;
-                commands::mark_undelivered_try(&mut conn, command.id, &words, next_try_at).await?;
-                return Ok(false);
+                return self.try_later(command, &words, false).await;
             }
-            Err(EngineError::Unavailable(words)) => {
-                let next_try_at = self.now() + back_off(command.tries);
-                commands::mark_failed_try(&mut *self.store.acquire().await?, command.id, &words, next_try_at).await?;
-                return Ok(false);
-            }
+            Err(EngineError::Unavailable(words)) => return self.try_later(command, &words, true).await,
         }
         Ok(true)
+    }
+
+    /// Notes that a try failed; false, since what is behind the command has to wait.
+    async fn try_later(&self, command: &Command, error: &str, in_doubt: bool) -> Result<bool, StoreError> {
+        let failed = FailedTry { error, in_doubt, next_try_at: self.now() + back_off(command.tries) };
+        commands::mark_failed_try(&mut *self.store.acquire().await?, command.id, failed).await?;
+        Ok(false)
     }
 
     async fn apply(&self, command: &Command) -> Result<Applied, EngineError> {
@@ -372,34 +368,6 @@ impl Dispatcher {
         }
     }
 
-    /// A start so old that the engine may have forgotten it: only what is certain is acted on.
-    async fn deliver_old_start(&self, command: &Command) -> Result<bool, StoreError> {
-        match self.engine.state(&command.workflow_id).await {
-            Err(error) => {
-                let next_try_at = self.now() + back_off(command.tries);
-                commands::mark_failed_try(
-                    &mut *self.store.acquire().await?,
-                    command.id,
-                    &error.to_string(),
-                    next_try_at,
-                )
-                .await?;
-                Ok(false)
-            }
-            Ok(WorkflowState::Open | WorkflowState::Closed { .. }) => {
-                commands::mark_done(&mut *self.store.acquire().await?, command.id).await?;
-                Ok(true)
-            }
-            Ok(WorkflowState::Unknown) => {
-                let reason = sentences::start_too_late();
-                self.count(command, DispatchResult::Stale);
-                commands::mark_stale(&mut *self.store.acquire().await?, command.id, reason).await?;
-                self.give_up(command, reason).await?;
-                Ok(true)
-            }
-        }
-    }
-
     async fn span(&self, command: &Command) -> Span {
         let About::Run(run, attempt) = command.about else { return Span::none() };
         let name = format!("dispatch {}", command.kind.as_str());
@@ -410,66 +378,6 @@ impl Dispatcher {
         let lag = (result == DispatchResult::Done).then(|| self.now() - command.created_at);
         let lag = lag.map(|lag| lag.to_std().unwrap_or_default());
         self.telemetry.metrics.dispatch(command.kind.as_str(), result, lag);
-    }
-
-    /// Settles the run, or the connection, of a start that will never be delivered.
-    async fn give_up(&self, command: &Command, reason: &str) -> Result<(), StoreError> {
-        if command.kind != CommandKind::Start {
-            return Ok(());
-        }
-        let mut tx = self.store.begin().await?;
-        let first = self.finish(&mut tx, command, Outcome::Lost, reason).await?;
-        tx.commit().await?;
-        if first {
-            self.telemetry.metrics.run_ended(Outcome::Lost);
-        }
-        Ok(())
-    }
-
-    /// Drops a start that nobody has seen because its cancel is there already. False if the engine may have it.
-    async fn drop_start(&self, start: &Command) -> Result<bool, StoreError> {
-        let mut tx = self.store.begin().await?;
-        if !commands::drop_pending_start(&mut tx, &start.workflow_id).await? {
-            return Ok(false);
-        }
-        let first = self.finish(&mut tx, start, Outcome::Cancelled, sentences::cancelled_before_begin()).await?;
-        tx.commit().await?;
-        if first {
-            self.telemetry.metrics.run_ended(Outcome::Cancelled);
-        }
-        Ok(true)
-    }
-
-    /// True if this is the run's end, and not a later word about it.
-    async fn finish(
-        &self,
-        tx: &mut PgConnection,
-        start: &Command,
-        outcome: Outcome,
-        cause: &str,
-    ) -> Result<bool, StoreError> {
-        let now = self.now();
-        let (run, attempt) = match start.about {
-            About::Run(run, attempt) => (run, attempt),
-            About::Connection(id) => return connections::fail(tx, id, cause, now).await.map(|_| false),
-            // What is deleted stays so: the worker begins again.
-            About::Project(_) => return Ok(false),
-        };
-        let end = runs::End { attempt, outcome, cause, now };
-        let first = runs::finish(tx, run, end).await?;
-        if first {
-            let event = audit::NewFlowEvent {
-                at: now,
-                run: Some(run),
-                repository: None,
-                delivery: None,
-                actor: "dispatcher",
-                kind: "run_finished",
-                detail: json!({ "attempt": attempt, "outcome": outcome, "cause": cause }),
-            };
-            audit::append(tx, event).await?;
-        }
-        Ok(first)
     }
 }
 

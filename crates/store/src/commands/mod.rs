@@ -31,7 +31,7 @@ use uuid::Uuid;
 pub use self::{
     aside::{drop_pending_start, mark_stale},
     lease::{Holder, done_and_release, lease, release, workflows_with_pending},
-    tries::{begin_lone_try, begin_try, mark_done, mark_failed, mark_failed_try, mark_undelivered_try},
+    tries::{FailedTry, begin_lone_try, begin_try, mark_done, mark_failed, mark_failed_try},
 };
 use crate::{
     CommandKind, CommandState, Result, StoreError,

@@ -83,44 +83,29 @@ pub async fn mark_done(conn: &mut PgConnection, id: CommandId) -> Result<()> {
     Ok(())
 }
 
-/// Notes that a try failed, and that the engine may have the command all the same: no answer came.
-///
-/// # Errors
-/// The database fails.
-pub async fn mark_failed_try(
-    conn: &mut PgConnection,
-    id: CommandId,
-    error: &str,
-    next_try_at: DateTime<Utc>,
-) -> Result<()> {
-    sqlx::query!(
-        "update engine_commands set under_way = false, in_doubt = true, last_error = $2, next_try_at = $3 \
-         where id = $1 and state = 'pending' and (select set_config('synchronous_commit', 'off', true)) = 'off'",
-        id.as_uuid(),
-        &clean(error),
-        next_try_at,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+/// How a try failed.
+#[derive(Clone, Copy, Debug)]
+pub struct FailedTry<'a> {
+    /// Why.
+    pub error: &'a str,
+    /// Whether the engine may have the command all the same: it was asked, and no answer came.
+    pub in_doubt: bool,
+    /// When the next one may be made.
+    pub next_try_at: DateTime<Utc>,
 }
 
-/// Notes that a try failed before the engine could have seen it: nothing was connected.
+/// Notes that a try failed. What earlier tries left in doubt stays so.
 ///
 /// # Errors
 /// The database fails.
-pub async fn mark_undelivered_try(
-    conn: &mut PgConnection,
-    id: CommandId,
-    error: &str,
-    next_try_at: DateTime<Utc>,
-) -> Result<()> {
+pub async fn mark_failed_try(conn: &mut PgConnection, id: CommandId, failed: FailedTry<'_>) -> Result<()> {
     sqlx::query!(
-        "update engine_commands set under_way = false, last_error = $2, next_try_at = $3 \
+        "update engine_commands set under_way = false, in_doubt = in_doubt or $2, last_error = $3, next_try_at = $4 \
          where id = $1 and state = 'pending' and (select set_config('synchronous_commit', 'off', true)) = 'off'",
         id.as_uuid(),
-        &clean(error),
-        next_try_at,
+        failed.in_doubt,
+        &clean(failed.error),
+        failed.next_try_at,
     )
     .execute(conn)
     .await?;

@@ -6,7 +6,7 @@ use domain::ids::{Attempt, CommandId, RunId};
 use serde_json::json;
 use store::{
     CommandKind, CommandState, PgConnection,
-    commands::{self, About, Command, Holder, NewCommand},
+    commands::{self, About, Command, FailedTry, Holder, NewCommand},
 };
 use uuid::Uuid;
 
@@ -34,6 +34,11 @@ async fn pending(conn: &mut PgConnection) -> Vec<Command> {
 
 async fn state(conn: &mut PgConnection, id: CommandId) -> CommandState {
     commands::get(conn, id).await.unwrap().state
+}
+
+/// A try fails with these words, in doubt or not; the next one may be made then.
+async fn fail(conn: &mut PgConnection, id: CommandId, (error, in_doubt): (&str, bool), next_try: i64) {
+    commands::mark_failed_try(conn, id, FailedTry { error, in_doubt, next_try_at: at(next_try) }).await.unwrap();
 }
 
 #[tokio::test]
@@ -104,7 +109,7 @@ async fn a_lone_command_is_begun_and_ended_with_its_lease() {
 
     let begun = begin(other, 2, 0).await.unwrap();
     assert_eq!(begun.id, signal, "the lease was given back");
-    commands::mark_failed_try(&mut conn, signal, "no answer", at(9)).await.unwrap();
+    fail(&mut conn, signal, ("no answer", true), 9).await;
     assert_eq!(begin(other, 8, 0).await, None, "it is not due");
     assert_eq!(begin(other, 9, 0).await.map(|command| command.tries), Some(1));
     enqueue(&mut conn, run, CommandKind::Signal).await;
@@ -135,7 +140,7 @@ async fn the_sweeper_finds_what_is_due_and_held_by_nobody() {
     assert!(found(5, 5).await.is_empty(), "somebody is at it");
     assert_eq!(found(5, 30).await, [WORKFLOW], "somebody was");
     commands::release(&mut conn, WORKFLOW, owner).await.unwrap();
-    commands::mark_failed_try(&mut conn, start, "no answer", at(60)).await.unwrap();
+    fail(&mut conn, start, ("no answer", true), 60).await;
     assert!(found(5, 59).await.is_empty(), "the signal behind it is due, but must not overtake it");
     assert_eq!(found(5, 60).await, [WORKFLOW]);
 }
@@ -164,7 +169,7 @@ async fn a_start_that_may_have_left_is_never_dropped() {
     assert!(commands::lease(&mut conn, WORKFLOW, owner, at(0), SPAN).await.unwrap());
     assert!(commands::begin_try(&mut conn, start, owner, at(0)).await.unwrap());
     assert!(!commands::drop_pending_start(&mut conn, WORKFLOW).await.unwrap(), "a try is under way");
-    commands::mark_undelivered_try(&mut conn, start, "connection refused", at(1)).await.unwrap();
+    fail(&mut conn, start, ("connection refused", false), 1).await;
     {
         let mut tx = world.begin().await;
         assert!(commands::drop_pending_start(&mut tx, WORKFLOW).await.unwrap(), "it certainly did not leave");
@@ -173,7 +178,7 @@ async fn a_start_that_may_have_left_is_never_dropped() {
     // The next try is never heard of again: its process died. The one after that fails without having left.
     assert!(commands::begin_try(&mut conn, start, owner, at(2)).await.unwrap());
     assert!(commands::begin_try(&mut conn, start, owner, at(3)).await.unwrap());
-    commands::mark_undelivered_try(&mut conn, start, "connection refused", at(4)).await.unwrap();
+    fail(&mut conn, start, ("connection refused", false), 4).await;
     assert!(!commands::drop_pending_start(&mut conn, WORKFLOW).await.unwrap());
     assert_eq!(commands::get(&mut conn, start).await.unwrap().tries, 3);
 }
@@ -184,7 +189,7 @@ async fn a_failed_try_leaves_doubt() {
     let run = world.run(1).await;
     let mut conn = world.conn().await;
     let start = enqueue(&mut conn, run, CommandKind::Start).await;
-    commands::mark_failed_try(&mut conn, start, "timed out", at(9)).await.unwrap();
+    fail(&mut conn, start, ("timed out", true), 9).await;
     let command = commands::get(&mut conn, start).await.unwrap();
     assert_eq!((command.next_try_at, command.last_error.as_deref()), (at(9), Some("timed out")));
     assert!(!commands::drop_pending_start(&mut conn, WORKFLOW).await.unwrap());
