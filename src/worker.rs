@@ -16,7 +16,7 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
         Err(error) => tracing::warn!(%error, "Jobs can't be started until the cluster can be used"),
     }
     let launcher = Arc::new(KubernetesLauncher::new(client, launcher));
-    worker::serve(settings, launcher, || {}, asked_to_stop()).await
+    worker::serve(settings, launcher, asked_to_stop()).await
 }
 
 /// Looks at the settings and for the cluster; gives a sentence about it.

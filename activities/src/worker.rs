@@ -67,7 +67,7 @@ const HEARTBEAT_THROTTLE: Duration = Duration::from_secs(2);
 /// How often a Temporal that is not there yet is tried.
 const ENGINE_RETRY: Duration = Duration::from_secs(1);
 
-/// Runs the worker until `stop` ends; calls `polls` once it takes work.
+/// Runs the worker until `stop` ends.
 ///
 /// # Errors
 /// When the database's address is none, a folder can't be made, or the worker breaks. A Temporal or Postgres that is down
@@ -75,7 +75,6 @@ const ENGINE_RETRY: Duration = Duration::from_secs(1);
 pub async fn serve(
     settings: WorkerSettings,
     launcher: Arc<dyn JobLauncher>,
-    polls: impl FnOnce(),
     stop: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<()> {
     let mut stop = std::pin::pin!(stop);
@@ -91,7 +90,6 @@ pub async fn serve(
     let hosts = Arc::clone(&platform);
     let running = start(client, platform, move || options(&hosts))?;
     tracing::info!(role = "worker", "ready");
-    polls();
     stop.await;
     let stopped = running.stop().await;
     tracer.finish().await;

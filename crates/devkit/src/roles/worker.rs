@@ -1,6 +1,6 @@
 //! The worker, with Jobs as processes of this machine: `JOBS_DIR` holds them, `CODEX_K8S_CODEX` is the Codex binary; the
 //! rest is what [`activities::settings::WorkerSettings`] reads. With `JOBS_IN=kubernetes` they are Kubernetes Jobs, see
-//! [`activities::jobs_in`]. `CODEX_K8S_READY_FILE`, if it is named, appears when it polls for work.
+//! [`activities::jobs_in`].
 
 use std::{
     path::{Path, PathBuf},
@@ -19,7 +19,6 @@ use crate::launcher::ProcessLauncher;
 
 pub(super) async fn run() -> Result<(), RoleError> {
     let settings = WorkerSettings::from_env().map_err(|errors| RoleError::Failed(errors.into()))?;
-    let ready = std::env::var_os("CODEX_K8S_READY_FILE").map(PathBuf::from);
     let in_cluster = std::env::var("JOBS_IN").is_ok_and(|place| place == "kubernetes");
     let launcher: Arc<dyn JobLauncher> = if in_cluster {
         let settings = jobs_in::read(&Environment::of_process());
@@ -33,15 +32,10 @@ pub(super) async fn run() -> Result<(), RoleError> {
         let launcher = ProcessLauncher::new(&jobs_dir, Path::new("/proc/self/exe"), &codex);
         Arc::new(launcher.map_err(|error| RoleError::Failed(error.into()))?)
     };
-    let polls = move || {
-        if let Some(Err(error)) = ready.map(|ready| std::fs::write(ready, "ready\n")) {
-            tracing::warn!(%error, "nobody can be told that the worker is ready");
-        }
-    };
     let stop = async {
         if let Err(error) = asked_to_stop().await {
             tracing::error!(%error, "stopping, since nobody could ask for it");
         }
     };
-    worker::serve(settings, launcher, polls, stop).await.map_err(RoleError::Failed)
+    worker::serve(settings, launcher, stop).await.map_err(RoleError::Failed)
 }

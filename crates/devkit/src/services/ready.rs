@@ -19,8 +19,6 @@ pub enum Readiness {
     Http(String),
     /// It accepts connections.
     Port(SocketAddr),
-    /// It has written this file.
-    File(PathBuf),
     /// `pg_isready` says so.
     Postgres {
         /// That program.
@@ -63,18 +61,10 @@ pub async fn await_ready(
 }
 
 impl Readiness {
-    /// Forgets an earlier process's sign of readiness.
-    pub fn reset(&self) {
-        if let Self::File(path) = self {
-            let _ = std::fs::remove_file(path);
-        }
-    }
-
     async fn holds(&self) -> bool {
         match self {
             Self::Http(url) => reqwest::get(url).await.is_ok_and(|answer| answer.status().is_success()),
             Self::Port(address) => TcpStream::connect(address).await.is_ok(),
-            Self::File(path) => path.exists(),
             Self::Postgres { pg_isready, port } => Command::new(pg_isready)
                 .args(["--host=127.0.0.1", "--timeout=1", "--quiet"])
                 .arg(format!("--port={port}"))

@@ -166,7 +166,9 @@ impl Plan<'_> {
     fn own(&self, role: Role, database_url: &str) -> Planned {
         let (readiness, place) = match self.port(role) {
             Some(port) => (Readiness::Port(loopback(port)), url(port)),
-            None => (Readiness::File(self.ready_file(role)), "polling for work".to_owned()),
+            None => {
+                (Readiness::Http(format!("{}/readyz", url(self.ports.worker_ops()))), "polling for work".to_owned())
+            }
         };
         Planned {
             role,
@@ -188,7 +190,7 @@ impl Plan<'_> {
 
     /// Folders that must be there before anything starts.
     pub(super) fn folders(&self) -> Vec<PathBuf> {
-        ["temporal", "forge", "blobs", "mirrors", "jobs", "ready", "secrets"]
+        ["temporal", "forge", "blobs", "mirrors", "jobs", "secrets"]
             .into_iter()
             .map(|name| self.data(name))
             .collect()
@@ -212,10 +214,6 @@ impl Plan<'_> {
         self.layout.logs().join(format!("{}.log", role.name()))
     }
 
-    fn ready_file(&self, role: Role) -> PathBuf {
-        self.data("ready").join(role.name())
-    }
-
     /// What a role finds in its environment. Each secret is given only to the roles that need it.
     fn environment(&self, role: Role, database_url: &str) -> Vec<(String, OsString)> {
         let ports = self.ports;
@@ -226,7 +224,6 @@ impl Plan<'_> {
         list.text("MODEL_GATEWAY_URL", url(ports.model_gateway()));
         list.text("FORGE_URL", url(ports.forge()));
         list.text("TEMPORAL_ADDRESS", format!("127.0.0.1:{}", ports.temporal()));
-        list.path("CODEX_K8S_READY_FILE", self.ready_file(role));
         if matches!(role, Role::Gateway | Role::Worker | Role::ModelGateway) {
             // A collector of the developer's own, and how to reach it.
             let given = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));

@@ -153,7 +153,6 @@ impl Supervisor {
 
     async fn start_one(&mut self, planned: Planned) -> Result<(), UpError> {
         let step = Step::start(planned.role.name());
-        planned.readiness.reset();
         let running = self.starting.insert(planned.program.spawn().map_err(ServiceError::from)?);
         await_ready(&planned.program, running, &planned.readiness, READY_LIMIT).await?;
         let Some(running) = self.starting.take() else { return Ok(()) };
