@@ -1,5 +1,6 @@
 //! The egress proxy as a process of this machine: squid with the configuration that is deployed, only at other places.
 
+use crate::file_error::FileError;
 use std::{
     ffi::OsString,
     fs, io,
@@ -25,26 +26,14 @@ pub struct EgressProxy {
 #[derive(Debug, thiserror::Error)]
 pub enum EgressProxyError {
     /// A file can't be read or written.
-    #[error("cannot use {path}", path = path.display())]
-    Files {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Files(#[from] FileError),
     /// What is put elsewhere is not in the deployed configuration, or more than once.
     #[error("{DEPLOYED} is to have `{line}` once; this program is of another version than the tree")]
     OtherConfiguration {
         /// What it is to have.
         line: &'static str,
     },
-}
-
-impl EgressProxyError {
-    fn files(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Files { path, source }
-    }
 }
 
 impl EgressProxy {
@@ -98,24 +87,24 @@ impl EgressProxy {
         let program = self.folder.join("dev");
         match fs::remove_file(&program) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(EgressProxyError::files(&program)(error));
+                return Err(FileError::of("use", &program)(error).into());
             }
             _ => {}
         }
         // Other file systems have no such link.
         if fs::hard_link(helpers, &program).is_err() {
-            fs::copy(helpers, &program).map_err(EgressProxyError::files(&program))?;
+            fs::copy(helpers, &program).map_err(FileError::of("use", &program))?;
         }
         let deployed = tree.join(DEPLOYED);
-        let text = fs::read_to_string(&deployed).map_err(EgressProxyError::files(&deployed))?;
+        let text = fs::read_to_string(&deployed).map_err(FileError::of("use", &deployed))?;
         let mut text = self.moved(&text, &program)?;
         if let Some(hosts) = hosts {
             let file = self.folder.join("hosts");
-            fs::write(&file, hosts).map_err(EgressProxyError::files(&file))?;
+            fs::write(&file, hosts).map_err(FileError::of("use", &file))?;
             text.push_str(&format!("hosts_file {}\n", file.display()));
         }
         let configuration = self.configuration();
-        fs::write(&configuration, text).map_err(EgressProxyError::files(&configuration))
+        Ok(fs::write(&configuration, text).map_err(FileError::of("use", &configuration))?)
     }
 
     /// The deployed configuration with this proxy's places.

@@ -8,6 +8,7 @@ pub mod console;
 pub mod demo;
 pub mod disk;
 pub mod egress_proxy;
+pub mod file_error;
 pub mod github;
 pub mod guide;
 pub mod harness;

@@ -4,7 +4,7 @@
 //! everything that goes into it, and tools work in a copy.
 
 use std::{
-    fs, io,
+    fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -12,7 +12,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use crate::{console::Step, layout::Layout, tools, tools::ToolError};
+use crate::{console::Step, file_error::FileError, layout::Layout, tools, tools::ToolError};
 
 const TITLE: &str = "packages of the console";
 /// Where the source is in the tree.
@@ -37,22 +37,8 @@ pub enum StaffConsoleError {
         output: String,
     },
     /// A file could not be used.
-    #[error("cannot {action} {path}", path = path.display())]
-    Files {
-        /// What was tried.
-        action: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl StaffConsoleError {
-    fn files(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Files { action, path, source }
-    }
+    #[error(transparent)]
+    Files(#[from] FileError),
 }
 
 /// A copy of the source with its packages, deleted when dropped.
@@ -72,7 +58,7 @@ impl Workshop {
         let folder = tempfile::Builder::new()
             .prefix("codex-k8s-console-")
             .tempdir()
-            .map_err(StaffConsoleError::files("create a folder in", std::env::temp_dir()))?;
+            .map_err(FileError::of("create a folder in", std::env::temp_dir()))?;
         for name in files_of(&source)? {
             copy(&source.join(&name), &folder.path().join(SOURCE).join(&name))?;
         }
@@ -83,7 +69,7 @@ impl Workshop {
             }
         }
         let modules = folder.path().join(SOURCE).join("node_modules");
-        symlink(packages.join("node_modules"), &modules).map_err(StaffConsoleError::files("link", &modules))?;
+        symlink(packages.join("node_modules"), &modules).map_err(FileError::of("link", &modules))?;
         Ok(Self { folder })
     }
 
@@ -120,17 +106,17 @@ pub fn built(layout: &Layout) -> Result<PathBuf, StaffConsoleError> {
     }
     let workshop = Workshop::open(layout)?;
     let step = Step::announce("console", "building it, since its source has changed");
-    fs::create_dir_all(&all).map_err(StaffConsoleError::files("create", &all))?;
+    fs::create_dir_all(&all).map_err(FileError::of("create", &all))?;
     let fresh = tempfile::Builder::new()
         .prefix(".building-")
         .tempdir_in(&all)
-        .map_err(StaffConsoleError::files("create a folder in", &all))?;
+        .map_err(FileError::of("create a folder in", &all))?;
     let output = workshop
         .command("vite")
         .args(["build", "--logLevel", "warn", "--emptyOutDir", "--outDir"])
         .arg(fresh.path())
         .output()
-        .map_err(StaffConsoleError::files("run vite in", workshop.path()))?;
+        .map_err(FileError::of("run vite in", workshop.path()))?;
     if !output.status.success() {
         let text = [output.stdout, output.stderr].concat();
         return Err(StaffConsoleError::Build { output: String::from_utf8_lossy(&text).into_owned() });
@@ -139,7 +125,7 @@ pub fn built(layout: &Layout) -> Result<PathBuf, StaffConsoleError> {
     match fs::rename(fresh.path(), &target) {
         // Somebody else built the same meanwhile.
         Err(_) if target.is_dir() => {}
-        renamed => renamed.map_err(StaffConsoleError::files("rename", fresh.path()))?,
+        renamed => renamed.map_err(FileError::of("rename", fresh.path()))?,
     }
     step.done(target.display());
     Ok(target)
@@ -150,7 +136,7 @@ fn key(source: &Path) -> Result<String, StaffConsoleError> {
     let mut digest = Sha256::new();
     for name in files_of(source)? {
         let path = source.join(&name);
-        let content = fs::read(&path).map_err(StaffConsoleError::files("read", &path))?;
+        let content = fs::read(&path).map_err(FileError::of("read", &path))?;
         digest.update(name.as_os_str().as_encoded_bytes());
         digest.update([0]);
         digest.update(Sha256::digest(&content));
@@ -164,10 +150,10 @@ fn files_of(source: &Path) -> Result<Vec<PathBuf>, StaffConsoleError> {
     let mut waiting = vec![PathBuf::new()];
     while let Some(prefix) = waiting.pop() {
         let folder = source.join(&prefix);
-        for entry in fs::read_dir(&folder).map_err(StaffConsoleError::files("read", &folder))? {
-            let entry = entry.map_err(StaffConsoleError::files("read", &folder))?;
+        for entry in fs::read_dir(&folder).map_err(FileError::of("read", &folder))? {
+            let entry = entry.map_err(FileError::of("read", &folder))?;
             let name = entry.file_name();
-            let kind = entry.file_type().map_err(StaffConsoleError::files("read", entry.path()))?;
+            let kind = entry.file_type().map_err(FileError::of("read", entry.path()))?;
             if kind.is_dir() && !NOT_SOURCE.iter().any(|other| name == *other) {
                 waiting.push(prefix.join(name));
             } else if kind.is_file() {
@@ -181,15 +167,15 @@ fn files_of(source: &Path) -> Result<Vec<PathBuf>, StaffConsoleError> {
 
 fn copy(from: &Path, to: &Path) -> Result<(), StaffConsoleError> {
     if let Some(folder) = to.parent() {
-        fs::create_dir_all(folder).map_err(StaffConsoleError::files("create", folder))?;
+        fs::create_dir_all(folder).map_err(FileError::of("create", folder))?;
     }
-    fs::copy(from, to).map(|_| ()).map_err(StaffConsoleError::files("copy", from))
+    Ok(fs::copy(from, to).map(|_| ()).map_err(FileError::of("copy", from))?)
 }
 
 fn open_to_all(path: &Path) -> Result<(), StaffConsoleError> {
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
-        .map_err(StaffConsoleError::files("set the permissions of", path))
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+        .map_err(FileError::of("set the permissions of", path))?)
 }
 
 #[cfg(test)]

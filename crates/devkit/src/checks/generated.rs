@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs};
 use serde_json::{Map, Value};
 
 use super::CheckError;
-use crate::{console::say, layout::Layout};
+use crate::{console::say, file_error::FileError, layout::Layout};
 
 /// A file and what it should hold.
 struct Generated {
@@ -44,7 +44,7 @@ pub(super) fn generated(layout: &Layout, fix: bool) -> Result<(), CheckError> {
             continue;
         }
         if fix {
-            fs::write(&path, file.content.written()).map_err(CheckError::files("write", &path))?;
+            fs::write(&path, file.content.written()).map_err(FileError::of("write", &path))?;
             say(format_args!("    {} is written anew", file.path));
         } else {
             say(format_args!("    {} is stale", file.path));
@@ -72,7 +72,7 @@ pub(crate) fn sorted(value: &Value) -> Value {
 fn files() -> Result<Vec<Generated>, CheckError> {
     let schema = domain::services_yaml::json_schema();
     let api = serde_json::to_value(gateway::api::openapi())
-        .map_err(|error| CheckError::files("describe", "docs/openapi.json")(error.into()))?;
+        .map_err(|error| FileError::of("describe", "docs/openapi.json")(error.into()))?;
     let sentences: Map<String, Value> =
         domain::sentences::all().map(|of| (of.code.to_owned(), Value::from(of.english))).collect();
     Ok(vec![

@@ -7,11 +7,7 @@ mod queries;
 mod ui;
 mod workflows;
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{io, path::Path, process::Command};
 
 use clap::ValueEnum;
 
@@ -19,6 +15,7 @@ pub(crate) use generated::sorted;
 
 use crate::{
     console::{Step, say},
+    file_error::FileError,
     layout::Layout,
     manifests::ManifestError,
     staff_console::StaffConsoleError,
@@ -157,22 +154,8 @@ pub enum CheckError {
         source: io::Error,
     },
     /// A file could not be used.
-    #[error("cannot {action} {path}", path = path.display())]
-    Files {
-        /// What was tried.
-        action: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl CheckError {
-    fn files(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Files { action, path, source }
-    }
+    #[error(transparent)]
+    Files(#[from] FileError),
 }
 
 /// Runs a program in the tree, its output shown as it comes; its failure is answered with `remedy`.

@@ -11,7 +11,7 @@ use std::{
 use store::Store;
 
 use super::{CheckError, demand};
-use crate::{console::say, layout::Layout, testing::TestPostgres, tools};
+use crate::{console::say, file_error::FileError, layout::Layout, testing::TestPostgres, tools};
 
 const DATABASE: &str = "codex_k8s_queries";
 
@@ -20,7 +20,7 @@ type Shapes = BTreeMap<String, Vec<u8>>;
 pub(super) async fn queries(layout: &Layout, fix: bool) -> Result<(), CheckError> {
     let tools = tools::platform_tools(&layout.cache)?;
     let postgres = TestPostgres::start(layout, &tools).await?;
-    let fresh = tempfile::tempdir().map_err(CheckError::files("create", std::env::temp_dir()))?;
+    let fresh = tempfile::tempdir().map_err(FileError::of("create", std::env::temp_dir()))?;
     let made = make(layout, &postgres, fresh.path()).await;
     postgres.stop().await;
     made?;
@@ -50,7 +50,7 @@ async fn make(layout: &Layout, postgres: &TestPostgres, fresh: &Path) -> Result<
         .append(true)
         .open(&source)
         .and_then(|file| file.set_modified(SystemTime::now()))
-        .map_err(CheckError::files("touch", &source))?;
+        .map_err(FileError::of("touch", &source))?;
     demand(
         layout,
         Command::new("cargo")
@@ -67,11 +67,11 @@ fn read(folder: &Path) -> Result<Shapes, CheckError> {
     if !folder.exists() {
         return Ok(shapes);
     }
-    for entry in fs::read_dir(folder).map_err(CheckError::files("read", folder))? {
-        let path = entry.map_err(CheckError::files("read", folder))?.path();
+    for entry in fs::read_dir(folder).map_err(FileError::of("read", folder))? {
+        let path = entry.map_err(FileError::of("read", folder))?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
         if name.starts_with("query-") {
-            let content = fs::read(&path).map_err(CheckError::files("read", &path))?;
+            let content = fs::read(&path).map_err(FileError::of("read", &path))?;
             shapes.insert(name.to_owned(), content);
         }
     }
@@ -94,12 +94,12 @@ fn differences(stored: &Shapes, fresh: &Shapes) -> Vec<String> {
 fn replace(folder: &Path, fresh: &Shapes) -> Result<(), CheckError> {
     for name in read(folder)?.keys().filter(|name| !fresh.contains_key(*name)) {
         let path = folder.join(name);
-        fs::remove_file(&path).map_err(CheckError::files("remove", &path))?;
+        fs::remove_file(&path).map_err(FileError::of("remove", &path))?;
     }
-    fs::create_dir_all(folder).map_err(CheckError::files("create", folder))?;
+    fs::create_dir_all(folder).map_err(FileError::of("create", folder))?;
     for (name, content) in fresh {
         let path = folder.join(name);
-        fs::write(&path, content).map_err(CheckError::files("write", &path))?;
+        fs::write(&path, content).map_err(FileError::of("write", &path))?;
     }
     Ok(())
 }

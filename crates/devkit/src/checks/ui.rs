@@ -3,7 +3,7 @@
 use std::{fs, process::Command};
 
 use super::{CheckError, demand_in};
-use crate::{console::say, layout::Layout, staff_console::Workshop};
+use crate::{console::say, file_error::FileError, layout::Layout, staff_console::Workshop};
 
 /// Types that are written from the description of the staff API.
 const TYPES: &str = "src/api/schema.d.ts";
@@ -31,9 +31,9 @@ fn api_types(layout: &Layout, workshop: &Workshop, fix: bool) -> Result<(), Chec
     let mut command = workshop.command("openapi-typescript");
     command.args(["../docs/openapi.json", "--output", "fresh.d.ts"]).stdout(std::process::Stdio::null());
     demand_in(&workshop.path(), &mut command, "docs/openapi.json can't be read")?;
-    let read = |path: &std::path::Path| fs::read(path).map_err(CheckError::files("read", path));
+    let read = |path: &std::path::Path| fs::read(path).map_err(FileError::of("read", path));
     let (stored, wanted) = (layout.tree.join("ui").join(TYPES), read(&fresh)?);
-    fs::remove_file(&fresh).map_err(CheckError::files("remove", &fresh))?;
+    fs::remove_file(&fresh).map_err(FileError::of("remove", &fresh))?;
     if read(&stored).is_ok_and(|content| content == wanted) {
         return Ok(());
     }
@@ -42,7 +42,7 @@ fn api_types(layout: &Layout, workshop: &Workshop, fix: bool) -> Result<(), Chec
     }
     say(format_args!("    ui/{TYPES} is written anew"));
     for path in [stored, workshop.path().join(TYPES)] {
-        fs::write(&path, &wanted).map_err(CheckError::files("write", path))?;
+        fs::write(&path, &wanted).map_err(FileError::of("write", path))?;
     }
     Ok(())
 }

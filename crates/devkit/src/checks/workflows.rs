@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, process::Command};
 
 use super::{CheckError, demand};
-use crate::{layout::Layout, tools};
+use crate::{file_error::FileError, layout::Layout, tools};
 
 pub(super) fn workflows(layout: &Layout) -> Result<(), CheckError> {
     let files = workflow_files(layout)?;
@@ -26,8 +26,8 @@ pub(super) fn workflows(layout: &Layout) -> Result<(), CheckError> {
 fn workflow_files(layout: &Layout) -> Result<Vec<PathBuf>, CheckError> {
     let folder = layout.tree.join(".github/workflows");
     let mut files = Vec::new();
-    for entry in fs::read_dir(&folder).map_err(CheckError::files("read", &folder))? {
-        let path = entry.map_err(CheckError::files("read", &folder))?.path();
+    for entry in fs::read_dir(&folder).map_err(FileError::of("read", &folder))? {
+        let path = entry.map_err(FileError::of("read", &folder))?.path();
         if path.extension().is_some_and(|kind| kind == "yml" || kind == "yaml") {
             files.push(path);
         }

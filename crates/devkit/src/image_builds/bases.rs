@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     console::Step,
+    file_error::FileError,
     kube::{DEBIAN_MIRROR, program, run},
     layout::Layout,
     manifests::Lock,
@@ -90,7 +91,7 @@ impl Materials {
 
     /// Changes with what the stand-ins are made of, but for newer packages of the same release.
     fn key(&self) -> Result<String, ImageBuildError> {
-        let authorities = fs::read(AUTHORITIES).map_err(ImageBuildError::files("read", AUTHORITIES))?;
+        let authorities = fs::read(AUTHORITIES).map_err(FileError::of("read", AUTHORITIES))?;
         let words = format!("{} {} {} {LEFT_OUT:?}", self.suite, self.rust_version, self.toolchain());
         let node = self.node.folder.as_os_str().as_encoded_bytes();
         let hash = Sha256::new()
@@ -104,11 +105,11 @@ impl Materials {
 
     /// Makes the folder that the stand-ins are built from.
     fn lay_out(&self, cache: &Path, context: &Path) -> Result<(), ImageBuildError> {
-        fs::create_dir(context).map_err(ImageBuildError::files("create", context))?;
+        fs::create_dir(context).map_err(FileError::of("create", context))?;
         let dockerfile = context.join("Dockerfile");
-        fs::write(&dockerfile, DOCKERFILE).map_err(ImageBuildError::files("write", dockerfile))?;
+        fs::write(&dockerfile, DOCKERFILE).map_err(FileError::of("write", dockerfile))?;
         let authorities = context.join("ca-certificates.crt");
-        fs::copy(AUTHORITIES, authorities).map_err(ImageBuildError::files("copy", AUTHORITIES))?;
+        fs::copy(AUTHORITIES, authorities).map_err(FileError::of("copy", AUTHORITIES))?;
         let folder = tools::mmdebstrap(cache)?;
         let mut make = program(folder.join("mmdebstrap"));
         make.env("PATH", tools::search_path_with(&folder))
@@ -167,20 +168,20 @@ pub(super) fn from_packages(
     let folder = all.join(format!("bases-{}", materials.key()?));
     if !folder.is_dir() {
         let step = Step::announce("bases", format_args!("Debian {}, Rust and Node from packages", materials.suite));
-        fs::create_dir_all(&all).map_err(ImageBuildError::files("create", &all))?;
+        fs::create_dir_all(&all).map_err(FileError::of("create", &all))?;
         let fresh = tempfile::Builder::new()
             .prefix(".making-")
             .tempdir_in(&all)
-            .map_err(ImageBuildError::files("create a folder in", &all))?;
+            .map_err(FileError::of("create a folder in", &all))?;
         let context = fresh.path().join("context");
         materials.lay_out(&layout.cache, &context)?;
         let made = fresh.path().join("bases");
-        fs::create_dir(&made).map_err(ImageBuildError::files("create", &made))?;
+        fs::create_dir(&made).map_err(FileError::of("create", &made))?;
         for base in Base::ALL {
             let log = logs.join(format!("base-{}.log", base.stage));
             buildkit.build(&materials.build(base, &context), &made.join(base.stage), &log)?;
         }
-        fs::rename(&made, &folder).map_err(ImageBuildError::files("rename", made))?;
+        fs::rename(&made, &folder).map_err(FileError::of("rename", made))?;
         step.done(folder.display());
     }
     let given = Base::ALL.into_iter().map(|base| {

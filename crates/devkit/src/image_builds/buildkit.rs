@@ -13,6 +13,7 @@ use tokio::time::sleep;
 
 use super::{ImageBuildError, oci::Built};
 use crate::{
+    file_error::FileError,
     kube::{BuilderPrograms, program, works},
     processes::{Program, Running},
 };
@@ -42,10 +43,10 @@ impl BuildKit {
     /// Builds see the network as this machine does, and mounts of theirs end with it: it lives in namespaces of its own.
     pub(super) async fn start(programs: &BuilderPrograms, cache: &Path) -> Result<Self, ImageBuildError> {
         let state = cache.join("buildkit");
-        fs::create_dir_all(&state).map_err(ImageBuildError::files("create", &state))?;
+        fs::create_dir_all(&state).map_err(FileError::of("create", &state))?;
         let lock = cache.join("buildkit.lock");
-        let turn = File::create(&lock).map_err(ImageBuildError::files("create", &lock))?;
-        turn.lock().map_err(ImageBuildError::files("lock", lock))?;
+        let turn = File::create(&lock).map_err(FileError::of("create", &lock))?;
+        turn.lock().map_err(FileError::of("lock", lock))?;
         let log = cache.join("buildkit.log");
         let _ = fs::remove_file(&log);
         let address = format!("unix://{}", state.join("buildkitd.sock").display());
@@ -82,16 +83,16 @@ impl BuildKit {
     /// Builds one image into `out`, a folder in the layout of OCI, and tells `log` about it. What was there goes.
     pub(super) fn build(&self, build: &Build<'_>, out: &Path, log: &Path) -> Result<Built, ImageBuildError> {
         if out.exists() {
-            fs::remove_dir_all(out).map_err(ImageBuildError::files("remove", out))?;
+            fs::remove_dir_all(out).map_err(FileError::of("remove", out))?;
         }
-        let told = File::create(log).map_err(ImageBuildError::files("create", log))?;
+        let told = File::create(log).map_err(FileError::of("create", log))?;
         let mut command = program(&self.buildctl);
         command.args(["--addr", &self.address]).args(build.words(out)).stderr(told);
-        let status = command.status().map_err(ImageBuildError::files("run", &self.buildctl))?;
+        let status = command.status().map_err(FileError::of("run", &self.buildctl))?;
         if status.success() {
             return Built::read(out);
         }
-        let text = fs::read_to_string(log).map_err(ImageBuildError::files("read", log))?;
+        let text = fs::read_to_string(log).map_err(FileError::of("read", log))?;
         Err(ImageBuildError::Build { log: log.to_owned(), output: end_of(&text) })
     }
 

@@ -5,7 +5,7 @@ mod buildkit;
 mod oci;
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -16,6 +16,7 @@ use self::{
 use crate::{
     console::{Step, say},
     disk,
+    file_error::FileError,
     kube::{self, BuilderPrograms, Holder, Image, KubeError, program, run},
     layout::Layout,
     manifests::{Lock, ManifestError},
@@ -78,7 +79,7 @@ pub async fn build(layout: &Layout, orders: Orders) -> Result<(), ImageBuildErro
         bases::locked(&lock)?;
     }
     let out = layout.instance.join("built-images");
-    fs::create_dir_all(&out).map_err(ImageBuildError::files("create", &out))?;
+    fs::create_dir_all(&out).map_err(FileError::of("create", &out))?;
     has_room(&layout.cache.join("buildkit"))?;
     let programs = BuilderPrograms::provide(layout)?;
     let buildkit = BuildKit::start(&programs, &layout.cache).await?;
@@ -99,9 +100,9 @@ pub async fn build(layout: &Layout, orders: Orders) -> Result<(), ImageBuildErro
 
 /// Looks at the disk that BuildKit keeps its things on.
 fn has_room(state: &Path) -> Result<(), ImageBuildError> {
-    fs::create_dir_all(state).map_err(ImageBuildError::files("create", state))?;
+    fs::create_dir_all(state).map_err(FileError::of("create", state))?;
     let needed_mib = if state.join("cache.db").exists() { NEEDED_LATER_MIB } else { NEEDED_MIB };
-    let free_mib = disk::free_mib(state).map_err(ImageBuildError::files("measure", state))?;
+    let free_mib = disk::free_mib(state).map_err(FileError::of("measure", state))?;
     if free_mib < needed_mib {
         return Err(ImageBuildError::DiskFull { path: state.to_owned(), free_mib, needed_mib });
     }
@@ -157,7 +158,7 @@ impl Recipe {
 
 /// Those that a Dockerfile asks for.
 fn wanted(dockerfile: &Path, given: &[Given]) -> Result<Vec<Given>, ImageBuildError> {
-    let text = fs::read_to_string(dockerfile).map_err(ImageBuildError::files("read", dockerfile))?;
+    let text = fs::read_to_string(dockerfile).map_err(FileError::of("read", dockerfile))?;
     Ok(given.iter().filter(|image| text.contains(&format!("\nARG {}=", image.argument))).cloned().collect())
 }
 
@@ -172,7 +173,7 @@ fn load(layout: &Layout, out: &Path) -> Result<(), ImageBuildError> {
         run("packing an image", &mut pack)?;
         lease.cluster.load_image(&archive)?;
     }
-    fs::remove_file(&archive).map_err(ImageBuildError::files("remove", archive))?;
+    fs::remove_file(&archive).map_err(FileError::of("remove", archive))?;
     step.done("all three are in the cluster; tests use them with");
     for recipe in &RECIPES {
         say(format_args!("  export {}={}", recipe.image.variable(), recipe.loaded_as()));
@@ -239,15 +240,8 @@ pub enum ImageBuildError {
         path: PathBuf,
     },
     /// A file could not be used.
-    #[error("cannot {action} {path}", path = path.display())]
-    Files {
-        /// What was tried.
-        action: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Files(#[from] FileError),
     /// The lock file can't be read.
     #[error(transparent)]
     Lock(#[from] ManifestError),
@@ -260,13 +254,6 @@ pub enum ImageBuildError {
     /// BuildKit could not be started.
     #[error(transparent)]
     Process(#[from] ProcessError),
-}
-
-impl ImageBuildError {
-    fn files(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Files { action, path, source }
-    }
 }
 
 #[cfg(test)]

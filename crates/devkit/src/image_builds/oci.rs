@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::ImageBuildError;
+use crate::file_error::FileError;
 
 /// An image as it was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +53,7 @@ impl Built {
 }
 
 fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, ImageBuildError> {
-    let text = fs::read(path).map_err(ImageBuildError::files("read", path))?;
+    let text = fs::read(path).map_err(FileError::of("read", path))?;
     serde_json::from_slice(&text).map_err(|_| ImageBuildError::Layout { path: path.to_owned() })
 }
 

@@ -1,8 +1,6 @@
 //! Why there is no cluster, or why it does not do what it should.
 
-use std::{io, path::PathBuf};
-
-use crate::tools::ToolError;
+use crate::{file_error::FileError, tools::ToolError};
 
 /// Why a cluster can't be had or used.
 #[derive(Debug, thiserror::Error)]
@@ -30,26 +28,14 @@ pub enum KubeError {
         output: String,
     },
     /// A file could not be used.
-    #[error("cannot {action} {path}", path = path.display())]
-    Files {
-        /// What was tried.
-        action: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Files(#[from] FileError),
     /// A tool is missing.
     #[error(transparent)]
     Tool(#[from] ToolError),
 }
 
 impl KubeError {
-    pub(super) fn files(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Files { action, path, source }
-    }
-
     pub(super) fn unavailable(why: impl Into<String>) -> Self {
         Self::Unavailable { why: why.into() }
     }

@@ -7,7 +7,7 @@ use super::{
     cluster::Loading,
     scripts::{is_there, program, run, works},
 };
-use crate::{console::Step, layout::Layout};
+use crate::{console::Step, file_error::FileError, layout::Layout};
 
 /// Whether kind and a Docker that answers are here.
 pub(super) fn is_possible() -> bool {
@@ -53,7 +53,7 @@ fn name(layout: &Layout) -> String {
 fn describe(layout: &Layout, name: String) -> Result<Cluster, KubeError> {
     let kubeconfig = kubeconfig(layout);
     let text = run("asking kind for its kubeconfig", program("kind").args(["get", "kubeconfig", "--name", &name]))?;
-    crate::private_file::write(&kubeconfig, text.as_bytes()).map_err(KubeError::files("write", &kubeconfig))?;
+    crate::private_file::write(&kubeconfig, text.as_bytes()).map_err(FileError::of("write", &kubeconfig))?;
     let mut inspect = program("docker");
     inspect.args(["network", "inspect", "kind", "--format", "{{range .IPAM.Config}}{{.Gateway}} {{end}}"]);
     let gateways = run("asking Docker for kind's network", &mut inspect)?;

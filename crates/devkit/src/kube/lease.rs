@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use serde::{Deserialize, Serialize};
 
 use super::{Cluster, KubeError, given, kind, own::OwnCluster, scripts::read};
-use crate::{console, layout::Layout, private_file, processes::is_alive};
+use crate::{console, file_error::FileError, layout::Layout, private_file, processes::is_alive};
 
 /// Who wants the cluster to be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,7 +152,7 @@ fn note_path(layout: &Layout) -> std::path::PathBuf {
 
 fn note(layout: &Layout, holder: Holder) -> Result<(), KubeError> {
     let path = note_path(layout);
-    private_file::write_json(&path, &holder).map_err(KubeError::files("write", path))
+    Ok(private_file::write_json(&path, &holder).map_err(FileError::of("write", path))?)
 }
 
 fn noted(layout: &Layout) -> Result<Option<Holder>, KubeError> {
@@ -161,10 +161,10 @@ fn noted(layout: &Layout) -> Result<Option<Holder>, KubeError> {
 
 /// One command of a tree starts or ends its cluster at a time.
 fn turn(layout: &Layout) -> Result<File, KubeError> {
-    fs::create_dir_all(&layout.instance).map_err(KubeError::files("create", &layout.instance))?;
+    fs::create_dir_all(&layout.instance).map_err(FileError::of("create", &layout.instance))?;
     let path = layout.instance.join("kube.lock");
-    let file = File::create(&path).map_err(KubeError::files("create", &path))?;
-    file.lock().map_err(KubeError::files("lock", path))?;
+    let file = File::create(&path).map_err(FileError::of("create", &path))?;
+    file.lock().map_err(FileError::of("lock", path))?;
     Ok(file)
 }
 

@@ -13,7 +13,7 @@ use super::{
     places::Place,
     scripts::{is_there, program, read, run, works},
 };
-use crate::{console::Step, disk, layout::Layout};
+use crate::{console::Step, disk, file_error::FileError, layout::Layout};
 
 /// Room for programs, images and the state of a cluster.
 const NEEDED_MIB: u64 = 3072;
@@ -99,8 +99,8 @@ impl OwnCluster {
 
     /// Builds what is missing.
     pub(super) fn build(&self) -> Result<(), KubeError> {
-        fs::create_dir_all(&self.base).map_err(KubeError::files("create", &self.base))?;
-        let free_mib = disk::free_mib(&self.base).map_err(KubeError::files("measure", &self.base))?;
+        fs::create_dir_all(&self.base).map_err(FileError::of("create", &self.base))?;
+        let free_mib = disk::free_mib(&self.base).map_err(FileError::of("measure", &self.base))?;
         if free_mib < NEEDED_MIB && !self.base.join("bin/kubeall").exists() {
             return Err(KubeError::unavailable(format!(
                 "{} has {free_mib} MiB free, {NEEDED_MIB} MiB are needed: free some space, or set K8S_BASE to a folder on another disk",
@@ -156,7 +156,7 @@ impl OwnCluster {
                     "images are made by a Go program; install Go with: sudo apt-get install golang-go",
                 ));
             }
-            fs::create_dir_all(&self.base).map_err(KubeError::files("create", &self.base))?;
+            fs::create_dir_all(&self.base).map_err(FileError::of("create", &self.base))?;
             run("building the maker of images", self.script("build.sh").arg("kubetool"))?;
         }
         Ok(tool)
@@ -170,7 +170,7 @@ impl OwnCluster {
                 "BuildKit is built with Go; install it with: sudo apt-get install golang-go",
             ));
         }
-        fs::create_dir_all(&self.base).map_err(KubeError::files("create", &self.base))?;
+        fs::create_dir_all(&self.base).map_err(FileError::of("create", &self.base))?;
         let step = if folder.join("buildkitd").exists() {
             Step::start("buildkit")
         } else {

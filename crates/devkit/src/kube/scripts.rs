@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::KubeError;
+use crate::file_error::FileError;
 
 /// Variables that programs may see: none of the caller's keys reaches a process that outlives this command.
 const PASSED_ON: &[&str] = &[
@@ -70,7 +71,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, KubeError> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(KubeError::files("read", path)(error)),
+        Err(error) => Err(FileError::of("read", path)(error).into()),
     }
 }
 

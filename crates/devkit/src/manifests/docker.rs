@@ -3,16 +3,17 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use super::{Finding, Lock, ManifestError, docker_context};
+use crate::file_error::FileError;
 
 pub(super) fn findings(tree: &Path, lock: &Lock) -> Result<Vec<Finding>, ManifestError> {
     let mut found = docker_context::findings(tree, lock)?;
     let folder = &tree.join(docker_context::FOLDER);
-    for entry in fs::read_dir(folder).map_err(ManifestError::files("read", folder))? {
-        let path = entry.map_err(ManifestError::files("read", folder))?.path();
+    for entry in fs::read_dir(folder).map_err(FileError::of("read", folder))? {
+        let path = entry.map_err(FileError::of("read", folder))?.path();
         if path.extension().is_none_or(|extension| extension != "Dockerfile") {
             continue;
         }
-        let text = fs::read_to_string(&path).map_err(ManifestError::files("read", &path))?;
+        let text = fs::read_to_string(&path).map_err(FileError::of("read", &path))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         found.extend(problems(&text, lock).into_iter().map(|problem| Finding::new(&name, problem)));
     }

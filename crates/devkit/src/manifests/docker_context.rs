@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fs, io, path::Path};
 use serde::Deserialize;
 
 use super::{Finding, Lock, ManifestError};
+use crate::file_error::FileError;
 
 /// Where the Dockerfiles are in the tree.
 pub(super) const FOLDER: &str = "deploy/docker";
@@ -24,24 +25,24 @@ struct Toolchain {
 pub(super) fn findings(tree: &Path, lock: &Lock) -> Result<Vec<Finding>, ManifestError> {
     let folder = tree.join(FOLDER);
     let mut found = Vec::new();
-    for entry in fs::read_dir(&folder).map_err(ManifestError::files("read", &folder))? {
-        let path = entry.map_err(ManifestError::files("read", &folder))?.path();
+    for entry in fs::read_dir(&folder).map_err(FileError::of("read", &folder))? {
+        let path = entry.map_err(FileError::of("read", &folder))?.path();
         if path.extension().is_none_or(|extension| extension != "Dockerfile") {
             continue;
         }
-        let text = fs::read_to_string(&path).map_err(ManifestError::files("read", &path))?;
+        let text = fs::read_to_string(&path).map_err(FileError::of("read", &path))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let problems = match fs::read_to_string(path.with_extension("Dockerfile.dockerignore")) {
             Ok(ignored) => problems(&text, &Ignored::parse(&ignored), tree),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 vec![format!("has no {name}.dockerignore: secrets and build results would go into the build")]
             }
-            Err(error) => return Err(ManifestError::files("read", path)(error)),
+            Err(error) => return Err(FileError::of("read", path)(error).into()),
         };
         found.extend(problems.into_iter().map(|problem| Finding::new(&name, problem)));
     }
     let toolchain = tree.join("rust-toolchain.toml");
-    let text = fs::read_to_string(&toolchain).map_err(ManifestError::files("read", &toolchain))?;
+    let text = fs::read_to_string(&toolchain).map_err(FileError::of("read", &toolchain))?;
     found.extend(problem_of_toolchain(&text, lock).map(|problem| Finding::new("rust-toolchain.toml", problem)));
     Ok(found)
 }

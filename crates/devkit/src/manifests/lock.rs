@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Finding, ManifestError, Object, object::containers};
+use crate::file_error::FileError;
 
 /// Stands where nobody has put the real thing in yet.
 pub(super) const UNRESOLVED: &str = "unresolved";
@@ -36,7 +37,7 @@ impl Lock {
     /// # Errors
     /// When it is missing, or says something that is no digest.
     pub fn read(path: &Path) -> Result<Self, ManifestError> {
-        let text = fs::read_to_string(path).map_err(ManifestError::files("read", path))?;
+        let text = fs::read_to_string(path).map_err(FileError::of("read", path))?;
         Self::parse(&text).map_err(|problem| ManifestError::Lock { path: path.to_owned(), problem })
     }
 

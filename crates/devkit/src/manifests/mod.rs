@@ -18,7 +18,7 @@ pub use lock::{Lock, LockedImage};
 pub use object::Object;
 pub use render::{OVERLAYS, Rendered, render};
 
-use crate::tools::ToolError;
+use crate::{file_error::FileError, tools::ToolError};
 
 /// Something about an object that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,20 +116,6 @@ pub enum ManifestError {
         problem: String,
     },
     /// A file could not be used.
-    #[error("cannot {action} {path}", path = path.display())]
-    Files {
-        /// What was tried.
-        action: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl ManifestError {
-    fn files(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Files { action, path, source }
-    }
+    #[error(transparent)]
+    Files(#[from] FileError),
 }

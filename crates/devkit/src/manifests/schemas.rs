@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use super::ManifestError;
-use crate::checks::sorted;
+use crate::{checks::sorted, file_error::FileError};
 
 /// Where they are kept, relative to `deploy`.
 pub const FILE: &str = "schemas/kubernetes-1.34.json";
@@ -138,13 +138,13 @@ fn reduced(schema: &Value, open: &mut BTreeSet<String>) -> Value {
 /// When the schemas cannot be read, or kubeconform cannot be run.
 pub fn violations(kubeconform: &Path, deploy: &Path, yaml: &str) -> Result<Option<String>, ManifestError> {
     let stored = deploy.join(FILE);
-    let text = fs::read_to_string(&stored).map_err(ManifestError::files("read", &stored))?;
+    let text = fs::read_to_string(&stored).map_err(FileError::of("read", &stored))?;
     let schemas: Value = serde_json::from_str(&text)
         .map_err(|error| ManifestError::Form { folder: stored.clone(), problem: error.to_string() })?;
-    let folder = tempfile::tempdir().map_err(ManifestError::files("create a folder for", &stored))?;
+    let folder = tempfile::tempdir().map_err(FileError::of("create a folder for", &stored))?;
     unfold(&schemas, folder.path())?;
     let given = folder.path().join("given.yaml");
-    fs::write(&given, yaml).map_err(ManifestError::files("write", &given))?;
+    fs::write(&given, yaml).map_err(FileError::of("write", &given))?;
     let output = Command::new(kubeconform)
         .args(["-strict", "-summary=false", "-schema-location"])
         .arg(folder.path().join("{{ .ResourceKind }}{{ .KindSuffix }}.json"))
@@ -164,7 +164,7 @@ pub fn violations(kubeconform: &Path, deploy: &Path, yaml: &str) -> Result<Optio
 fn unfold(schemas: &Value, folder: &Path) -> Result<(), ManifestError> {
     let write = |name: &str, value: &Value| {
         let path = folder.join(name);
-        fs::write(&path, value.to_string()).map_err(ManifestError::files("write", &path))
+        fs::write(&path, value.to_string()).map_err(FileError::of("write", &path))
     };
     write("definitions.json", &json!({ "definitions": schemas.get("definitions") }))?;
     for (file, name) in schemas.get("kinds").and_then(Value::as_object).into_iter().flatten() {

@@ -9,9 +9,9 @@ pub use postgres::{Durability, Postgres};
 pub use ready::{Readiness, await_ready};
 pub use temporal::Temporal;
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, time::Duration};
 
-use crate::processes::ProcessError;
+use crate::{file_error::FileError, processes::ProcessError};
 
 /// Why a service is not there.
 #[derive(Debug, thiserror::Error)]
@@ -20,15 +20,8 @@ pub enum ServiceError {
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// Its files could not be prepared.
-    #[error("cannot {action} {path}", path = path.display())]
-    Files {
-        /// What was tried.
-        action: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Files(#[from] FileError),
     /// No port is free.
     #[error("no free port on loopback")]
     Port(#[source] io::Error),
@@ -60,11 +53,4 @@ pub enum ServiceError {
         /// The last lines it wrote.
         tail: String,
     },
-}
-
-impl ServiceError {
-    pub(crate) fn files(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Files { action, path, source }
-    }
 }

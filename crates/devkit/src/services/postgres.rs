@@ -12,6 +12,7 @@ use nix::sys::signal::Signal;
 
 use super::{Readiness, ServiceError};
 use crate::{
+    file_error::FileError,
     processes::{Owner, Program, unprivileged_owner},
     secrets::random_hex,
 };
@@ -45,7 +46,7 @@ impl Postgres {
     /// When its folder cannot be written or `initdb` fails.
     pub async fn prepare(bin: &Path, home: &Path, port: u16, durability: Durability) -> Result<Self, ServiceError> {
         let owner = unprivileged_owner();
-        crate::processes::private_folder(home, owner).map_err(ServiceError::files("prepare", home))?;
+        crate::processes::private_folder(home, owner).map_err(FileError::of("prepare", home))?;
         let password = password(home, owner)?;
         let cluster = Self { bin: bin.to_owned(), home: home.to_owned(), port, durability, password, owner };
         if !cluster.data().is_dir() {
@@ -59,7 +60,7 @@ impl Postgres {
     /// # Errors
     /// When its folder cannot be written or `pg_basebackup` fails.
     pub async fn replicate(&self, home: &Path, port: u16) -> Result<Self, ServiceError> {
-        crate::processes::private_folder(home, self.owner).map_err(ServiceError::files("prepare", home))?;
+        crate::processes::private_folder(home, self.owner).map_err(FileError::of("prepare", home))?;
         let replica = Self { home: home.to_owned(), port, ..self.clone() };
         let mut command = tokio::process::Command::new(self.bin.join("pg_basebackup"));
         command
@@ -174,7 +175,7 @@ impl Postgres {
     async fn initialise(&self) -> Result<(), ServiceError> {
         let fresh = self.home.join("data.new");
         if fresh.exists() {
-            fs::remove_dir_all(&fresh).map_err(ServiceError::files("remove", &fresh))?;
+            fs::remove_dir_all(&fresh).map_err(FileError::of("remove", &fresh))?;
         }
         let mut command = tokio::process::Command::new(self.bin.join("initdb"));
         command
@@ -195,7 +196,7 @@ impl Postgres {
             command.uid(owner.uid).gid(owner.gid);
         }
         succeed("initdb", &mut command).await?;
-        fs::rename(&fresh, self.data()).map_err(ServiceError::files("rename", &fresh))
+        Ok(fs::rename(&fresh, self.data()).map_err(FileError::of("rename", &fresh))?)
     }
 }
 
@@ -215,7 +216,7 @@ fn password(home: &Path, owner: Option<Owner>) -> Result<String, ServiceError> {
         .open(&path)
         .and_then(|mut file| writeln!(file, "{fresh}"))
         .and_then(|()| crate::processes::give(&path, owner))
-        .map_err(ServiceError::files("write", &path))?;
+        .map_err(FileError::of("write", &path))?;
     Ok(fresh)
 }
 

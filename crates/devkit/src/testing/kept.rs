@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{TestServices, TestingError};
-use crate::{layout::Layout, private_file, processes::is_alive, tools};
+use crate::{file_error::FileError, layout::Layout, private_file, processes::is_alive, tools};
 
 const START_LIMIT: Duration = Duration::from_secs(90);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
@@ -42,9 +42,9 @@ pub fn export_lines(layout: &Layout) -> Result<Vec<(String, String)>, TestingErr
     tools::test_materials(&layout.cache)?;
     let log = log_path(layout);
     let folder = layout.test_data();
-    fs::create_dir_all(&folder).map_err(TestingError::files("create", &folder))?;
-    let output = File::create(&log).map_err(TestingError::files("create", &log))?;
-    let errors = output.try_clone().map_err(TestingError::files("open", &log))?;
+    fs::create_dir_all(&folder).map_err(FileError::of("create", &folder))?;
+    let output = File::create(&log).map_err(FileError::of("create", &log))?;
+    let errors = output.try_clone().map_err(FileError::of("open", &log))?;
     let mut keeper = Command::new("/proc/self/exe")
         .arg("keep-test-services")
         .current_dir("/")
@@ -75,8 +75,8 @@ pub async fn keep(layout: &Layout) -> Result<(), TestingError> {
     let _ = setsid();
     let folder = layout.test_data();
     let lock_path = folder.join("kept.lock");
-    let lock = File::create(&lock_path).map_err(TestingError::files("create", &lock_path))?;
-    lock.lock().map_err(TestingError::files("lock", &lock_path))?;
+    let lock = File::create(&lock_path).map_err(FileError::of("create", &lock_path))?;
+    lock.lock().map_err(FileError::of("lock", &lock_path))?;
     if living(layout).is_some() {
         return Ok(());
     }
@@ -89,7 +89,7 @@ pub async fn keep(layout: &Layout) -> Result<(), TestingError> {
         environment: services.environment(&tools, &materials),
     };
     let path = note_path(layout);
-    private_file::write_json(&path, &note).map_err(TestingError::files("write", &path))?;
+    private_file::write_json(&path, &note).map_err(FileError::of("write", &path))?;
     stop.recv().await;
     let _ = fs::remove_file(&path);
     services.stop().await;

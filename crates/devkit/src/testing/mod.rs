@@ -14,7 +14,7 @@ pub use services::{TestPostgres, TestServices};
 
 use std::{io, path::PathBuf};
 
-use crate::{kube::KubeError, services::ServiceError, tools::ToolError};
+use crate::{file_error::FileError, kube::KubeError, services::ServiceError, tools::ToolError};
 
 /// Why the tests could not be run.
 #[derive(Debug, thiserror::Error)]
@@ -29,15 +29,8 @@ pub enum TestingError {
     #[error(transparent)]
     Kube(#[from] KubeError),
     /// A file could not be used.
-    #[error("cannot {action} {path}", path = path.display())]
-    Files {
-        /// What was tried.
-        action: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Files(#[from] FileError),
     /// cargo could not be run.
     #[error("cargo could not be run")]
     Cargo(#[source] io::Error),
@@ -47,11 +40,4 @@ pub enum TestingError {
         /// Its log.
         log: PathBuf,
     },
-}
-
-impl TestingError {
-    fn files(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Files { action, path, source }
-    }
 }

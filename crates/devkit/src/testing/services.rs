@@ -9,6 +9,7 @@ use std::{
 use super::TestingError;
 use crate::{
     console::Step,
+    file_error::FileError,
     layout::Layout,
     processes::{Running, is_alive},
     services::{Durability, Postgres, Temporal, fleeting},
@@ -35,7 +36,7 @@ impl TestPostgres {
         let all = layout.test_data();
         remove_abandoned(&all);
         let folder = all.join(std::process::id().to_string());
-        fs::create_dir_all(&folder).map_err(TestingError::files("create", &folder))?;
+        fs::create_dir_all(&folder).map_err(FileError::of("create", &folder))?;
         let (postgres, process) = fleeting::start_postgres(&tools.postgres_bin, &folder, Durability::ThrowAway).await?;
         step.done("ready, empty, for tests");
         Ok(Self { folder, postgres, process })

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{ToolError, found, install};
+use crate::file_error::FileError;
 
 const CARGO_DENY_VERSION: &str = "0.20.2";
 const TITLE: &str = "cargo-deny 0.20.2 (built from source, takes minutes)";
@@ -33,7 +34,7 @@ pub fn cargo_deny(cache: &Path) -> Result<PathBuf, ToolError> {
                 .arg(fresh)
                 .env("CARGO_TARGET_DIR", &target),
         )?;
-        std::fs::remove_dir_all(&target).map_err(ToolError::cache("remove", &target))
+        Ok(std::fs::remove_dir_all(&target).map_err(FileError::of("remove", &target))?)
     })?;
     let program = root.join("bin/cargo-deny");
     install::must_exist(TITLE, &program)?;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{ToolError, install, prerequisites};
+use crate::file_error::FileError;
 
 const TITLE: &str = "mmdebstrap (from the distribution's archive)";
 
@@ -32,7 +33,7 @@ pub fn mmdebstrap(cache: &Path) -> Result<PathBuf, ToolError> {
             install::run(TITLE, apt("download").arg("mmdebstrap"))?;
         }
         let package = std::fs::read_dir(fresh)
-            .map_err(ToolError::cache("read", fresh))?
+            .map_err(FileError::of("read", fresh))?
             .flatten()
             .map(|entry| entry.path())
             .find(|path| path.extension().is_some_and(|kind| kind == "deb"));

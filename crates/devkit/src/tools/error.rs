@@ -1,6 +1,7 @@
 //! Why a tool is not there.
 
-use std::{io, path::PathBuf};
+use crate::file_error::FileError;
+use std::path::PathBuf;
 
 /// Why a tool could not be found or installed.
 #[derive(Debug, thiserror::Error)]
@@ -58,20 +59,6 @@ pub enum ToolError {
         needed_mib: u64,
     },
     /// The cache cannot be written.
-    #[error("cannot {action} {path}", path = path.display())]
-    Cache {
-        /// What was tried.
-        action: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl ToolError {
-    pub(super) fn cache(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Cache { action, path, source }
-    }
+    #[error(transparent)]
+    Cache(#[from] FileError),
 }

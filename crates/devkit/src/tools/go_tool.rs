@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{ToolError, found, install, prerequisites};
+use crate::file_error::FileError;
 
 const ACTIONLINT: GoProgram = GoProgram {
     title: "actionlint 1.7.12 (built from source)",
@@ -54,7 +55,7 @@ impl GoProgram {
             prerequisites::require_go()?;
             for (name, text) in [("go.mod", self.module), ("go.sum", self.sums)] {
                 let path = fresh.join(name);
-                fs::write(&path, text).map_err(ToolError::cache("write", &path))?;
+                fs::write(&path, text).map_err(FileError::of("write", &path))?;
             }
             install::run(
                 self.title,

@@ -12,6 +12,7 @@ use super::ToolError;
 use crate::{
     console::{Step, say},
     disk,
+    file_error::FileError,
 };
 
 /// Room for the largest tool, unpacked beside its download.
@@ -37,7 +38,7 @@ pub(super) fn once(
     if target.is_dir() {
         return Ok(target);
     }
-    let free_mib = disk::free_mib(&tools).map_err(ToolError::cache("measure", &tools))?;
+    let free_mib = disk::free_mib(&tools).map_err(FileError::of("measure", &tools))?;
     if free_mib < NEEDED_MIB {
         return Err(ToolError::DiskFull { path: tools, free_mib, needed_mib: NEEDED_MIB });
     }
@@ -45,11 +46,11 @@ pub(super) fn once(
     let fresh = tempfile::Builder::new()
         .prefix(".installing-")
         .tempdir_in(&tools)
-        .map_err(ToolError::cache("create a folder in", &tools))?;
+        .map_err(FileError::of("create a folder in", &tools))?;
     open_to_all(fresh.path())?;
     fill(fresh.path())?;
     let kept = fresh.keep();
-    fs::rename(&kept, &target).map_err(ToolError::cache("rename", &kept))?;
+    fs::rename(&kept, &target).map_err(FileError::of("rename", &kept))?;
     step.done(format_args!("{title} → {}", target.display()));
     Ok(target)
 }
@@ -80,26 +81,26 @@ pub(super) fn must_exist(title: &'static str, path: &Path) -> Result<(), ToolErr
 }
 
 pub(super) fn make_folder(path: &Path) -> Result<(), ToolError> {
-    fs::create_dir_all(path).map_err(ToolError::cache("create", path))
+    Ok(fs::create_dir_all(path).map_err(FileError::of("create", path))?)
 }
 
 fn open_to_all(path: &Path) -> Result<(), ToolError> {
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
-        .map_err(ToolError::cache("set the permissions of", path))
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+        .map_err(FileError::of("set the permissions of", path))?)
 }
 
 /// Waits for its turn; the lock goes with the returned file.
 fn lock(path: &Path) -> Result<File, ToolError> {
     let file =
-        File::options().create(true).truncate(false).write(true).open(path).map_err(ToolError::cache("open", path))?;
+        File::options().create(true).truncate(false).write(true).open(path).map_err(FileError::of("open", path))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             say("  … install        another `cargo dev` is installing tools; waiting for it");
-            file.lock().map_err(ToolError::cache("lock", path))?;
+            file.lock().map_err(FileError::of("lock", path))?;
         }
-        Err(TryLockError::Error(error)) => return Err(ToolError::cache("lock", path)(error)),
+        Err(TryLockError::Error(error)) => return Err(FileError::of("lock", path)(error).into()),
     }
     Ok(file)
 }

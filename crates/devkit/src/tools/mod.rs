@@ -25,6 +25,7 @@ pub use go_tool::{actionlint, kubeconform, kustomize};
 pub use prerequisites::{require_git, require_node};
 
 use self::{npm::NpmSet, wheel::Wheel};
+use crate::file_error::FileError;
 
 /// The version of the Codex CLI the platform is tested with.
 pub const CODEX_VERSION: &str = "0.169.0";
@@ -134,7 +135,7 @@ pub fn test_materials(cache: &Path) -> Result<TestMaterials, ToolError> {
 pub fn npm_packages(cache: &Path, title: &'static str, source: &Path) -> Result<PathBuf, ToolError> {
     let read = |name: &str| {
         let path = source.join(name);
-        std::fs::read_to_string(&path).map_err(ToolError::cache("read", path))
+        std::fs::read_to_string(&path).map_err(FileError::of("read", path))
     };
     let (manifest, lock) = (read("package.json")?, read("package-lock.json")?);
     NpmSet { title, folder: "console", manifest: &manifest, lock: &lock }.install(cache)

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{ToolError, install, prerequisites};
+use crate::file_error::FileError;
 
 /// A set of npm packages, pinned by a lock file with integrity hashes.
 pub(super) struct NpmSet<'a> {
@@ -24,7 +25,7 @@ impl NpmSet<'_> {
             prerequisites::require_node()?;
             for (name, text) in [("package.json", self.manifest), ("package-lock.json", self.lock)] {
                 let path = fresh.join(name);
-                fs::write(&path, text).map_err(ToolError::cache("write", &path))?;
+                fs::write(&path, text).map_err(FileError::of("write", &path))?;
             }
             // Install scripts are never run: what is unpacked is what the lock file hashed.
             install::run(

@@ -12,6 +12,7 @@ use super::{
     ToolError,
     install::{self, must_exist},
 };
+use crate::file_error::FileError;
 
 const TITLE: &str = "squid";
 
@@ -54,13 +55,13 @@ fn fill(fresh: &Path) -> Result<(), ToolError> {
         install::run(TITLE, Command::new("apt-get").args(["update", "--quiet"]))?;
         fetch()?;
     }
-    let entries = fs::read_dir(&download).map_err(ToolError::cache("read", &download))?;
+    let entries = fs::read_dir(&download).map_err(FileError::of("read", &download))?;
     for entry in entries {
-        let package = entry.map_err(ToolError::cache("read", &download))?.path();
+        let package = entry.map_err(FileError::of("read", &download))?.path();
         install::run(TITLE, Command::new("dpkg").arg("-x").arg(&package).arg(fresh))?;
     }
     must_exist(TITLE, &fresh.join("usr/sbin/squid"))?;
-    fs::remove_dir_all(&download).map_err(ToolError::cache("remove", &download))
+    Ok(fs::remove_dir_all(&download).map_err(FileError::of("remove", &download))?)
 }
 
 fn has_apt() -> bool {

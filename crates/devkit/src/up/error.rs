@@ -4,8 +4,8 @@ use std::{io, path::PathBuf};
 
 use super::Role;
 use crate::{
-    egress_proxy::EgressProxyError, kube::KubeError, services::ServiceError, staff_console::StaffConsoleError,
-    tools::ToolError,
+    egress_proxy::EgressProxyError, file_error::FileError, kube::KubeError, services::ServiceError,
+    staff_console::StaffConsoleError, tools::ToolError,
 };
 
 /// Why a command around the local platform failed.
@@ -71,15 +71,8 @@ pub enum UpError {
         needed_mib: u64,
     },
     /// A file could not be used.
-    #[error("cannot {action} {path}", path = path.display())]
-    Files {
-        /// What was tried.
-        action: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Files(#[from] FileError),
     /// The system refused something.
     #[error("cannot {action}")]
     System {
@@ -103,11 +96,6 @@ pub enum UpError {
 }
 
 impl UpError {
-    pub(super) fn files(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Files { action, path, source }
-    }
-
     pub(super) fn system(action: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::System { action, source }
     }

@@ -9,7 +9,7 @@ use std::{
 use forge::seal::OpeningKeys;
 
 use super::UpError;
-use crate::{private_file, secrets::random_hex};
+use crate::{file_error::FileError, private_file, secrets::random_hex};
 
 /// The accounts of the stand-in's demo repository. The last one is the platform's own.
 const LOGINS: [&str; 4] = ["maintainer", "writer", "outsider", "codex-bot"];
@@ -74,11 +74,11 @@ impl Keys {
 /// The content of a file, made first if it is not there.
 fn keep(path: &Path, make: impl FnOnce() -> String) -> Result<String, UpError> {
     if path.exists() {
-        let text = fs::read_to_string(path).map_err(UpError::files("read", path))?;
+        let text = fs::read_to_string(path).map_err(FileError::of("read", path))?;
         return Ok(text.trim().to_owned());
     }
     let fresh = make();
-    private_file::write(path, format!("{fresh}\n").as_bytes()).map_err(UpError::files("write", path))?;
+    private_file::write(path, format!("{fresh}\n").as_bytes()).map_err(FileError::of("write", path))?;
     Ok(fresh)
 }
 
@@ -87,14 +87,14 @@ fn forge_tokens(path: &Path) -> Result<BTreeMap<String, String>, UpError> {
         let tokens: BTreeMap<_, _> = LOGINS.map(|login| (login, format!("local_{}", random_hex(20)))).into();
         serde_json::json!(tokens).to_string()
     })?;
-    serde_json::from_str(&text).map_err(|error| UpError::files("understand", path)(error.into()))
+    Ok(serde_json::from_str(&text).map_err(|error| FileError::of("understand", path)(error.into()))?)
 }
 
 fn sealing_pair(folder: &Path) -> Result<(PathBuf, String), UpError> {
     let path = folder.join("sealing.key");
     let text = keep(&path, || OpeningKeys::generate(&mut rand::rng()).to_file_text().trim().to_owned())?;
     let keys = OpeningKeys::from_file_text(&text)
-        .map_err(|error| UpError::files("understand", &path)(std::io::Error::other(error)))?;
+        .map_err(|error| FileError::of("understand", &path)(std::io::Error::other(error)))?;
     let public = keep(&folder.join("sealing.key.pub"), || keys.sealing().to_file_text().trim().to_owned())?;
     Ok((path, public))
 }

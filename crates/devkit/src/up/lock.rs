@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::UpError;
-use crate::layout::Layout;
+use crate::{file_error::FileError, layout::Layout};
 
 /// Who holds the lock.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ impl UpLock {
                     let Holder { pid, since } = holder(layout).unwrap_or_else(unnamed);
                     return Err(UpError::AlreadyUp { pid, since });
                 }
-                Err(TryLockError::Error(error)) => return Err(UpError::files("lock", path)(error)),
+                Err(TryLockError::Error(error)) => return Err(FileError::of("lock", path)(error).into()),
             }
         };
         let holder = Holder {
@@ -58,7 +58,7 @@ impl UpLock {
         file.set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(text.as_bytes()))
-            .map_err(UpError::files("write", &path))?;
+            .map_err(FileError::of("write", &path))?;
         Ok(Self { _file: file, path })
     }
 
@@ -68,12 +68,12 @@ impl UpLock {
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(UpError::files("open", path)(error)),
+            Err(error) => return Err(FileError::of("open", path)(error).into()),
         };
         match file.try_lock_shared() {
             Ok(()) => Ok(None),
             Err(TryLockError::WouldBlock) => Ok(Some(holder(layout).unwrap_or_else(unnamed))),
-            Err(TryLockError::Error(error)) => Err(UpError::files("lock", path)(error)),
+            Err(TryLockError::Error(error)) => Err(FileError::of("lock", path)(error).into()),
         }
     }
 }
@@ -97,15 +97,15 @@ fn holder(layout: &Layout) -> Option<Holder> {
 
 fn open(layout: &Layout) -> Result<File, UpError> {
     let folder = layout.dot_dev();
-    fs::create_dir_all(&folder).map_err(UpError::files("create", folder))?;
+    fs::create_dir_all(&folder).map_err(FileError::of("create", folder))?;
     let path = path(layout);
-    File::options()
+    Ok(File::options()
         .create(true)
         .truncate(false)
         .read(true)
         .write(true)
         .open(&path)
-        .map_err(UpError::files("open", path))
+        .map_err(FileError::of("open", path))?)
 }
 
 fn path(layout: &Layout) -> PathBuf {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{Role, UpError};
-use crate::layout::Layout;
+use crate::{file_error::FileError, layout::Layout};
 
 const PAUSE: Duration = Duration::from_millis(150);
 
@@ -31,7 +31,7 @@ pub fn show_log(layout: &Layout, role: Role, follow: bool) -> Result<(), UpError
         {
             copy(&mut file, &path)?;
             file = fresh;
-            file.seek(SeekFrom::Start(0)).map_err(UpError::files("read", &path))?;
+            file.seek(SeekFrom::Start(0)).map_err(FileError::of("read", &path))?;
         }
     }
 }
@@ -42,7 +42,7 @@ fn copy(file: &mut File, path: &Path) -> Result<Option<u64>, UpError> {
     match io::copy(file, &mut out).and_then(|count| out.flush().map(|()| count)) {
         Ok(count) => Ok(Some(count)),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(None),
-        Err(error) => Err(UpError::files("read", path)(error)),
+        Err(error) => Err(FileError::of("read", path)(error).into()),
     }
 }
 

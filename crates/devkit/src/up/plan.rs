@@ -15,6 +15,7 @@ use super::{
     people,
 };
 use crate::{
+    file_error::FileError,
     layout::Layout,
     processes::{Program, private_folder, unprivileged_owner},
     services::{Postgres, Readiness, Temporal},
@@ -110,7 +111,7 @@ impl Plan<'_> {
         let Some(proxy) = self.jobs.egress_proxy(self.ports, self.data(role.name())) else { return Ok(None) };
         // Squid does not run as root.
         let owner = unprivileged_owner();
-        private_folder(&proxy.folder, owner).map_err(UpError::files("prepare", &proxy.folder))?;
+        private_folder(&proxy.folder, owner).map_err(FileError::of("prepare", &proxy.folder))?;
         // A new build may have replaced our file; a file can be linked, the process's own can only be copied.
         let ours = env::current_exe().ok().filter(|file| file.is_file());
         proxy.set_up(&self.layout.tree, ours.as_deref().unwrap_or(Path::new("/proc/self/exe")), None)?;
@@ -190,10 +191,7 @@ impl Plan<'_> {
 
     /// Folders that must be there before anything starts.
     pub(super) fn folders(&self) -> Vec<PathBuf> {
-        ["temporal", "forge", "blobs", "mirrors", "jobs", "secrets"]
-            .into_iter()
-            .map(|name| self.data(name))
-            .collect()
+        ["temporal", "forge", "blobs", "mirrors", "jobs", "secrets"].into_iter().map(|name| self.data(name)).collect()
     }
 
     fn port(&self, role: Role) -> Option<u16> {

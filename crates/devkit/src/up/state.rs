@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{Keys, Ports, Role, UpError, addresses::url};
-use crate::private_file;
+use crate::{file_error::FileError, private_file};
 
 /// The file's content. The keys are a contract with other programs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -77,6 +77,6 @@ impl State {
     }
 
     pub(super) fn write(&self, path: &Path) -> Result<(), UpError> {
-        private_file::write_json(path, self).map_err(UpError::files("write", path))
+        Ok(private_file::write_json(path, self).map_err(FileError::of("write", path))?)
     }
 }

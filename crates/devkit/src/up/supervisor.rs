@@ -28,6 +28,7 @@ use crate::{
     console::{Step, say, seconds},
     demo::{NAME, OWNER},
     disk,
+    file_error::FileError,
     layout::Layout,
     processes::{Running, Warden, end_marked},
     services::{Durability, Postgres, ServiceError, await_ready},
@@ -75,7 +76,7 @@ pub async fn up(layout: &Layout, options: Options) -> Result<(), UpError> {
     let plan =
         Plan { layout, ports, keys: &keys, tools: &tools, model: &model, jobs: &jobs_place, marker: &marker, console };
     for folder in plan.folders() {
-        fs::create_dir_all(&folder).map_err(UpError::files("create", folder))?;
+        fs::create_dir_all(&folder).map_err(FileError::of("create", folder))?;
     }
     rotate_logs(layout);
     let jobs = layout.platform_data().join("jobs");
@@ -265,8 +266,8 @@ impl StopSignals {
 fn demand_room(layout: &Layout) -> Result<(), UpError> {
     let folders = [layout.platform_data(), layout.dot_dev()];
     for folder in folders {
-        fs::create_dir_all(&folder).map_err(UpError::files("create", &folder))?;
-        let free_mib = disk::free_mib(&folder).map_err(UpError::files("measure", &folder))?;
+        fs::create_dir_all(&folder).map_err(FileError::of("create", &folder))?;
+        let free_mib = disk::free_mib(&folder).map_err(FileError::of("measure", &folder))?;
         if free_mib < NEEDED_MIB {
             return Err(UpError::DiskFull { path: folder, free_mib, needed_mib: NEEDED_MIB });
         }
@@ -288,7 +289,7 @@ fn clean_up_after_predecessor(layout: &Layout, marker: &str) {
 fn throw_away_data(layout: &Layout) -> Result<(), UpError> {
     let data = layout.platform_data();
     match fs::remove_dir_all(&data) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(UpError::files("remove", data)(error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(FileError::of("remove", data)(error).into()),
         _ => Ok(()),
     }
 }

@@ -11,6 +11,7 @@ use super::super::{
     KubeError,
     scripts::{program, run},
 };
+use crate::file_error::FileError;
 
 /// Changes when images are put together in another way.
 pub(super) const VERSION: &str = "1";
@@ -29,9 +30,9 @@ pub(super) struct Workshop {
 impl Workshop {
     pub(super) fn new(folder: PathBuf, kubetool: PathBuf) -> Result<Self, KubeError> {
         if folder.exists() {
-            fs::remove_dir_all(&folder).map_err(KubeError::files("remove", &folder))?;
+            fs::remove_dir_all(&folder).map_err(FileError::of("remove", &folder))?;
         }
-        fs::create_dir_all(&folder).map_err(KubeError::files("create", &folder))?;
+        fs::create_dir_all(&folder).map_err(FileError::of("create", &folder))?;
         Ok(Self { folder, kubetool })
     }
 
@@ -40,7 +41,7 @@ impl Workshop {
     }
 
     pub(super) fn close(self) -> Result<(), KubeError> {
-        fs::remove_dir_all(&self.folder).map_err(KubeError::files("remove", self.folder))
+        Ok(fs::remove_dir_all(&self.folder).map_err(FileError::of("remove", self.folder))?)
     }
 
     /// The root file system with the bundle.
@@ -56,8 +57,8 @@ impl Workshop {
     /// The same, and a script where the runner is looked for.
     pub(super) fn actor(&self, reference: &str, root: &Path, script: &str) -> Result<PathBuf, KubeError> {
         let runner = self.path("runner");
-        fs::write(&runner, script).map_err(KubeError::files("write", &runner))?;
-        fs::set_permissions(&runner, fs::Permissions::from_mode(0o755)).map_err(KubeError::files("write", &runner))?;
+        fs::write(&runner, script).map_err(FileError::of("write", &runner))?;
+        fs::set_permissions(&runner, fs::Permissions::from_mode(0o755)).map_err(FileError::of("write", &runner))?;
         let mut entries = Self::shell_entries(root)?;
         entries.push(entry(&format!("{BUNDLE}/bin/runner"), &runner));
         self.image(reference, &entries)
@@ -82,11 +83,11 @@ impl Workshop {
     /// The root file system, with this program where the platform's is looked for.
     pub(super) fn roles(&self, reference: &str, root: &Path, binary: &Path) -> Result<PathBuf, KubeError> {
         let program_file = self.path("codex-k8s");
-        fs::copy(binary, &program_file).map_err(KubeError::files("copy", binary))?;
+        fs::copy(binary, &program_file).map_err(FileError::of("copy", binary))?;
         let script = self.path("script");
         fs::write(&script, "#!/bin/sh\nexec /usr/libexec/codex-k8s role \"$@\"\n")
-            .map_err(KubeError::files("write", &script))?;
-        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).map_err(KubeError::files("write", &script))?;
+            .map_err(FileError::of("write", &script))?;
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).map_err(FileError::of("write", &script))?;
         self.image(
             reference,
             &[

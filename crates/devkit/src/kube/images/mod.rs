@@ -15,7 +15,7 @@ use super::{
     own::OwnCluster,
     scripts::{program, run},
 };
-use crate::{console::Step, layout::Layout, tools};
+use crate::{console::Step, file_error::FileError, layout::Layout, tools};
 
 /// One of the images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,14 +143,14 @@ struct Binary {
 impl Binary {
     fn read(path: PathBuf) -> Result<Self, KubeError> {
         // Through a pipe the name is not told, which changes with each process.
-        let file = fs::File::open(&path).map_err(KubeError::files("open", &path))?;
+        let file = fs::File::open(&path).map_err(FileError::of("open", &path))?;
         let digest = run("reading a program", program("sha256sum").stdin(file))?;
         Ok(Self { path, digest })
     }
 
     /// Where it is built: beside this program.
     fn path_of_production() -> Result<PathBuf, KubeError> {
-        let own = env::current_exe().map_err(KubeError::files("find", "this program"))?;
+        let own = env::current_exe().map_err(FileError::of("find", "this program"))?;
         Ok(own.with_file_name("codex-k8s"))
     }
 }
@@ -210,7 +210,7 @@ impl<'a> Maker<'a> {
         }
         if image == Image::Runner {
             let script = self.bundle_script();
-            hash.update(fs::read(&script).map_err(KubeError::files("read", script))?);
+            hash.update(fs::read(&script).map_err(FileError::of("read", script))?);
             hash.update(tools::CODEX_VERSION);
         }
         Ok(hex::encode(hash.finalize().get(..6).unwrap_or_default()))

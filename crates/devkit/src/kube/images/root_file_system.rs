@@ -11,7 +11,7 @@ use super::super::{
     KubeError,
     scripts::{program, run},
 };
-use crate::{console::Step, tools};
+use crate::{console::Step, file_error::FileError, tools};
 
 /// Left out: nobody reads them in a container.
 const LEFT_OUT: [&str; 4] = ["/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*"];
@@ -49,11 +49,11 @@ impl RootFileSystem {
     /// Finds it in the cache or makes it there.
     pub(super) fn provide(self, cache: &Path) -> Result<PathBuf, KubeError> {
         let all = cache.join("images");
-        fs::create_dir_all(&all).map_err(KubeError::files("create", &all))?;
+        fs::create_dir_all(&all).map_err(FileError::of("create", &all))?;
         let root = all.join(format!("{}-{}", self.name, self.key()?));
         let lock_path = all.join("lock");
-        let lock = fs::File::create(&lock_path).map_err(KubeError::files("create", &lock_path))?;
-        lock.lock().map_err(KubeError::files("lock", lock_path))?;
+        let lock = fs::File::create(&lock_path).map_err(FileError::of("create", &lock_path))?;
+        lock.lock().map_err(FileError::of("lock", lock_path))?;
         if root.is_dir() {
             return Ok(root);
         }
@@ -68,7 +68,7 @@ impl RootFileSystem {
         let fresh = tempfile::Builder::new()
             .prefix(".making-")
             .tempdir_in(&all)
-            .map_err(KubeError::files("create a folder in", &all))?;
+            .map_err(FileError::of("create a folder in", &all))?;
         let mut make = program(folder.join("mmdebstrap"));
         make.env("PATH", tools::search_path_with(&folder))
             .args(["--variant=essential", "--format=directory"])
@@ -80,7 +80,7 @@ impl RootFileSystem {
             .arg(distribution.mirror);
         run("making a root file system from packages", &mut make)?;
         let made = fresh.path().join("root");
-        fs::rename(&made, &root).map_err(KubeError::files("rename", made))?;
+        fs::rename(&made, &root).map_err(FileError::of("rename", made))?;
         step.done(root.display());
         Ok(root)
     }
@@ -88,7 +88,7 @@ impl RootFileSystem {
 
 fn distribution() -> Result<Distribution, KubeError> {
     let path = Path::new("/etc/os-release");
-    let text = fs::read_to_string(path).map_err(KubeError::files("read", path))?;
+    let text = fs::read_to_string(path).map_err(FileError::of("read", path))?;
     from_os_release(&text)
 }
 
