@@ -67,17 +67,14 @@ async fn note(
         (ConnectionPurpose::Detach, None) => "repository_detached",
         (ConnectionPurpose::Detach, Some(_)) => "repository_not_detached",
     };
+    let detail = json!({
+        "name": full_name(connection), "connection": connection.id, "cause": failure, "left": left,
+        "reason": connection.wish.reason, "asked_by": connection.wish.by.as_ref().map(|(login, _)| login),
+    });
     let event = audit::NewFlowEvent {
-        at: now,
-        run: None,
         repository: connection.repository,
-        delivery: None,
-        actor: "worker",
-        kind,
-        detail: json!({
-            "name": full_name(connection), "connection": connection.id, "cause": failure, "left": left,
-            "reason": connection.wish.reason, "asked_by": connection.wish.by.as_ref().map(|(login, _)| login),
-        }),
+        project: connection.repository.is_none().then_some(connection.project),
+        ..audit::NewFlowEvent::new(now, "worker", kind, detail)
     };
     Ok(audit::append(conn, event).await?)
 }

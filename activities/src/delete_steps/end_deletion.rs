@@ -11,14 +11,10 @@ pub(super) async fn run(platform: &Platform, project: ProjectId) -> Result<(), S
     let mut tx = platform.store.begin().await?;
     if let Some(members) = project_deletions::end(&mut tx, project, now).await? {
         let named = repositories::get_project(&mut tx, project).await?;
+        let detail = json!({ "project": project, "name": named.slug, "members": members });
         let event = audit::NewFlowEvent {
-            at: now,
-            run: None,
-            repository: None,
-            delivery: None,
-            actor: "worker",
-            kind: "project_deleted",
-            detail: json!({ "project": project, "name": named.slug, "members": members }),
+            project: Some(project),
+            ..audit::NewFlowEvent::new(now, "worker", "project_deleted", detail)
         };
         audit::append(&mut tx, event).await?;
     }

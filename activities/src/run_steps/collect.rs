@@ -61,14 +61,11 @@ async fn note(
     resumed: Resumed,
     now: DateTime<Utc>,
 ) -> Result<(), StepError> {
+    let detail = json!({ "attempt": context.at.attempt, "from": resumed });
     let event = audit::NewFlowEvent {
-        at: now,
         run: Some(context.at.run),
         repository: Some(context.repository.id),
-        delivery: None,
-        actor: "runner",
-        kind: "agent_resumed",
-        detail: json!({ "attempt": context.at.attempt, "from": resumed }),
+        ..audit::NewFlowEvent::new(now, "runner", "agent_resumed", detail)
     };
     Ok(audit::append(conn, event).await?)
 }

@@ -32,15 +32,9 @@ pub async fn run(platform: &Platform, settlement: &Settlement) -> Result<(), Ste
     steps::done(&mut tx, progress::key(at, Step::Settle), &Value::Null, now).await?;
     let mut gone_on = None;
     if first {
-        let event = audit::NewFlowEvent {
-            at: now,
-            run: Some(at.run),
-            repository: None,
-            delivery: None,
-            actor: "worker",
-            kind: if withdrawn { "retry_refused" } else { "run_finished" },
-            detail: json!({ "attempt": at.attempt, "outcome": end.outcome, "cause": end.cause }),
-        };
+        let kind = if withdrawn { "retry_refused" } else { "run_finished" };
+        let detail = json!({ "attempt": at.attempt, "outcome": end.outcome, "cause": end.cause });
+        let event = audit::NewFlowEvent { run: Some(at.run), ..audit::NewFlowEvent::new(now, "worker", kind, detail) };
         audit::append(&mut tx, event).await?;
         if end.outcome == Outcome::Lost {
             gone_on = go_on(platform, &mut tx, at).await?;
@@ -65,15 +59,11 @@ async fn go_on(platform: &Platform, tx: &mut PgConnection, at: RunRef) -> Result
     }
     let (instance, now) = (platform.dispatcher.instance(), platform.now());
     let Some(gone_on) = ingest::go_on(tx, (at.run, at.attempt), instance, now).await? else { return Ok(None) };
-    if let Some((_, detail)) = gone_on.audit {
+    if let Some((_, begun)) = gone_on.audit {
+        let detail = json!({ "after": failure.class, "begun": begun });
         let event = audit::NewFlowEvent {
-            at: now,
             run: Some(at.run),
-            repository: None,
-            delivery: None,
-            actor: "worker",
-            kind: "gone_on_by_itself",
-            detail: json!({ "after": failure.class, "begun": detail }),
+            ..audit::NewFlowEvent::new(now, "worker", "gone_on_by_itself", detail)
         };
         audit::append(tx, event).await?;
     }

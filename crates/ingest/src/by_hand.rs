@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     commands::RetryFrom,
     event::{self, Event, EventKind, HandWish, Sender, Subject},
-    ids::{DeliveryId, Instance, RunId},
+    ids::{Instance, RunId},
     run::{RunState, Step},
     triggers::{BusinessKey, CancelRequest, DeliverySource, EarlierWork, RetryRun, VerdictKind},
 };
@@ -222,13 +222,9 @@ async fn followed(conn: &mut PgConnection, run: &Run, done: Done, asker: Asker<'
             fields.insert("reason".into(), reason.into());
         }
         let event = NewFlowEvent {
-            at: asker.now,
             run: Some(run.id),
             repository: Some(run.repository_id),
-            delivery: None::<DeliveryId>,
-            actor: &asker.by.login,
-            kind,
-            detail,
+            ..NewFlowEvent::new(asker.now, &asker.by.login, kind, detail)
         };
         audit::append(conn, event).await?;
     }

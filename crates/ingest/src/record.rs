@@ -295,14 +295,12 @@ async fn audit(
     what: Option<(&'static str, serde_json::Value)>,
 ) -> Result<()> {
     let Some((kind, detail)) = what else { return Ok(()) };
+    let actor = arrival.event.sender.as_ref().map_or("the forge", |sender| &sender.login);
     let event = NewFlowEvent {
-        at: arrival.received_at,
         run,
         repository: place.repository.map(|repository| repository.id),
         delivery: Some(place.delivery),
-        actor: arrival.event.sender.as_ref().map_or("the forge", |sender| &sender.login),
-        kind,
-        detail,
+        ..NewFlowEvent::new(arrival.received_at, actor, kind, detail)
     };
     audit::append(conn, event).await
 }

@@ -74,13 +74,10 @@ pub async fn replay(
         "of": kept.first, "reason": replaying.reason, "verdict": recorded.verdict, "verdict_before": delivery.verdict,
     });
     let event = NewFlowEvent {
-        at: replaying.now,
         run: recorded.run,
         repository: delivery.repository,
         delivery: Some(recorded.delivery),
-        actor: replaying.actor,
-        kind: "delivery.replayed",
-        detail,
+        ..NewFlowEvent::new(replaying.now, replaying.actor, "delivery.replayed", detail)
     };
     audit::append(conn, event).await?;
     Ok(recorded)

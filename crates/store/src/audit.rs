@@ -18,8 +18,11 @@ pub struct NewFlowEvent<'a> {
     pub at: DateTime<Utc>,
     /// To which run.
     pub run: Option<RunId>,
-    /// Where.
+    /// Where; that of the run if it is left out.
     pub repository: Option<RepositoryId>,
+    /// To which project, if it was the project itself: its members, its slots, a pause of it. What has a run or a repository belongs
+    /// to the project of that one, and names none here.
+    pub project: Option<ProjectId>,
     /// The delivery that told it.
     pub delivery: Option<DeliveryId>,
     /// Who did it: a login, or a part of the platform.
@@ -28,6 +31,13 @@ pub struct NewFlowEvent<'a> {
     pub kind: &'a str,
     /// The particulars. No secrets.
     pub detail: Value,
+}
+
+impl<'a> NewFlowEvent<'a> {
+    /// Something that happened to the platform. To what else it happened is added with `..`.
+    pub const fn new(at: DateTime<Utc>, actor: &'a str, kind: &'a str, detail: Value) -> Self {
+        Self { at, run: None, repository: None, project: None, delivery: None, actor, kind, detail }
+    }
 }
 
 /// Something that happened.
@@ -41,6 +51,8 @@ pub struct FlowEvent {
     pub run: Option<RunId>,
     /// Where.
     pub repository: Option<RepositoryId>,
+    /// To which project, if it was the project itself: its id and short name.
+    pub project: Option<(ProjectId, String)>,
     /// The delivery that told it.
     pub delivery: Option<DeliveryId>,
     /// Who did it.
@@ -51,18 +63,48 @@ pub struct FlowEvent {
     pub detail: Value,
 }
 
+struct Row {
+    id: Uuid,
+    at: DateTime<Utc>,
+    run_id: Option<Uuid>,
+    repository_id: Option<Uuid>,
+    project_id: Option<Uuid>,
+    project_slug: Option<String>,
+    delivery_id: Option<Uuid>,
+    actor: String,
+    kind: String,
+    detail: Value,
+}
+
+impl From<Row> for FlowEvent {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            at: row.at,
+            run: row.run_id.map(RunId::from_uuid),
+            repository: row.repository_id.map(RepositoryId::from_uuid),
+            project: row.project_id.map(ProjectId::from_uuid).zip(row.project_slug),
+            delivery: row.delivery_id.map(DeliveryId::from_uuid),
+            actor: row.actor,
+            kind: row.kind,
+            detail: row.detail,
+        }
+    }
+}
+
 /// Adds an event.
 ///
 /// # Errors
 /// The database fails.
 pub async fn append(conn: &mut PgConnection, new: NewFlowEvent<'_>) -> Result<()> {
     sqlx::query!(
-        "insert into audit.flow_events (id, at, run_id, repository_id, delivery_id, actor, kind, detail) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "insert into audit.flow_events (id, at, run_id, repository_id, project_id, delivery_id, actor, kind, detail) \
+         values ($1, $2, $3, coalesce($4, (select r.repository_id from runs r where r.id = $3)), $5, $6, $7, $8, $9)",
         Uuid::now_v7(),
         new.at,
         new.run.map(RunId::as_uuid),
         new.repository.map(RepositoryId::as_uuid),
+        new.project.map(ProjectId::as_uuid),
         new.delivery.map(DeliveryId::as_uuid),
         &clean(new.actor),
         &clean(new.kind),
@@ -78,34 +120,23 @@ pub async fn append(conn: &mut PgConnection, new: NewFlowEvent<'_>) -> Result<()
 /// # Errors
 /// The database fails.
 pub async fn list_for_run(conn: &mut PgConnection, run: RunId) -> Result<Vec<FlowEvent>> {
-    let rows = sqlx::query!(
-        "select id, at, run_id, repository_id, delivery_id, actor, kind, detail from audit.flow_events \
-         where run_id = $1 order by at, id",
+    let rows = sqlx::query_as!(
+        Row,
+        "select id, at, run_id, repository_id, project_id, null::text as project_slug, delivery_id, actor, kind, detail \
+         from audit.flow_events where run_id = $1 order by at, id",
         run.as_uuid()
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| FlowEvent {
-            id: row.id,
-            at: row.at,
-            run: row.run_id.map(RunId::from_uuid),
-            repository: row.repository_id.map(RepositoryId::from_uuid),
-            delivery: row.delivery_id.map(DeliveryId::from_uuid),
-            actor: row.actor,
-            kind: row.kind,
-            detail: row.detail,
-        })
-        .collect())
+    Ok(rows.into_iter().map(FlowEvent::from).collect())
 }
 
 /// Which events to list; what is none does not matter.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AuditFilter<'a> {
-    /// Only what happened in repositories of projects that this person is a member of.
+    /// Only what happened to projects that this person is a member of, and in their repositories.
     pub seen_by: Option<PersonId>,
-    /// In repositories of this project.
+    /// To this project, and in its repositories.
     pub project: Option<ProjectId>,
     /// Done by.
     pub actor: Option<&'a str>,
@@ -121,43 +152,67 @@ pub struct AuditFilter<'a> {
     pub before: Option<Uuid>,
 }
 
+/// The newest events of each place, and the newest of all these. A place is read in the order of an index, and no further than `limit`
+/// events: somebody whose projects are quiet does not have the whole audit read.
+macro_rules! newest {
+    ($conn:expr, $filter:expr, $limit:expr, $places:literal, $here:literal $(, $argument:expr)*) => {
+        sqlx::query_as!(
+            Row,
+            "select e.id, e.at, e.run_id, e.repository_id, e.project_id, p.slug as \"project_slug?\", e.delivery_id, e.actor, \
+                 e.kind, e.detail from " + $places
+                + " cross join lateral (select n.* from audit.flow_events n where " + $here
+                + " and n.id < $1 and ($2::text is null or lower(n.actor) = lower($2)) \
+                   and ($3::text is null or n.kind = $3 or starts_with(n.kind, $3 || '.')) \
+                   and ($4::uuid is null or n.run_id = $4) \
+                   and ($5::timestamptz is null or n.at >= $5) and ($6::timestamptz is null or n.at < $6) \
+                   order by n.id desc limit $7) e left join projects p on p.id = e.project_id order by e.id desc limit $7",
+            $filter.before.unwrap_or(Uuid::max()),
+            clean_opt($filter.actor),
+            clean_opt($filter.kind),
+            $filter.run.map(RunId::as_uuid),
+            $filter.since,
+            $filter.until,
+            $limit
+            $(, $argument)*
+        )
+        .fetch_all($conn)
+    };
+}
+
 /// Lists events, the newest first: their ids are in the order in which they were written down.
 ///
 /// # Errors
 /// The database fails.
 pub async fn list(conn: &mut PgConnection, filter: AuditFilter<'_>, limit: i64) -> Result<Vec<FlowEvent>> {
-    let rows = sqlx::query!(
-        "select e.id, e.at, e.run_id, e.repository_id, e.delivery_id, e.actor, e.kind, e.detail from audit.flow_events e \
-         where ($1::uuid is null or e.repository_id in (select o.id from repositories o \
-                 join project_members m on m.project_id = o.project_id where m.person_id = $1)) \
-             and ($2::uuid is null or e.repository_id in (select o.id from repositories o where o.project_id = $2)) \
-             and ($3::text is null or lower(e.actor) = lower($3)) \
-             and ($4::text is null or e.kind = $4 or starts_with(e.kind, $4 || '.')) \
-             and ($5::uuid is null or e.run_id = $5) \
-             and ($6::timestamptz is null or e.at >= $6) and ($7::timestamptz is null or e.at < $7) \
-             and ($8::uuid is null or e.id < $8) \
-         order by e.id desc limit $9",
-        filter.seen_by.map(PersonId::as_uuid),
-        filter.project.map(ProjectId::as_uuid),
-        clean_opt(filter.actor),
-        clean_opt(filter.kind),
-        filter.run.map(RunId::as_uuid),
-        filter.since,
-        filter.until,
-        filter.before,
+    let (project, person) = (filter.project.map(ProjectId::as_uuid), filter.seen_by.map(PersonId::as_uuid));
+    if project.is_none() && person.is_none() {
+        let rows = newest!(conn, filter, limit, "(values (true)) place (all_of_it)", "place.all_of_it").await?;
+        return Ok(rows.into_iter().map(FlowEvent::from).collect());
+    }
+    let mut rows = newest!(
+        &mut *conn,
+        filter,
         limit,
+        "(select o.id from repositories o where ($8::uuid is null or o.project_id = $8) and ($9::uuid is null or exists ( \
+             select from project_members m where m.project_id = o.project_id and m.person_id = $9))) place",
+        "n.repository_id = place.id",
+        project,
+        person
     )
-    .fetch_all(conn)
     .await?;
-    let events = rows.into_iter().map(|row| FlowEvent {
-        id: row.id,
-        at: row.at,
-        run: row.run_id.map(RunId::from_uuid),
-        repository: row.repository_id.map(RepositoryId::from_uuid),
-        delivery: row.delivery_id.map(DeliveryId::from_uuid),
-        actor: row.actor,
-        kind: row.kind,
-        detail: row.detail,
-    });
-    Ok(events.collect())
+    let of_projects = newest!(
+        conn,
+        filter,
+        limit,
+        "(select p.id from projects p where ($8::uuid is null or p.id = $8) and ($9::uuid is null or exists ( \
+             select from project_members m where m.project_id = p.id and m.person_id = $9))) place",
+        "n.project_id = place.id",
+        project,
+        person
+    )
+    .await?;
+    rows.extend(of_projects);
+    rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.id));
+    rows.truncate(usize::try_from(limit).unwrap_or_default());
+    Ok(rows.into_iter().map(FlowEvent::from).collect())
 }

@@ -167,15 +167,9 @@ pub async fn claim(conn: &mut PgConnection, claim: Claim<'_>) -> Result<Claimed>
         .await?;
         return Ok(if same == Some(true) { Claimed::Again } else { Claimed::Taken });
     }
-    let event = NewFlowEvent {
-        at: claim.now,
-        run: Some(claim.run),
-        repository: None,
-        delivery: None,
-        actor: "runner",
-        kind: "attempt_claimed",
-        detail: json!({ "attempt": claim.attempt, "by": by }),
-    };
+    let detail = json!({ "attempt": claim.attempt, "by": by });
+    let event =
+        NewFlowEvent { run: Some(claim.run), ..NewFlowEvent::new(claim.now, "runner", "attempt_claimed", detail) };
     audit::append(conn, event).await?;
     Ok(Claimed::First)
 }
@@ -239,18 +233,12 @@ pub async fn note_refused(conn: &mut PgConnection, refused: RefusedToken) -> Res
     let Some(at) = at else { return Ok(()) };
     // A line that is older than an hour says nothing any more.
     sqlx::query!("delete from token_refusals where told_at < now() - interval '2 hours'").execute(&mut *conn).await?;
+    let detail = json!({
+        "attempt": refused.of.map(|(_, attempt)| attempt), "code": refused.code, "door": refused.door,
+    });
     let event = NewFlowEvent {
-        at,
         run: refused.of.map(|(run, _)| run),
-        repository: None,
-        delivery: None,
-        actor: "gateway",
-        kind: "token_refused",
-        detail: json!({
-            "attempt": refused.of.map(|(_, attempt)| attempt),
-            "code": refused.code,
-            "door": refused.door,
-        }),
+        ..NewFlowEvent::new(at, "gateway", "token_refused", detail)
     };
     audit::append(conn, event).await
 }

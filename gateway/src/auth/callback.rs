@@ -155,8 +155,7 @@ async fn admit(state: &AppState, account: &ForgeAccount, email: &Email) -> Resul
         Err(refusal) => ("sign_in.refused", Some(refusal.code())),
     };
     let detail = json!({"email": email, "github_id": account.id, "login": account.login, "reason": reason});
-    let event =
-        NewFlowEvent { at: now, run: None, repository: None, delivery: None, actor: &account.login, kind, detail };
+    let event = NewFlowEvent::new(now, &account.login, kind, detail);
     audit::append(&mut tx, event).await?;
     if let Ok(person) = &verdict {
         let account = Account { github_id: account.id, login: &account.login, name: account.name.as_deref() };

@@ -74,19 +74,15 @@ pub(crate) struct OnProject {
     pub(crate) role: ProjectRole,
 }
 
-/// What was done to.
+/// What something was done to. Those who see its project see it in the audit.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct DoneTo {
-    /// The run, if it was one.
-    pub(crate) run: Option<RunId>,
-    /// Where.
-    pub(crate) repository: RepositoryId,
-}
-
-impl From<RepositoryId> for DoneTo {
-    fn from(repository: RepositoryId) -> Self {
-        Self { run: None, repository }
-    }
+pub(crate) enum DoneTo {
+    /// A project itself.
+    Project(ProjectId),
+    /// A repository.
+    Repository(RepositoryId),
+    /// A run.
+    Run(RunId),
 }
 
 impl Caller {
@@ -205,7 +201,7 @@ impl Caller {
         }
     }
 
-    /// Writes down what they did.
+    /// Writes down what they did to the platform.
     ///
     /// # Errors
     /// 503 if the database does not answer.
@@ -213,7 +209,7 @@ impl Caller {
         self.audit_about(conn, kind, detail, None).await
     }
 
-    /// The same, of what they did to a repository, or to a run there: those who see its project see it in the audit, too.
+    /// The same, of what they did to a project, or to something in one.
     ///
     /// # Errors
     /// 503 if the database does not answer.
@@ -230,9 +226,13 @@ impl Caller {
                 fields.insert("api_token".into(), id.to_string().into());
             }
         }
-        let at = self.now();
-        let (run, repository) = (about.and_then(|about| about.run), about.map(|about| about.repository));
-        let event = NewFlowEvent { at, run, repository, delivery: None, actor: self.actor(), kind, detail };
+        let event = NewFlowEvent::new(self.now(), self.actor(), kind, detail);
+        let event = match about {
+            None => event,
+            Some(DoneTo::Project(project)) => NewFlowEvent { project: Some(project), ..event },
+            Some(DoneTo::Repository(repository)) => NewFlowEvent { repository: Some(repository), ..event },
+            Some(DoneTo::Run(run)) => NewFlowEvent { run: Some(run), ..event },
+        };
         Ok(audit::append(conn, event).await?)
     }
 

@@ -34,15 +34,7 @@ pub(super) async fn leave(State(state): State<AppState>, headers: HeaderMap) -> 
     {
         let detail = json!({"session": session, "person": person});
         let actor = person.to_string();
-        let event = NewFlowEvent {
-            at: now,
-            run: None,
-            repository: None,
-            delivery: None,
-            actor: &actor,
-            kind: "session.signed_out",
-            detail,
-        };
+        let event = NewFlowEvent::new(now, &actor, "session.signed_out", detail);
         audit::append(&mut tx, event).await?;
     }
     tx.commit().await.map_err(StoreError::from)?;

@@ -80,15 +80,7 @@ async fn exchange(state: &AppState, old: &str, new: &str) -> Result<(PersonId, S
         Exchanged::Reused { session, person } => {
             tracing::warn!(%session, %person, "a used refresh token came again: its session is ended");
             let detail = json!({"session": session, "person": person});
-            let event = NewFlowEvent {
-                at: now,
-                run: None,
-                repository: None,
-                delivery: None,
-                actor: "gateway",
-                kind: "session.reuse_detected",
-                detail,
-            };
+            let event = NewFlowEvent::new(now, "gateway", "session.reuse_detected", detail);
             audit::append(&mut tx, event).await?;
             Err(over())
         }

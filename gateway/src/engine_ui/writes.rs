@@ -69,7 +69,7 @@ impl Write {
             Some((run, _)) => runs::find(&mut *caller.store().acquire().await?, run).await?,
             None => None,
         };
-        let about = about.map(|run| DoneTo { run: Some(run.id), repository: run.repository_id });
+        let about = about.map(|run| DoneTo::Run(run.id));
         let mut detail = Map::new();
         detail.insert("write".into(), id.to_string().into());
         detail.insert("call".into(), asked.map_or(Value::Null, |asked| asked.call.name.into()));

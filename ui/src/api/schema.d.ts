@@ -1023,6 +1023,8 @@ export interface components {
             id: string;
             /** @description What, as a word. */
             kind: string;
+            /** @description Short name of the project, if it was done to the project itself. */
+            project?: string | null;
             repository?: components["schemas"]["RepositoryId"] | null;
             run?: components["schemas"]["RunId"] | null;
         };
@@ -1655,6 +1657,8 @@ export interface components {
                 id: string;
                 /** @description What, as a word. */
                 kind: string;
+                /** @description Short name of the project, if it was done to the project itself. */
+                project?: string | null;
                 repository?: components["schemas"]["RepositoryId"] | null;
                 run?: components["schemas"]["RunId"] | null;
             }[];

@@ -26,7 +26,7 @@ async fn happened(world: &World) {
     {
         let at = world.now() + TimeDelta::seconds(i64::try_from(index).unwrap());
         let detail = json!({"index": index});
-        let event = NewFlowEvent { at, run: None, repository, delivery: None, actor, kind, detail };
+        let event = NewFlowEvent { repository, ..NewFlowEvent::new(at, actor, kind, detail) };
         audit::append(&mut conn, event).await.unwrap();
     }
 }
@@ -60,6 +60,38 @@ async fn events_are_listed_by_what_matters_to_those_who_may_see_them() {
 }
 
 #[tokio::test]
+async fn members_see_what_was_done_to_their_project_and_by_whom() {
+    let world = World::start().await;
+    let (admin, owner) = (world.signed_in("project-admin").await, world.signed_in("admin").await);
+    owner.post("/api/v1/projects", json!({"slug": "elsewhere"})).await;
+    let member = json!({"email": "outsider@people.example", "role": "read"});
+    owner.post("/api/v1/projects/elsewhere/members", member).await.ok();
+    admin.patch("/api/v1/projects/demo", json!({"slots": 5, "reason": "more work"})).await.ok();
+    let begun = admin.post("/api/v1/pauses", json!({"project": "demo", "reason": "a break"})).await.body;
+    let over = format!("/api/v1/pauses/{}/end", begun["pause"]["id"].as_str().unwrap());
+    admin.post(&over, json!({})).await.ok();
+    owner.post("/api/v1/pauses", json!({"agent": "planner", "reason": "everywhere"})).await;
+
+    let reader = world.signed_in("reader").await;
+    let shown = reader.get("/api/v1/audit").await.ok();
+    assert_eq!(kinds(&shown), ["pause.ended", "pause.begun", "project.changed"]);
+    let changed = &shown["items"][2];
+    assert_eq!((&changed["actor"], &changed["project"]), (&json!("project-admin"), &json!("demo")));
+    assert_eq!((&changed["detail"]["slots"], &changed["detail"]["reason"]), (&json!(5), &json!("more work")));
+    let elsewhere = world.signed_in("outsider").await.get("/api/v1/audit").await.ok();
+    assert_eq!(kinds(&elsewhere), ["member.set", "project.made"]);
+    let of_demo = owner.get("/api/v1/audit?project=demo&actor=project-admin").await.ok();
+    assert_eq!(kinds(&of_demo), ["pause.ended", "pause.begun", "project.changed"]);
+    assert_eq!(kinds(&owner.get("/api/v1/audit?project=elsewhere").await.ok()), ["member.set", "project.made"]);
+    let exported = admin.get("/api/v1/projects/demo/export").await;
+    let lines: Vec<Value> =
+        exported.body.as_str().unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<&str> =
+        lines.iter().filter(|line| line["kind"] == "audit").map(|line| line["what"].as_str().unwrap()).collect();
+    assert!(told.ends_with(&["pause.ended", "pause.begun", "project.changed"]), "{told:?}");
+}
+
+#[tokio::test]
 async fn an_export_has_one_event_a_line_to_the_last() {
     let world = World::start().await;
     happened(&world).await;
@@ -67,15 +99,7 @@ async fn an_export_has_one_event_a_line_to_the_last() {
         let mut tx = world.store().begin().await.unwrap();
         for _ in 0..1_200 {
             let detail = json!({"text": "one\nline"});
-            let event = NewFlowEvent {
-                at: world.now(),
-                run: None,
-                repository: None,
-                delivery: None,
-                actor: "gateway",
-                kind: "t.many",
-                detail,
-            };
+            let event = NewFlowEvent::new(world.now(), "gateway", "t.many", detail);
             audit::append(&mut tx, event).await.unwrap();
         }
         tx.commit().await.unwrap();

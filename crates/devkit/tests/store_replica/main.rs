@@ -32,15 +32,7 @@ struct World {
 }
 
 async fn append(conn: &mut PgConnection, run: RunId, kind: &str) -> store::Result<()> {
-    let event = NewFlowEvent {
-        at: Utc::now(),
-        run: Some(run),
-        repository: None,
-        delivery: None,
-        actor: "the test",
-        kind,
-        detail: json!({}),
-    };
+    let event = NewFlowEvent { run: Some(run), ..NewFlowEvent::new(Utc::now(), "the test", kind, json!({})) };
     audit::append(conn, event).await
 }
 

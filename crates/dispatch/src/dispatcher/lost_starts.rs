@@ -83,14 +83,10 @@ impl Dispatcher {
         let end = runs::End { attempt, outcome, cause, now };
         let first = runs::finish(tx, run, end).await?;
         if first {
+            let detail = json!({ "attempt": attempt, "outcome": outcome, "cause": cause });
             let event = audit::NewFlowEvent {
-                at: now,
                 run: Some(run),
-                repository: None,
-                delivery: None,
-                actor: "dispatcher",
-                kind: "run_finished",
-                detail: json!({ "attempt": attempt, "outcome": outcome, "cause": cause }),
+                ..audit::NewFlowEvent::new(now, "dispatcher", "run_finished", detail)
             };
             audit::append(tx, event).await?;
         }

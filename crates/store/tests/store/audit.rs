@@ -1,24 +1,154 @@
 //! The audit trail: only ever added to.
 
 use chrono::Utc;
+use domain::{
+    ids::{PersonId, ProjectId, RepositoryId},
+    people::{PlatformRole, ProjectRole},
+};
 use serde_json::json;
 use store::{
-    audit::{self, NewFlowEvent},
-    partitions,
+    audit::{self, AuditFilter, NewFlowEvent},
+    members, partitions, people,
+    repositories::{self, NewProject},
 };
 
-use crate::world::{World, at};
+use crate::world::{World, at, new_repository};
 
 fn event(kind: &str) -> NewFlowEvent<'_> {
-    NewFlowEvent {
-        at: Utc::now(),
-        run: None,
-        repository: None,
-        delivery: None,
-        actor: "ada",
-        kind,
-        detail: json!({ "text": "\0" }),
+    NewFlowEvent::new(Utc::now(), "ada", kind, json!({ "text": "\0" }))
+}
+
+/// A project beside the demo's, with a repository.
+async fn other_project(world: &World) -> (ProjectId, RepositoryId) {
+    let mut conn = world.conn().await;
+    let new = NewProject { slug: "other", slots: 1, settings: json!({}), now: at(0) };
+    let project = repositories::insert_project(&mut conn, new).await.unwrap();
+    let repository = repositories::upsert_repository(&mut conn, new_repository(project, 2, "vault")).await.unwrap();
+    (project, repository)
+}
+
+/// Somebody who may read these projects.
+async fn reader(world: &World, email: &str, projects: &[ProjectId]) -> PersonId {
+    let mut conn = world.conn().await;
+    let person = people::add(&mut conn, &email.parse().unwrap(), PlatformRole::None, at(0)).await.unwrap().unwrap();
+    for project in projects {
+        members::put(&mut conn, *project, person, ProjectRole::Read, at(0)).await.unwrap();
     }
+    person
+}
+
+/// The kinds of what is listed, a page of two after the other.
+async fn listed(world: &World, filter: AuditFilter<'_>) -> Vec<String> {
+    let mut conn = world.conn().await;
+    let (mut kinds, mut before) = (Vec::new(), None);
+    loop {
+        let page = audit::list(&mut conn, AuditFilter { before, ..filter }, 2).await.unwrap();
+        let Some(last) = page.last() else { return kinds };
+        assert!(page.len() <= 2);
+        before = Some(last.id);
+        kinds.extend(page.into_iter().map(|event| event.kind));
+    }
+}
+
+#[tokio::test]
+async fn what_is_done_to_a_project_is_listed_with_what_is_done_in_it() {
+    let world = World::new().await;
+    let (other, vault) = other_project(&world).await;
+    let run = world.run(1).await;
+    let (demo, greeter) = (Some(world.project), Some(world.repository));
+    let mut conn = world.conn().await;
+    for new in [
+        NewFlowEvent { project: demo, ..event("project.changed") },
+        NewFlowEvent { repository: greeter, ..event("repository.detached") },
+        NewFlowEvent { project: Some(other), ..event("project.other") },
+        // Where it was is known from the run.
+        NewFlowEvent { run: Some(run), ..event("run.finished") },
+        event("platform"),
+        NewFlowEvent { repository: Some(vault), ..event("repository.other") },
+        NewFlowEvent { project: demo, ..event("project.paused") },
+    ] {
+        audit::append(&mut conn, new).await.unwrap();
+    }
+    let ada = reader(&world, "ada@acme.example", &[world.project]).await;
+    let both = reader(&world, "both@acme.example", &[world.project, other]).await;
+    let nobody = reader(&world, "nobody@acme.example", &[]).await;
+    let of_demo = ["project.paused", "run.finished", "repository.detached", "project.changed"];
+    let seen_by = |person| AuditFilter { seen_by: Some(person), ..AuditFilter::default() };
+    assert_eq!(listed(&world, seen_by(ada)).await, of_demo);
+    assert_eq!(listed(&world, AuditFilter { project: demo, ..AuditFilter::default() }).await, of_demo);
+    assert_eq!(listed(&world, AuditFilter { project: demo, ..seen_by(both) }).await, of_demo);
+    assert_eq!(listed(&world, AuditFilter { kind: Some("project"), ..seen_by(ada) }).await, [of_demo[0], of_demo[3]]);
+    assert_eq!(listed(&world, AuditFilter { run: Some(run), ..seen_by(ada) }).await, ["run.finished"]);
+    assert!(listed(&world, AuditFilter { project: Some(other), ..seen_by(ada) }).await.is_empty());
+    assert!(listed(&world, seen_by(nobody)).await.is_empty());
+    assert_eq!(
+        listed(&world, seen_by(both)).await,
+        [
+            "project.paused",
+            "repository.other",
+            "run.finished",
+            "project.other",
+            "repository.detached",
+            "project.changed"
+        ]
+    );
+    assert_eq!(listed(&world, AuditFilter::default()).await.len(), 7);
+    let newest = audit::list(&mut conn, seen_by(ada), 1).await.unwrap().remove(0);
+    assert_eq!(newest.project, Some((world.project, "demo".to_owned())));
+}
+
+/// How many events were read, in whatever way.
+async fn events_read(conn: &mut sqlx::PgConnection) -> i64 {
+    sqlx::raw_sql("select pg_stat_force_next_flush()").execute(&mut *conn).await.unwrap();
+    sqlx::raw_sql("select pg_stat_clear_snapshot()").execute(&mut *conn).await.unwrap();
+    sqlx::query_scalar(
+        "select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint from pg_stat_user_tables where schemaname = 'audit'",
+    )
+    .fetch_one(conn)
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_page_of_a_quiet_project_is_read_without_the_events_of_others() {
+    let world = World::new().await;
+    let (other, vault) = other_project(&world).await;
+    let mut conn = world.conn().await;
+    for number in 0..3 {
+        let quiet = NewFlowEvent { project: Some(other), ..event("project.changed") };
+        audit::append(&mut conn, quiet).await.unwrap();
+        let there = NewFlowEvent { repository: Some(vault), ..event("repository.checked") };
+        audit::append(&mut conn, NewFlowEvent { at: at(-86_400 * 40 * number), ..there }).await.unwrap();
+    }
+    let fill = "insert into audit.flow_events (id, at, repository_id, actor, kind, detail) \
+        select uuidv7(), now() - n * interval '10 minutes', r.id, 'worker', 'run_finished', '{}' \
+        from repositories r, generate_series(1, 20000) n where r.name = 'greeter'; \
+        insert into audit.flow_events (id, at, project_id, actor, kind, detail) \
+        select uuidv7(), now() - n * interval '10 minutes', p.id, 'ada', 'member.set', '{}' \
+        from projects p, generate_series(1, 5000) n where p.slug = 'demo'; analyze audit.flow_events";
+    sqlx::raw_sql(fill).execute(&mut *conn).await.unwrap();
+    let member = reader(&world, "ada@acme.example", &[other]).await;
+    let everyone = reader(&world, "both@acme.example", &[world.project, other]).await;
+    let of_other = AuditFilter { project: Some(other), ..AuditFilter::default() };
+    let seen_by = |person| AuditFilter { seen_by: Some(person), ..AuditFilter::default() };
+    // Often enough for a plan that holds for every filter.
+    for _ in 0..12 {
+        for (filter, expected, most) in [
+            (of_other, 6, 50),
+            (seen_by(member), 6, 50),
+            (seen_by(everyone), 50, 500),
+            (AuditFilter::default(), 50, 500),
+        ] {
+            let before = events_read(&mut conn).await;
+            assert_eq!(audit::list(&mut conn, filter, 50).await.unwrap().len(), expected, "{filter:?}");
+            let read = events_read(&mut conn).await - before;
+            assert!(read <= most, "{read} events were read for {filter:?}");
+        }
+    }
+    // The measure itself works.
+    let before = events_read(&mut conn).await;
+    sqlx::raw_sql("select count(detail) from audit.flow_events").execute(&mut *conn).await.unwrap();
+    assert!(events_read(&mut conn).await - before >= 25_000);
 }
 
 #[tokio::test]

@@ -37,6 +37,8 @@ pub(in crate::api) struct AuditEvent {
     kind: String,
     run: Option<RunId>,
     repository: Option<RepositoryId>,
+    /// Short name of the project, if it was done to the project itself.
+    project: Option<String>,
     delivery: Option<DeliveryId>,
     /// The particulars.
     detail: Value,
@@ -44,8 +46,8 @@ pub(in crate::api) struct AuditEvent {
 
 impl From<FlowEvent> for AuditEvent {
     fn from(event: FlowEvent) -> Self {
-        let FlowEvent { id, at, run, repository, delivery, actor, kind, detail } = event;
-        Self { id, at, actor, kind, run, repository, delivery, detail }
+        let FlowEvent { id, at, run, repository, project, delivery, actor, kind, detail } = event;
+        Self { id, at, actor, kind, run, repository, project: project.map(|(_, slug)| slug), delivery, detail }
     }
 }
 

@@ -15,7 +15,10 @@ use super::{
     super::body::{At, Sent},
     Member,
 };
-use crate::{auth::Caller, problem::Problem};
+use crate::{
+    auth::{Caller, DoneTo},
+    problem::Problem,
+};
 
 /// Somebody and their role.
 #[derive(Deserialize, ToSchema)]
@@ -49,7 +52,7 @@ pub(in crate::api) async fn put_member(
     let before = members::role(&mut tx, project.id, person.id).await?;
     members::put(&mut tx, project.id, person.id, new.role, now).await?;
     let detail = json!({"project": project.slug, "person": person.id, "role": new.role, "role_before": before});
-    caller.audit(&mut tx, "member.set", detail).await?;
+    caller.audit_about(&mut tx, "member.set", detail, Some(DoneTo::Project(project.id))).await?;
     let member = members::one(&mut tx, project.id, person.id).await?.ok_or_else(unlisted)?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(Json(member.into()))

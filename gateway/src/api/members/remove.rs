@@ -6,7 +6,10 @@ use serde_json::json;
 use store::{StoreError, members};
 
 use super::super::body::At;
-use crate::{auth::Caller, problem::Problem};
+use crate::{
+    auth::{Caller, DoneTo},
+    problem::Problem,
+};
 
 /// Take somebody out of a project
 #[utoipa::path(
@@ -23,7 +26,8 @@ pub(in crate::api) async fn remove_member(
     if !members::remove(&mut tx, project.id, person).await? {
         return Err(Problem::new(StatusCode::NOT_FOUND, "member_not_found", sentences::member_not_found()));
     }
-    caller.audit(&mut tx, "member.removed", json!({"project": project.slug, "person": person})).await?;
+    let detail = json!({"project": project.slug, "person": person});
+    caller.audit_about(&mut tx, "member.removed", detail, Some(DoneTo::Project(project.id))).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(StatusCode::NO_CONTENT)
 }

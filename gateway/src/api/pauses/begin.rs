@@ -26,7 +26,10 @@ use super::{
     },
     Pause, no_pause,
 };
-use crate::{auth::Caller, problem::Problem};
+use crate::{
+    auth::{Caller, DoneTo},
+    problem::Problem,
+};
 
 /// What is to be paused.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -95,7 +98,7 @@ pub(in crate::api) async fn begin_pause(
     let detail = json!({
         "pause": id, "project": project, "agent": agent, "reason": reason, "running": wanted.running,
     });
-    caller.audit(conn, "pause.begun", detail).await?;
+    caller.audit_about(conn, "pause.begun", detail, project.map(DoneTo::Project)).await?;
     let row = pauses::get(conn, id).await?.ok_or_else(no_pause)?;
     let at_work = if cancels { pauses::at_work(conn, project, agent).await? } else { Vec::new() };
     let answer = BegunPause { pause: Pause::of(row, true), cancelling: at_work.len() };

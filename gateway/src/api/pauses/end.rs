@@ -16,7 +16,10 @@ use super::{
     },
     Pause, may_pause, no_pause,
 };
-use crate::{auth::Caller, problem::Problem};
+use crate::{
+    auth::{Caller, DoneTo},
+    problem::Problem,
+};
 
 /// Why a pause is over.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -45,7 +48,8 @@ pub(in crate::api) async fn end_pause(
     Sent(why): Sent<EndPause>,
 ) -> Result<Response, Problem> {
     let row = pauses::get(&mut *caller.store().acquire().await?, id).await?.ok_or_else(no_pause)?;
-    may_pause(&caller, row.project.as_ref().map(|(id, _)| *id)).await?;
+    let project = row.project.as_ref().map(|(id, _)| *id);
+    may_pause(&caller, project).await?;
     let reason = reasons::optional(why.reason.as_deref())?;
     let wish = Wish::read(&headers, &format!("end_pause {id}"), &why)?;
     let mut writing = match wish.begin(&caller).await? {
@@ -56,7 +60,8 @@ pub(in crate::api) async fn end_pause(
     if !pauses::end(conn, id, caller.person().id, caller.now()).await? {
         return Err(Problem::new(StatusCode::CONFLICT, "pause_over", sentences::pause_over()));
     }
-    caller.audit(conn, "pause.ended", json!({"pause": id, "reason": reason})).await?;
+    let detail = json!({"pause": id, "reason": reason});
+    caller.audit_about(conn, "pause.ended", detail, project.map(DoneTo::Project)).await?;
     let row = pauses::get(conn, id).await?.ok_or_else(no_pause)?;
     writing.answer(&caller, StatusCode::OK, &Pause::of(row, true), None).await
 }

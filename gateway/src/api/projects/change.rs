@@ -18,7 +18,7 @@ use super::{
     Project,
 };
 use crate::{
-    auth::{Caller, OnProject},
+    auth::{Caller, DoneTo, OnProject},
     problem::Problem,
 };
 
@@ -66,7 +66,7 @@ pub(in crate::api) async fn change_project(
     let grants = slots::grant_waiting(&mut tx, seen.id, caller.now()).await?;
     let woken = slot_grants::signal(&mut tx, grants, (caller.app().instance(), caller.now())).await?;
     let detail = json!({"project": seen.id, "slots": slots, "slots_before": before, "reason": reason});
-    caller.audit(&mut tx, "project.changed", detail).await?;
+    caller.audit_about(&mut tx, "project.changed", detail, Some(DoneTo::Project(seen.id))).await?;
     tx.commit().await.map_err(StoreError::from)?;
     for workflow in woken {
         caller.app().dispatcher().spawn(workflow);

@@ -21,7 +21,7 @@ use super::{
     change::MAX_SLOTS,
 };
 use crate::{
-    auth::{Caller, OnProject},
+    auth::{Caller, DoneTo, OnProject},
     connecting::DEFAULT_SLOTS,
     problem::Problem,
 };
@@ -76,7 +76,8 @@ pub(in crate::api) async fn create_project(
     let now = caller.now();
     let id =
         repositories::insert_project(conn, NewProject { slug: &wanted.slug, slots, settings: json!({}), now }).await?;
-    caller.audit(conn, "project.made", json!({"project": id, "name": wanted.slug, "slots": slots})).await?;
+    let detail = json!({"project": id, "name": wanted.slug, "slots": slots});
+    caller.audit_about(conn, "project.made", detail, Some(DoneTo::Project(id))).await?;
     let made = OnProject { id, slug: wanted.slug, slots, created_at: now, role: ProjectRole::Admin };
     writing.answer(&caller, StatusCode::CREATED, &Project::of(made, None), None::<Followed>).await
 }

@@ -18,7 +18,10 @@ use super::{
     },
     Project,
 };
-use crate::{auth::Caller, problem::Problem};
+use crate::{
+    auth::{Caller, DoneTo},
+    problem::Problem,
+};
 
 /// A project to be deleted.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -67,7 +70,7 @@ pub(in crate::api) async fn delete_project(
     let workflow = begun
         .ok_or_else(|| Problem::new(StatusCode::CONFLICT, "project_deleted", sentences::project_deletes_already()))?;
     let detail = json!({"project": project.id, "name": project.slug, "reason": reason});
-    caller.audit(conn, "project.deleting", detail).await?;
+    caller.audit_about(conn, "project.deleting", detail, Some(DoneTo::Project(project.id))).await?;
     let deletion = project_deletions::find(conn, project.id).await?;
     let response =
         writing.answer(&caller, StatusCode::ACCEPTED, &Project::of(project, deletion), None::<Followed>).await?;

@@ -29,7 +29,10 @@ use store::{
 use uuid::Uuid;
 
 use super::super::body::At;
-use crate::{auth::Caller, problem::Problem};
+use crate::{
+    auth::{Caller, DoneTo},
+    problem::Problem,
+};
 
 /// How many rows are read at a time.
 const BATCH: u32 = 200;
@@ -60,7 +63,9 @@ pub(in crate::api) async fn export_project(caller: Caller, At(slug): At<String>)
     // The first part is read before anything is answered, so that a database that is away is told as such.
     let first = part(caller.store(), project.id, Next::Head).await?;
     let detail = json!({"project": project.id, "name": project.slug});
-    caller.audit(&mut *caller.store().acquire().await?, "project.exported", detail).await?;
+    let mut conn = caller.store().acquire().await?;
+    caller.audit_about(&mut conn, "project.exported", detail, Some(DoneTo::Project(project.id))).await?;
+    drop(conn);
     let store = caller.store().clone();
     let rest = stream::try_unfold((store, project.id, first.1), |(store, project, next)| async move {
         if matches!(next, Next::End) {

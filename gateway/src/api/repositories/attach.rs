@@ -14,7 +14,11 @@ use super::{
     super::body::{At, Sent},
     BegunConnection, asking, begun, refused, sealing,
 };
-use crate::{auth::Caller, connecting::ConnectRequest, problem::Problem};
+use crate::{
+    auth::{Caller, DoneTo},
+    connecting::ConnectRequest,
+    problem::Problem,
+};
 
 /// A repository to be attached.
 #[derive(Deserialize, ToSchema)]
@@ -64,7 +68,7 @@ pub(in crate::api) async fn attach_repository(
     let mut rng = rand::make_rng();
     let connection = asking(&caller, &mut rng).connect(&mut tx, &keys, &request).await.map_err(refused)?;
     let detail = json!({"repository": repository, "project": project.slug, "connection": connection});
-    caller.audit(&mut tx, "repository.attaching", detail).await?;
+    caller.audit_about(&mut tx, "repository.attaching", detail, Some(DoneTo::Project(project.id))).await?;
     begun(&caller, tx, connection).await
 }
 

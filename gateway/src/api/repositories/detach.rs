@@ -15,7 +15,11 @@ use super::{
     },
     BegunConnection, asking, begun, found, refused,
 };
-use crate::{auth::Caller, connecting::Detaching, problem::Problem};
+use crate::{
+    auth::{Caller, DoneTo},
+    connecting::Detaching,
+    problem::Problem,
+};
 
 /// How a repository is to be detached.
 #[derive(Deserialize, ToSchema)]
@@ -53,6 +57,6 @@ pub(in crate::api) async fn detach_repository(
     let detail = json!({
         "repository": repository.full_name(), "connection": connection, "reason": reason, "running": wanted.running,
     });
-    caller.audit_about(&mut tx, "repository.detaching", detail, Some(id.into())).await?;
+    caller.audit_about(&mut tx, "repository.detaching", detail, Some(DoneTo::Repository(id))).await?;
     begun(&caller, tx, connection).await
 }

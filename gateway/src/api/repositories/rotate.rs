@@ -14,7 +14,11 @@ use super::{
     },
     BegunConnection, asking, begun, found, refused, sealing,
 };
-use crate::{auth::Caller, connecting::RotateRequest, problem::Problem};
+use crate::{
+    auth::{Caller, DoneTo},
+    connecting::RotateRequest,
+    problem::Problem,
+};
 
 /// Why the secret is renewed.
 #[derive(Deserialize, ToSchema)]
@@ -47,6 +51,6 @@ pub(in crate::api) async fn rotate_secret(
     let mut tx = caller.store().begin().await?;
     let connection = asking(&caller, &mut rng).rotate(&mut tx, &keys, &request).await.map_err(refused)?;
     let detail = json!({"repository": repository.full_name(), "connection": connection, "reason": reason});
-    caller.audit_about(&mut tx, "repository.rotating", detail, Some(id.into())).await?;
+    caller.audit_about(&mut tx, "repository.rotating", detail, Some(DoneTo::Repository(id))).await?;
     begun(&caller, tx, connection).await
 }

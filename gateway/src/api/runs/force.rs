@@ -68,14 +68,11 @@ pub(in crate::api) async fn force_run(
     // A cancel in the engine's own console is known by what the worker made of it.
     let asked = attempt.cancel_requested_at.or(attempt.stop_requested_at);
     may(asked, caller.now())?;
+    let detail = json!({ "attempt": run.attempt, "reason": reason });
     let event = NewFlowEvent {
-        at: caller.now(),
         run: Some(id),
         repository: Some(run.repository_id),
-        delivery: None,
-        actor: &by.login,
-        kind: "run_forced",
-        detail: json!({ "attempt": run.attempt, "reason": reason }),
+        ..NewFlowEvent::new(caller.now(), &by.login, "run_forced", detail)
     };
     audit::append(&mut tx, event).await?;
     let answer = wish.answer(&caller, &mut tx, StatusCode::ACCEPTED, &Accepted { run: id }).await?;
