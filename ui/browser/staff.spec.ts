@@ -79,6 +79,19 @@ test('a pause holds back what comes, and the delivery is replayed when it is ove
   await expect(page.getByText('Replayed: Started a run.')).toBeVisible()
   await page.goto(`/deliveries?q=${String(number)}&verdict=started`)
   await expect(page.getByRole('row', { name: /issues\.labeled/ })).toContainText('a replay')
+
+  // From the first one to its replay, to the run that this started, and back.
+  await page.goto(`/deliveries?q=${String(number)}&verdict=paused`)
+  await page.getByRole('row', { name: /issues\.labeled/ }).getByRole('link', { name: 'issues.labeled' }).click()
+  const replays = page.getByRole('list', { name: 'Replayed' })
+  await expect(replays.getByRole('listitem')).toHaveCount(1)
+  await expect(replays).toContainText('Started a run')
+  await expect(replays.getByRole('link', { name: 'To the run' })).toHaveAttribute('href', /^\/runs\/[0-9a-f-]{36}$/)
+  await accessible(page)
+  await replays.getByRole('link').first().click()
+  await expect(page.getByRole('list', { name: 'Replayed' })).toHaveCount(0)
+  await page.getByRole('link', { name: 'a replay of an earlier delivery' }).click()
+  await expect(replays.getByRole('listitem')).toHaveCount(1)
 })
 
 test('what a role may not do says why', async ({ page }) => {

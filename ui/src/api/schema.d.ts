@@ -1305,6 +1305,8 @@ export interface components {
             my_role: components["schemas"]["ProjectRole"];
             /** @description Short name of the project; none if its repository was not connected. */
             project?: string | null;
+            /** @description The deliveries that judge its event once more, the newest 50 first. */
+            replays: components["schemas"]["Delivery"][];
             /** @description `owner/name`, as it is called now. */
             repository?: string | null;
         };

@@ -107,6 +107,32 @@ async fn a_replay_does_it_once() {
         assert_eq!((answer.status, &answer.body["verdict"]), (201, &json!("duplicate")), "{}", answer.body);
         assert_eq!(answer.body["run"], one.body["run"]);
     }
+    // The first one tells of all of them, the newest first; a replay has none of its own.
+    let first = reader.get(&format!("/api/v1/deliveries/{id}")).await.ok();
+    let told: Vec<_> =
+        first["replays"].as_array().unwrap().iter().map(|told| (&told["verdict"], &told["run"])).collect();
+    let (duplicate, started, run) = (&json!("duplicate"), &json!("started"), &one.body["run"]);
+    assert_eq!(told, [(duplicate, run), (duplicate, run), (started, run)]);
+    assert_eq!(first["replays"][2], *replay, "as it stands in the list");
+    let path = format!("/api/v1/deliveries/{}", replay["id"].as_str().unwrap());
+    assert_eq!(reader.get(&path).await.ok()["replays"], json!([]));
+}
+
+#[tokio::test]
+async fn what_became_of_an_event_in_another_project_is_not_told() {
+    let world = World::start().await;
+    let (greeter, vault) = repositories(&world).await;
+    let first = kept(&world, Some(greeter), ("g-1", 3), None).await;
+    let mut conn = world.store().acquire().await.unwrap();
+    for (guid, repository) in [("replay:1", greeter), ("replay:2", vault)] {
+        let replay = kept(&world, Some(repository), (guid, 3), None).await;
+        deliveries::set_replay_of(&mut conn, replay, first).await.unwrap();
+    }
+    let told = async |login: &str| {
+        let read = world.signed_in(login).await.get(&format!("/api/v1/deliveries/{first}")).await.ok();
+        read["replays"].as_array().unwrap().len()
+    };
+    assert_eq!((told("reader").await, told("admin").await), (1, 2));
 }
 
 #[tokio::test]

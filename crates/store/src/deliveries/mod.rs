@@ -238,6 +238,21 @@ pub async fn list_for_run(conn: &mut PgConnection, run: RunId) -> Result<Vec<Del
     rows.into_iter().map(Delivery::try_from).collect()
 }
 
+/// The newest deliveries that judge the event of this one once more, newest first.
+///
+/// # Errors
+/// The database fails.
+pub async fn replays(conn: &mut PgConnection, of: DeliveryId, limit: u32) -> Result<Vec<Delivery>> {
+    let rows = select_deliveries!(
+        "where replay_of = $1 order by received_at desc, id desc limit $2",
+        of.as_uuid(),
+        i64::from(limit)
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Delivery::try_from).collect()
+}
+
 /// The delivery of this id.
 ///
 /// # Errors

@@ -76,6 +76,24 @@ async fn another_hook_is_another_delivery() {
 }
 
 #[tokio::test]
+async fn a_delivery_knows_its_newest_replays() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let mut made = Vec::new();
+    for (guid, second) in [("first", 0), ("replay:1", 1), ("replay:2", 2), ("replay:3", 3), ("other", 4)] {
+        let new = NewDelivery { received_at: at(second), ..delivery(guid) };
+        let Inserted::New(id) = deliveries::insert(&mut conn, new, None).await.unwrap() else { panic!("{guid}") };
+        if guid.starts_with("replay") {
+            deliveries::set_replay_of(&mut conn, id, made[0]).await.unwrap();
+        }
+        made.push(id);
+    }
+    let replays = deliveries::replays(&mut conn, made[0], 2).await.unwrap();
+    assert_eq!(replays.iter().map(|replay| replay.id).collect::<Vec<_>>(), [made[3], made[2]]);
+    assert!(deliveries::replays(&mut conn, made[1], 2).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn what_a_hook_sent_and_the_ledger_lacks_is_told() {
     let world = World::new().await;
     let mut conn = world.conn().await;

@@ -4,7 +4,7 @@ use axum::response::Response;
 use domain::{ids::DeliveryId, people::ProjectRole};
 use http::HeaderMap;
 use serde::Serialize;
-use store::repositories;
+use store::{deliveries, repositories};
 use utoipa::ToSchema;
 
 use super::{
@@ -13,6 +13,9 @@ use super::{
     list::Delivery,
 };
 use crate::{auth::Caller, problem::Problem};
+
+/// How many replays are told of one delivery.
+const MOST_REPLAYS: u32 = 50;
 
 /// A delivery, with where it belongs.
 #[derive(Serialize, ToSchema)]
@@ -24,6 +27,9 @@ pub(in crate::api) struct DeliveryDetail {
     project: Option<String>,
     /// `owner/name`, as it is called now.
     repository: Option<String>,
+    /// The deliveries that judge its event once more, the newest 50 first.
+    #[schema(max_items = 50)]
+    replays: Vec<Delivery>,
 }
 
 /// One delivery
@@ -43,11 +49,15 @@ pub(in crate::api) async fn read_delivery(
         Some(repository) => repositories::names(&mut conn, &[repository]).await?.pop(),
         None => None,
     };
+    // A repository that another project has attached meanwhile is another one: what became of the event there is not told here.
+    let mut replays = deliveries::replays(&mut conn, id, MOST_REPLAYS).await?;
+    replays.retain(|replay| caller.sees_all() || replay.repository == delivery.repository);
     let detail = DeliveryDetail {
         delivery: delivery.into(),
         my_role,
         repository: names.as_ref().map(repositories::Names::full_name),
         project: names.map(|names| names.project),
+        replays: replays.into_iter().map(Delivery::from).collect(),
     };
     Ok(tagged(&headers, &detail))
 }

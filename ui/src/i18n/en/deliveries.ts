@@ -14,6 +14,7 @@ export const deliveries = {
   copy_link: 'Copy the link',
   how: 'How it came',
   guid: 'GitHub’s id',
+  replayed: 'Replayed',
   replay_of: 'a replay of an earlier delivery',
   same_subject: 'Everything that came in about #{number}',
   no_match: 'No delivery fits',

@@ -16,6 +16,7 @@ export const deliveries: Messages['deliveries'] = {
   copy_link: 'Скопировать ссылку',
   how: 'Как пришла',
   guid: 'id GitHub',
+  replayed: 'Повторена',
   replay_of: 'повтор более ранней доставки',
   same_subject: 'Всё, что пришло о #{number}',
   no_match: 'Таких доставок нет',
