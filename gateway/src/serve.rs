@@ -147,7 +147,9 @@ pub(crate) async fn serve_until(
         }
     });
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async {
+    // Whoever limits clients needs to know who connects.
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async {
         shutdown.await;
         drop(stop);
     });
@@ -166,6 +168,7 @@ pub(crate) async fn serve_until(
 
 #[cfg(test)]
 mod tests {
+    use axum::extract::ConnectInfo;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpStream,
@@ -191,7 +194,8 @@ mod tests {
         let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let router = Router::new().route("/", axum::routing::get(|| async { "here" }));
+        let peer = async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.to_string();
+        let router = Router::new().route("/", axum::routing::get(peer));
         let serving = tokio::spawn(serve_until(listener, router, async {
             let _ = stopped.await;
         }));
@@ -199,8 +203,8 @@ mod tests {
         client.write_all(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
         let mut answer = [0; 512];
         let read = client.read(&mut answer).await.unwrap();
-        assert!(answer[..read].ends_with(b"here"), "it is served");
         let own = client.local_addr().unwrap();
+        assert!(answer[..read].ends_with(own.to_string().as_bytes()), "it is served, and known who it is");
         // What was sent is acknowledged a moment later; until then another timer runs.
         let probes = async {
             loop {

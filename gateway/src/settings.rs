@@ -69,6 +69,7 @@ impl GatewaySettings {
             ToldSetting::maybe("PUBLIC_URL", sign_in.map(|sign_in| &sign_in.public_url)),
             ToldSetting::maybe("OAUTH_URL", sign_in.map(|sign_in| &sign_in.oauth_url)),
             ToldSetting::maybe("OWNER_EMAIL", sign_in.and_then(|sign_in| sign_in.owner_email.as_ref())),
+            ToldSetting::maybe("TRUSTED_PROXIES", sign_in.map(|sign_in| &sign_in.trusted_proxies)),
             ToldSetting::set("GATEWAY_BIND", &self.bind),
             ToldSetting::maybe("RUNNER_BIND", self.runner_bind),
             ToldSetting::maybe("DATABASE_READ_URL", self.database_read_url.as_ref().map(|_| "set")),

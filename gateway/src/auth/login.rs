@@ -1,7 +1,9 @@
 //! `GET /auth/login`: sends a browser to GitHub.
 
+use std::net::SocketAddr;
+
 use axum::{
-    extract::{Query, State},
+    extract::{ConnectInfo, Query, State},
     response::{IntoResponse, Redirect, Response},
 };
 use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL};
@@ -21,12 +23,17 @@ pub(super) struct Wanted {
     pub(super) return_to: Option<String>,
 }
 
-pub(super) async fn begin(State(state): State<AppState>, headers: HeaderMap, Query(wanted): Query<Wanted>) -> Response {
+pub(super) async fn begin(
+    State(state): State<AppState>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Query(wanted): Query<Wanted>,
+) -> Response {
     let sign_in = match configured(&state) {
         Ok(sign_in) => sign_in,
         Err(problem) => return shown(&state, &headers, problem),
     };
-    if let Err(problem) = sign_in.limit().admit(&headers, state.now()) {
+    if let Err(problem) = sign_in.admit(peer, &headers, state.now()) {
         return shown(&state, &headers, problem);
     }
     let pending = Pending::begin(wanted.return_to.as_deref(), state.now());

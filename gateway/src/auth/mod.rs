@@ -13,6 +13,7 @@ mod limit;
 mod login;
 mod logout;
 mod origin;
+mod proxies;
 mod refresh;
 mod renew;
 mod secret;
@@ -20,14 +21,14 @@ mod settings;
 mod state;
 mod upkeep;
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::Instance;
 use http::{HeaderMap, StatusCode, header::ACCEPT};
 use url::Url;
@@ -36,6 +37,7 @@ pub use self::{
     access::ACCESS_LIFE,
     github::ForgeTrouble,
     keys::{KEY_LIFE, KeyTrouble, rotate},
+    proxies::{InvalidRange, TrustedProxies},
     settings::{SignInSettings, SigningKeySettings},
 };
 pub(crate) use self::{
@@ -90,8 +92,13 @@ impl SignIn {
         &self.0.client
     }
 
-    fn limit(&self) -> &SignInLimit {
-        &self.0.limit
+    /// Lets one more sign-in of whoever asks begin, or says when to come again.
+    ///
+    /// # Errors
+    /// 429.
+    fn admit(&self, peer: SocketAddr, headers: &HeaderMap, now: DateTime<Utc>) -> Result<(), Problem> {
+        let client = self.settings().trusted_proxies.client(peer.ip(), headers);
+        self.0.limit.admit(client, now)
     }
 
     /// Where browsers and the forge reach the gateway.

@@ -6,6 +6,7 @@ use domain::people::Email;
 use role::{ConfigErrors, Environment, Reader, SecretText};
 use url::{Host, Url};
 
+use super::TrustedProxies;
 use crate::{
     hook_secrets::GatewayKey,
     settings::{database_url, gateway_key},
@@ -26,6 +27,8 @@ pub struct SignInSettings {
     pub public_url: Url,
     /// Becomes the owner while the platform has none.
     pub owner_email: Option<Email>,
+    /// The proxies that say whom they saw.
+    pub trusted_proxies: TrustedProxies,
 }
 
 /// What it takes to change the signing key by hand.
@@ -54,6 +57,7 @@ const CLIENT_ID_FIX: &str = "write the client id of the OAuth App, or leave all 
 const SECRET_FIX: &str = "name the file that holds the client secret of the OAuth App";
 const URL_FIX: &str = "write an address like https://github.com";
 const PUBLIC_FIX: &str = "write the address at which browsers reach the gateway, such as https://codex.example.com";
+const PROXIES_FIX: &str = "list the ranges of your proxies' addresses, such as 10.0.0.0/8,192.0.2.1, or write `none`";
 const OWNER_FIX: &str = "write the e-mail address of the first owner, as GitHub has it";
 
 impl SignInSettings {
@@ -73,6 +77,7 @@ impl SignInSettings {
         let public_url: Option<Url> = reader.required("PUBLIC_URL", PUBLIC_FIX);
         let public_url = public_url.filter(|url| fits(reader, url));
         let owner_email = reader.optional("OWNER_EMAIL", OWNER_FIX);
+        let trusted_proxies = reader.or("TRUSTED_PROXIES", TrustedProxies::default(), PROXIES_FIX);
         Some(Self {
             client_id: client_id?,
             client_secret: client_secret?,
@@ -80,6 +85,7 @@ impl SignInSettings {
             api_url,
             public_url: public_url?,
             owner_email,
+            trusted_proxies,
         })
     }
 }
@@ -168,6 +174,20 @@ mod tests {
         for fine in ["http://127.0.0.1:8080", "http://localhost", "http://[::1]:1", "https://codex.example"] {
             let settings = with(fine).unwrap().unwrap();
             assert_eq!(settings.api_url.as_str(), "https://api.github.com/", "{fine}");
+            assert_eq!(settings.trusted_proxies, TrustedProxies::default(), "{fine}");
         }
+    }
+
+    #[test]
+    fn a_range_that_can_not_be_read_is_refused_in_words() {
+        let environment: Environment =
+            [("OAUTH_CLIENT_ID", "x"), ("TRUSTED_PROXIES", "10.0.0.0/8, the-proxy")].into_iter().collect();
+        let mut reader = Reader::new(&environment);
+        assert!(SignInSettings::read(&mut reader).is_none());
+        let errors = reader.finish(Some(())).unwrap_err().to_string();
+        assert!(
+            errors.contains("TRUSTED_PROXIES can't be read (`the-proxy` is no range of addresses): list the"),
+            "{errors}"
+        );
     }
 }

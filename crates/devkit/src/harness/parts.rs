@@ -382,7 +382,8 @@ async fn serve(
     let url = format!("http://{}", listener.local_addr()?);
     let stopped = stop.clone().cancelled_owned();
     let task = tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
             tracing::error!(%error, "a role stopped serving");
         }
     });

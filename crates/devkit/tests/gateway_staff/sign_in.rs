@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use chrono::{TimeDelta, Utc};
 use devkit::github::{AccountKind, Address, Effect, Fault, NewUser};
-use gateway::{AppState, hook_secrets::GatewayKey};
+use gateway::{AppState, auth::TrustedProxies, hook_secrets::GatewayKey};
 use serde_json::json;
 use store::{blobs::Blobs, people, testing::TestDatabase};
 use tokio::net::TcpListener;
 
-use crate::world::{World, parts};
+use crate::world::{World, parts, serve};
 
 #[tokio::test]
 async fn whoever_is_on_the_list_signs_in_and_is_known() {
@@ -157,6 +157,33 @@ async fn github_being_away_is_told_as_that() {
     browser.get(&back).await.refused(503, "github_unavailable");
 }
 
+/// How many of 40 sign-ins may begin, each said to be forwarded for somebody else.
+async fn begun(world: &World, forwarded: impl Fn(u32) -> String) -> usize {
+    let browser = world.browser();
+    let mut begun = 0;
+    for number in 0..40 {
+        let request = browser.request(reqwest::Method::GET, "/auth/login").header("x-forwarded-for", forwarded(number));
+        let answer = browser.send(request).await;
+        if answer.status == 303 {
+            begun += 1;
+        } else {
+            answer.refused(429, "too_many_sign_ins");
+        }
+    }
+    begun
+}
+
+#[tokio::test]
+async fn whom_a_request_is_said_to_come_from_is_believed_of_proxies_alone() {
+    let invented = |number: u32| format!("198.51.100.{number}");
+    let world = World::trusting(TrustedProxies::none()).await;
+    assert_eq!(begun(&world, invented).await, 30, "this machine is one client, whatever it says");
+    // Behind a proxy: everybody whom it saw is somebody else, and what they said before does not count.
+    let world = World::trusting("127.0.0.1".parse().unwrap()).await;
+    assert_eq!(begun(&world, invented).await, 40);
+    assert_eq!(begun(&world, |number| format!("198.51.101.{number}, 203.0.113.9")).await, 30);
+}
+
 #[tokio::test]
 async fn without_its_settings_the_gateway_says_so() {
     let (database, folder) = (TestDatabase::create().await, tempfile::tempdir().unwrap());
@@ -164,8 +191,7 @@ async fn without_its_settings_the_gateway_says_so() {
     let parts = parts(database.store().clone(), blobs, GatewayKey::generate(), Arc::new(Utc::now));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let server =
-        tokio::spawn(async move { axum::serve(listener, gateway::router(AppState::new(parts))).await.unwrap() });
+    let server = serve(listener, AppState::new(parts));
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     for (path, status, code) in [
         ("/auth/login", 503, "sign_in_not_configured"),

@@ -15,7 +15,7 @@ use domain::{
 };
 use gateway::{
     AppParts, AppState,
-    auth::{SignIn, SignInSettings},
+    auth::{SignIn, SignInSettings, TrustedProxies},
     engine_ui::EngineUi,
     hook_secrets::GatewayKey,
     webhooks::{HookSecret, PlatformSecrets},
@@ -53,7 +53,12 @@ impl World {
     /// An owner, an admin, and a member of each kind on the list; nobody has signed in yet.
     pub async fn start() -> Self {
         let keys = forge::seal::OpeningKeys::generate(&mut rand::rng());
-        Self::with(Some(keys.sealing().clone()), None, nowhere()).await
+        Self::with(Some(keys.sealing().clone()), None, nowhere(), TrustedProxies::default()).await
+    }
+
+    /// One whose gateway believes these proxies alone.
+    pub async fn trusting(proxies: TrustedProxies) -> Self {
+        Self::with(None, None, nowhere(), proxies).await
     }
 
     /// One whose gateway stands before the engine's web UI at this address.
@@ -63,15 +68,21 @@ impl World {
 
     /// One whose engine is this one, and whose gateway may stand before a web UI.
     pub async fn before_engine(engine: EnginePlace, ui: Option<&str>) -> Self {
-        Self::with(None, ui.map(|url| EngineUi::new(&url.parse().unwrap()).unwrap()), engine).await
+        let ui = ui.map(|url| EngineUi::new(&url.parse().unwrap()).unwrap());
+        Self::with(None, ui, engine, TrustedProxies::default()).await
     }
 
     /// One whose gateway can't take credentials.
     pub async fn without_sealing() -> Self {
-        Self::with(None, None, nowhere()).await
+        Self::with(None, None, nowhere(), TrustedProxies::default()).await
     }
 
-    async fn with(sealing: Option<forge::seal::SealingKeys>, engine_ui: Option<EngineUi>, engine: EnginePlace) -> Self {
+    async fn with(
+        sealing: Option<forge::seal::SealingKeys>,
+        engine_ui: Option<EngineUi>,
+        engine: EnginePlace,
+        proxies: TrustedProxies,
+    ) -> Self {
         log::keep();
         let folder = tempfile::tempdir().unwrap();
         let stand_in = stand_in(&folder).await;
@@ -82,15 +93,14 @@ impl World {
         let (key, clock) = (GatewayKey::generate(), Arc::new(Mutex::new(Utc::now())));
         let callback = format!("http://{address}/auth/callback");
         stand_in.register_oauth_app(CLIENT_ID, CLIENT_SECRET, &callback).unwrap();
-        let sign_in = sign_in(&stand_in, address);
+        let sign_in = sign_in(&stand_in, address, proxies);
         let blobs = Blobs::local(&folder.path().join("blobs")).unwrap();
         let told = Arc::clone(&clock);
         let parts =
             parts(database.store().clone(), blobs.clone(), key.clone(), Arc::new(move || *told.lock().unwrap()));
         let dispatcher = dispatcher(&engine, &parts);
         let state = AppState::new(AppParts { sign_in: Some(sign_in), sealing, engine_ui, dispatcher, ..parts });
-        let router = gateway::router(state);
-        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let server = serve(listener, state);
         Self { stand_in, key, blobs, database, address, clock, server, _folder: folder }
     }
 
@@ -101,9 +111,8 @@ impl World {
         let told = Arc::clone(&self.clock);
         let clock: dispatch::Clock = Arc::new(move || *told.lock().unwrap());
         let parts = parts(self.store().clone(), self.blobs.clone(), self.key.clone(), clock);
-        let sign_in = sign_in(&self.stand_in, self.address);
-        let router = gateway::router(AppState::new(AppParts { sign_in: Some(sign_in), ..parts }));
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let sign_in = sign_in(&self.stand_in, self.address, TrustedProxies::default());
+        serve(listener, AppState::new(AppParts { sign_in: Some(sign_in), ..parts }));
         url
     }
 
@@ -154,7 +163,12 @@ impl Drop for World {
     }
 }
 
-fn sign_in(stand_in: &StandIn, address: SocketAddr) -> SignIn {
+pub fn serve(listener: TcpListener, state: AppState) -> JoinHandle<()> {
+    let service = gateway::router(state).into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await.unwrap() })
+}
+
+fn sign_in(stand_in: &StandIn, address: SocketAddr, trusted_proxies: TrustedProxies) -> SignIn {
     let settings = SignInSettings {
         client_id: CLIENT_ID.into(),
         client_secret: SecretText::new(CLIENT_SECRET),
@@ -162,6 +176,7 @@ fn sign_in(stand_in: &StandIn, address: SocketAddr) -> SignIn {
         api_url: stand_in.url().parse().unwrap(),
         public_url: format!("http://{address}").parse().unwrap(),
         owner_email: Some("owner@people.example".parse().unwrap()),
+        trusted_proxies,
     };
     SignIn::new(&"test".parse().unwrap(), settings).unwrap()
 }

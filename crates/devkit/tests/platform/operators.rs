@@ -1,6 +1,6 @@
 //! An operator ends a run in the engine's own web UI, through the gateway: the run says who it was.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
 use chrono::{TimeDelta, Utc};
@@ -13,7 +13,7 @@ use domain::{
 };
 use gateway::{
     AppParts, AppState,
-    auth::{SignIn, SignInSettings},
+    auth::{SignIn, SignInSettings, TrustedProxies},
     engine_ui::EngineUi,
     hook_secrets::GatewayKey,
     webhooks::{HookSecret, PlatformSecrets},
@@ -44,6 +44,7 @@ async fn gateway_with_sign_in(platform: &Platform) -> anyhow::Result<String> {
         api_url: platform.forge.url().parse()?,
         public_url: url.parse()?,
         owner_email: Some("maintainer@people.example".parse()?),
+        trusted_proxies: TrustedProxies::default(),
     };
     let place = EnginePlace::at(std::env::var("CODEX_K8S_TEST_TEMPORAL")?);
     let engine = EngineSettings::at(&place, platform.instance.clone(), "gateway")?;
@@ -67,7 +68,8 @@ async fn gateway_with_sign_in(platform: &Platform) -> anyhow::Result<String> {
         sealing: None,
         engine_ui: Some(EngineUi::new(&std::env::var("CODEX_K8S_TEST_TEMPORAL_UI")?.parse()?)?),
     });
-    tokio::spawn(async move { axum::serve(listener, gateway::router(state)).await });
+    let service = gateway::router(state).into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
     Ok(url)
 }
 
