@@ -233,7 +233,8 @@ pub async fn waiting(conn: &mut PgConnection, looking: Looking) -> Result<Vec<At
         .collect()
 }
 
-/// Deliveries whose wish was not followed and that nobody has replayed, the newest first.
+/// Deliveries whose wish was not followed and that nobody has replayed, the newest first. Labels for two agents are settled once a run
+/// began there: somebody has chosen.
 ///
 /// # Errors
 /// The database fails.
@@ -245,6 +246,8 @@ pub async fn held_deliveries(conn: &mut PgConnection, looking: Looking) -> Resul
          where d.verdict in ('repository_unknown', 'two_agent_labels', 'paused') and d.received_at >= $1 \
              and ($2::uuid is null or o.project_id in (select project_id from project_members where person_id = $2)) \
              and d.replay_of is null and not exists (select from deliveries again where again.replay_of = d.id) \
+             and (d.verdict <> 'two_agent_labels' or not exists (select from runs r where r.repository_id = d.repository_id \
+                 and r.subject_number = d.subject_number and r.created_at > d.received_at)) \
              and (d.verdict <> 'paused' or not exists (select from pauses x where x.ended_at is null \
                  and (x.project_id is null or x.project_id = o.project_id))) \
          order by d.received_at desc limit $3",

@@ -94,6 +94,7 @@ async fn what_was_held_back_or_ends_soon_is_shown() {
     let (greeter, _) = repositories(&world).await;
     let now = world.now();
     let held = kept(&world, Some(greeter), ("g-1", 3), None).await;
+    kept(&world, Some(greeter), ("g-2", 4), None).await;
     let mut tx = world.store().begin().await.unwrap();
     let subject = Subject { kind: SubjectKind::PullRequest, number: 9 };
     let storm = HeldBack { repository: greeter, subject, reason: "too many", delivery: held, at: now };
@@ -133,6 +134,10 @@ async fn what_was_held_back_or_ends_soon_is_shown() {
         api_tokens::insert(&mut tx, token).await.unwrap();
     }
     tx.commit().await.unwrap();
+    let seen = attention(&world, "reader").await;
+    assert_eq!(list(&seen, "deliveries").len(), 2);
+    // Somebody has chosen one of the two agents.
+    run(&world, greeter, 4, world.now() + TimeDelta::seconds(1)).await;
     let seen = attention(&world, "reader").await;
     assert_eq!((list(&seen, "deliveries").len(), &seen["deliveries"][0]["delivery"]), (1, &json!(held)));
     assert_eq!((list(&seen, "storms").len(), &seen["storms"][0]["number"]), (1, &json!(9)));

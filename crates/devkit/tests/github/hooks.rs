@@ -45,6 +45,11 @@ async fn each_change_sends_its_event_signed_and_in_order() {
     assert!(receiver.all().iter().all(Received::is_signed));
     let labeled = &events[2].payload;
     assert_eq!((&labeled["label"]["name"], &labeled["sender"]["login"]), (&json!("run:dev"), &json!("writer")));
+    for event in &events[1..3] {
+        let on = event.payload["issue"]["labels"].as_array().unwrap();
+        let on: Vec<_> = on.iter().map(|label| label["name"].as_str().unwrap()).collect();
+        assert_eq!(on, ["bug", "run:dev"], "both were put on at once");
+    }
     assert_eq!(labeled["repository"]["full_name"], REPOSITORY);
     assert_eq!(labeled["organization"]["login"], "acme");
     assert_eq!(events[5].payload["changes"]["body"]["from"], "/run dev");

@@ -1,16 +1,22 @@
 //! The agents that do not end in a pull request; and versions of agents.
 
-use devkit::harness::{Platform, REPOSITORY};
+use chrono::{TimeDelta, Utc};
+use devkit::{
+    github::Knob,
+    harness::{Platform, REPOSITORY},
+};
 use domain::{
     commands::RetryFrom,
     event::{Sender, SubjectKind},
     ids::Attempt,
     run::{Outcome, Step},
+    triggers::VerdictKind,
 };
 use ingest::by_hand::{self, Asker};
 use store::{
     agent_versions,
     attempts::{self, AttemptRecord},
+    attention::{self, HeldDelivery, Looking},
     runs::Run,
 };
 
@@ -25,6 +31,43 @@ async fn a_planner_answers_with_a_comment() -> anyhow::Result<()> {
     let marker = domain::run::answer_marker(run.id);
     let answers = platform.forge.comments(REPOSITORY, number)?;
     assert_eq!(answers.iter().filter(|comment| comment.body.contains(&marker)).count(), 1, "{answers:?}");
+    platform.finish().await
+}
+
+/// What stands on the home screen because two agents were asked for, for those who run the platform.
+async fn quarrels(platform: &Platform) -> anyhow::Result<Vec<HeldDelivery>> {
+    let now = Utc::now();
+    let looking = Looking { seen_by: None, since: now - TimeDelta::hours(1), now };
+    let held = attention::held_deliveries(&mut *platform.store().acquire().await?, looking).await?;
+    Ok(held.into_iter().filter(|held| held.verdict == VerdictKind::TwoAgentLabels).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn labels_for_two_agents_at_once_start_neither_until_one_is_chosen() -> anyhow::Result<()> {
+    let platform = super::platform_with(1).await?;
+    let number = platform.open_issue("good-fix")?;
+    let (dev, docs) = ("run:dev", "run:docs");
+    platform.forge.label_issue_with("maintainer", REPOSITORY, number, &[dev, docs])?;
+    let both = async || Ok(Some(quarrels(&platform).await?).filter(|held| held.len() == 2));
+    let held = platform.await_that("both labels refused", both).await?;
+    // One delivery for each label, and each says which label it is about.
+    let mut reasons: Vec<_> = held.iter().map(|held| held.reason.as_str()).collect();
+    reasons.sort_unstable();
+    let reason =
+        |one, other| format!("labels `{one}` and `{other}` ask for two agents at once; take both off, then put one on");
+    assert_eq!(reasons, [reason(dev, docs), reason(docs, dev)]);
+    assert!(platform.run_of(number).await?.is_none());
+    assert_eq!(platform.model.requests().len(), 0);
+
+    for label in [dev, docs] {
+        platform.forge.remove_label("maintainer", REPOSITORY, number, label)?;
+    }
+    // Put on within the second in which it was taken off it would count as taken off.
+    platform.forge.knob(Knob::AdvanceClock { seconds: 2 }).await?;
+    platform.label(number, dev)?;
+    let run = platform.await_end(number).await?;
+    assert_eq!((run.agent.as_str(), run.outcome), ("dev", Some(Outcome::PullRequestOpen)), "{run:?}");
+    assert!(quarrels(&platform).await?.is_empty(), "nobody needs to look any more");
     platform.finish().await
 }
 

@@ -24,7 +24,7 @@ export const home = {
     slot: 'Wait for a run before it to end, or give the project more slots.',
     limit: 'Nothing to do: it goes on by itself.',
     stuck: 'See that Temporal is up; it is told as soon as it answers.',
-    two_agent_labels: 'Take one label off, then replay the delivery.',
+    two_agent_labels: 'Take both labels off, then put one on.',
     repository_unknown: 'Connect the repository, or remove the webhook at GitHub.',
     paused: 'Replay it now that the pause is over.',
     hook: 'Give the credential the right to read webhooks.',

@@ -93,7 +93,8 @@ pub(crate) fn check_names(names: &[String]) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Puts labels on inside a larger change; names that are new become labels of the repository.
+/// Puts labels on inside a larger change; names that are new become labels of the repository. Each that is new on the issue has an
+/// event of its own, sent when all of them are on: every one shows the issue as it is then, as GitHub's do.
 pub(crate) fn attach(
     tx: &mut Tx<'_>,
     (repo, number): (u64, u64),
@@ -102,6 +103,7 @@ pub(crate) fn attach(
 ) -> Result<(), ApiError> {
     tx.issue_mut(repo, number)?;
     check_names(&names)?;
+    let mut added = Vec::new();
     for name in names {
         let known = tx.repo_mut(repo)?.label(&name).cloned();
         let label = if let Some(label) = known {
@@ -119,9 +121,9 @@ pub(crate) fn attach(
         }
         issue.labels.push(label.id);
         issue.updated_at = now;
-        emit(tx, (repo, number), ("labeled", actor), &label)?;
+        added.push(label);
     }
-    Ok(())
+    added.iter().try_for_each(|label| emit(tx, (repo, number), ("labeled", actor), label))
 }
 
 /// Leaves exactly these labels inside a larger change.
