@@ -121,10 +121,9 @@ async fn a_run_page_hears_of_its_run_and_of_its_log() {
     move_on(&world, id, Step::Agent).await;
     assert_eq!(page.told("runs").await, json!({ "runs": [id] }));
     let mut conn = world.store().acquire().await.unwrap();
-    for seq in 0..3 {
-        let chunk = LogChunk { seq, at: world.now(), stream: LogStream::Codex, text: "words\n".into() };
-        logs::append(&mut conn, id, Attempt::FIRST, &[chunk]).await.unwrap();
-    }
+    // At once: a look between two of them would tell them apart.
+    let words = |seq| LogChunk { seq, at: world.now(), stream: LogStream::Codex, text: "words\n".into() };
+    logs::append(&mut conn, id, Attempt::FIRST, &[words(0), words(1), words(2)]).await.unwrap();
     // Nobody rings: it is found all the same, and told once.
     assert_eq!(page.told("log").await, json!({ "attempt": 1, "next": 3 }));
     let later = page.until_tick().await;
