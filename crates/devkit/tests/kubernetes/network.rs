@@ -301,7 +301,7 @@ pub(super) fn restricted(image: &str, script: &str) -> Value {
 }
 
 /// Another run's pod, which listens where a pod could.
-pub(super) async fn neighbour(world: &World, namespace: &str) -> SocketAddr {
+async fn neighbour(world: &World, namespace: &str) -> SocketAddr {
     let mut spec = restricted(&world.runner_image, "exec python3 -m http.server 8080 --directory /etc");
     spec["containers"][0]["readinessProbe"] = json!({"tcpSocket": {"port": 8080}, "periodSeconds": 1});
     let labels = json!({"app.kubernetes.io/component": "agent"});

@@ -61,18 +61,12 @@ async fn outside() -> (Addresses, tokio::task::JoinHandle<()>) {
     (address, serving)
 }
 
-async fn platform(world: &World, proxy: &str) -> anyhow::Result<Platform> {
+async fn platform(world: &World, installed: &Installed, proxy: &str) -> anyhow::Result<Platform> {
     let std::net::IpAddr::V4(node) = world.node_address else { anyhow::bail!("the node has an IPv4 address") };
     let [a, b, c, _] = node.octets();
-    let cluster = InCluster {
-        kubeconfig: std::env::var_os("CODEX_K8S_TEST_KUBECONFIG").map(PathBuf::from).unwrap_or_default(),
-        namespace_prefix: None,
-        rights: None,
-        node_address: world.node_address,
-        runner_image: world.runner_image.clone(),
-        // The node and its pods: gateways here, the proxy there.
-        block: Some(format!("{a}.{b}.{c}.0/24")),
-    };
+    // The node and its pods: gateways here, the proxy there.
+    let block = Some(format!("{a}.{b}.{c}.0/24"));
+    let cluster = InCluster { block, ..installed.for_worker(world).await };
     Platform::start(Options {
         program: PathBuf::from(env!("CARGO_BIN_EXE_dev")),
         slots: 1,
@@ -158,7 +152,7 @@ async fn an_agent_goes_out_through_the_proxy_and_refusals_are_shown() -> anyhow:
     let _outside = outside().await;
     let (gateway, there) = relay(world.node_address).await?;
     let proxy = start_proxy(&world, &mut installed, gateway).await;
-    let platform = platform(&world, &proxy).await?;
+    let platform = platform(&world, &installed, &proxy).await?;
     let platforms: url::Url = platform.gateway_url.parse()?;
     there.send(platforms.socket_addrs(|| None)?.into_iter().next())?;
     let settings = "version: 1\negress: {allow: [listed.example]}\n";

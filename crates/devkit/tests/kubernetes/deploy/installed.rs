@@ -3,15 +3,17 @@
 use std::{fs, path::Path, process::Command};
 
 use devkit::{
+    harness::InCluster,
     layout::Layout,
     manifests::{Rendered, render},
     tools,
 };
 use http::Method;
+use jobs::kubernetes::OwnRights;
 use serde_json::{Value, json};
 
 use super::caller::{Caller, eventually, kubeconfig_with, place};
-use crate::world::World;
+use crate::world::{World, at_the_end};
 
 /// Names of the whole cluster that the manifests have.
 const CLUSTER_NAMES: [&str; 4] =
@@ -66,14 +68,15 @@ pub(crate) struct Installed {
     /// An image with a shell, on the node.
     pub(super) shell: String,
     made: Vec<String>,
+    folder: tempfile::TempDir,
 }
 
 impl Installed {
     /// Installs rights, admission and network policies, and waits until they are in force.
     pub(crate) async fn new(world: &World) -> Self {
         let id = format!("t{}", devkit::secrets::random_hex(3));
-        let mut installed =
-            Self { id, admin: Caller::new(world.client.clone()), shell: world.shell_image.clone(), made: Vec::new() };
+        let (admin, shell) = (Caller::new(world.client.clone()), world.shell_image.clone());
+        let mut installed = Self { id, admin, shell, made: Vec::new(), folder: tempfile::tempdir().unwrap() };
         for overlay in ["overlays/production", "environment"] {
             let rendered = rendered(overlay, world);
             for object in rendered
@@ -113,9 +116,27 @@ impl Installed {
         Caller::with_token(&self.token(name).await).await
     }
 
-    /// What opens the cluster for one of the platform's accounts, and for nobody else.
-    pub(crate) async fn kubeconfig(&self, name: &str) -> Value {
-        kubeconfig_with(&self.token(name).await)
+    /// The cluster for a worker that has the rights of its account, and no more.
+    pub(crate) async fn for_worker(&self, world: &World) -> InCluster {
+        let kubeconfig = self.folder.path().join("worker.kubeconfig");
+        fs::write(&kubeconfig, kubeconfig_with(&self.token("worker").await).to_string()).unwrap();
+        InCluster {
+            kubeconfig,
+            namespace_prefix: Some(self.own("codexk8s-run-")),
+            rights: Some(self.rights()),
+            node_address: world.node_address,
+            runner_image: world.runner_image.clone(),
+            block: None,
+        }
+    }
+
+    /// The worker's account, and what it binds to it in the namespaces of Jobs.
+    pub(super) fn rights(&self) -> OwnRights {
+        OwnRights {
+            namespace: self.own("codexk8s-system"),
+            account: "worker".to_owned(),
+            role: self.own("codex-k8s-run-namespace"),
+        }
     }
 
     async fn token(&self, name: &str) -> String {
@@ -177,26 +198,18 @@ impl Installed {
 impl Drop for Installed {
     fn drop(&mut self) {
         let made = std::mem::take(&mut self.made);
-        let removed = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let admin = Caller::new(World::new().await.client);
-                let mut left = Vec::new();
-                // What holds accounts goes last.
-                for path in made.iter().rev() {
-                    if let Err(no) = admin.delete(path).await
-                        && no.code != 404
-                    {
-                        left.push(format!("{path}: {no:?}"));
-                    }
+        at_the_end("something is left in the cluster", async move |client| {
+            let admin = Caller::new(client);
+            let mut left = Vec::new();
+            // What holds accounts goes last.
+            for path in made.iter().rev() {
+                if let Err(no) = admin.delete(path).await
+                    && no.code != 404
+                {
+                    left.push(format!("{path}: {no:?}"));
                 }
-                left
-            })
+            }
+            if left.is_empty() { Ok(()) } else { Err(left) }
         });
-        match removed.join() {
-            Ok(left) if left.is_empty() => {}
-            outcome if std::thread::panicking() => eprintln!("something is left in the cluster: {outcome:?}"),
-            outcome => panic!("something is left in the cluster: {outcome:?}"),
-        }
     }
 }

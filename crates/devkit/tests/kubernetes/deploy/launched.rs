@@ -8,9 +8,7 @@ use domain::{
 };
 use jobs::{
     JobLauncher as _, JobOrder, JobRef,
-    kubernetes::{
-        Defaults, KubernetesLauncher, KubernetesSettings, Network, OwnRights, Patience, Quota, UserNamespaces,
-    },
+    kubernetes::{Defaults, KubernetesLauncher, KubernetesSettings, Network, Patience, Quota, UserNamespaces},
 };
 use role::SecretText;
 
@@ -33,11 +31,7 @@ impl Launched {
             instance,
             runner_image: world.actor_image.clone(),
             namespace_prefix: installed.own("codexk8s-run-"),
-            rights: Some(OwnRights {
-                namespace: system.clone(),
-                account: "worker".to_owned(),
-                role: installed.own("codex-k8s-run-namespace"),
-            }),
+            rights: Some(installed.rights()),
             network: Network::Pods { system, egress },
             egress_proxy: Some("http://egress-proxy.codexk8s-egress.svc:3128".parse().unwrap()),
             canary: "kubernetes.default.svc:443".to_owned(),

@@ -1,7 +1,7 @@
 //! Whole runs whose Jobs are real ones: the same verbs as with processes, and what only a cluster does to a Job.
 
 mod outages;
-mod stage;
+pub(super) mod stage;
 
 use std::time::{Duration, Instant};
 

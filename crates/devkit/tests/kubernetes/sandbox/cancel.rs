@@ -8,7 +8,6 @@ use domain::run::Outcome;
 use serde_json::json;
 
 use super::scene::{self, AtWork};
-use crate::world::World;
 
 /// Longest that anything of a run lives on.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -47,21 +46,18 @@ impl Tokens {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_cancel_no_process_lives_and_no_token_opens_anything() -> anyhow::Result<()> {
-    let world = World::new().await;
-    let platform = scene::start(&world).await?;
-    let at_work = AtWork::begin(&platform, &world).await?;
+    let stage = scene::start().await?;
+    let platform = &stage.platform;
+    let at_work = AtWork::begin(&stage).await?;
     let tokens = Tokens::of(&at_work)?;
-    let (logs, model) = tokens.tried(&platform).await?;
+    let (logs, model) = tokens.tried(platform).await?;
     assert!(logs < 300 && model == 400, "before it they are good: {logs} {model}");
 
     platform.forge.comment("maintainer", REPOSITORY, at_work.number, "/cancel")?;
     let begun = Instant::now();
     // The agent's own token at once, while its pod is being ended; the runner's once nothing of it lives.
     platform
-        .await_that(
-            "the agent's token is refused",
-            async || Ok((tokens.tried(&platform).await?.1 == 401).then_some(())),
-        )
+        .await_that("the agent's token is refused", async || Ok((tokens.tried(platform).await?.1 == 401).then_some(())))
         .await?;
     let refused = begun.elapsed();
     platform
@@ -69,10 +65,10 @@ async fn after_a_cancel_no_process_lives_and_no_token_opens_anything() -> anyhow
         .await?;
     let ended = begun.elapsed();
     let run = platform.await_end(at_work.number).await?;
-    let (logs, model) = tokens.tried(&platform).await?;
+    let (logs, model) = tokens.tried(platform).await?;
     assert!(ended <= LIMIT, "processes lived for {ended:?}; the agent's token was good for {refused:?}");
     assert!(refused <= ended, "the agent's token was good for {refused:?}, its processes lived for {ended:?}");
     assert_eq!((logs, model), (401, 401));
     assert_eq!(run.outcome, Some(Outcome::Cancelled), "{run:?}");
-    platform.finish().await
+    stage.finish().await
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    super::network::{FOR_A_NEW_POD, Metadata, neighbour, probe, restricted, service},
+    super::network::{FOR_A_NEW_POD, Metadata, probe, restricted, service},
     scene::{self, AtWork},
 };
 use crate::{forward::Forward, world::World};
@@ -108,12 +108,14 @@ async fn all_are_open(world: &World, places: &Places) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_of_a_real_run_finds_nothing() -> anyhow::Result<()> {
     let world = World::new().await;
-    let platform = scene::start(&world).await?;
+    let stage = scene::start().await?;
+    let platform = &stage.platform;
     let mut places = Places::open(&world).await?;
-    let other = AtWork::begin(&platform, &world).await?;
-    places.by_name.insert("another run's pod", neighbour(&world, &other.namespace).await);
-    let needles = needles(&platform, &other)?;
-    lay_out(&platform, &places.told(), &needles).await?;
+    let other = AtWork::begin(&stage).await?;
+    let (in_its_pod, _listening) = other.listen().await?;
+    places.by_name.insert("another run's pod", in_its_pod);
+    let needles = needles(platform, &other)?;
+    lay_out(platform, &places.told(), &needles).await?;
     let closed_by_policies = places.by_name.remove("another run's pod").context("it was put in")?;
     all_are_open(&world, &places).await;
 
@@ -133,9 +135,9 @@ async fn an_agent_of_a_real_run_finds_nothing() -> anyhow::Result<()> {
     assert!(!found.runner_memory.is_empty() && !found.runner_memory.contains(&true), "{found:?}");
     assert_eq!(found.capabilities.trim_matches('0'), "");
 
-    other.let_go(&platform);
+    other.let_go(platform);
     platform.await_end(other.number).await?;
-    platform.finish().await
+    stage.finish().await
 }
 
 /// The line of the program, in the output of Codex: there it is part of a JSON text.

@@ -1,42 +1,23 @@
 //! A whole platform whose roles are processes of their own and whose Jobs are in the cluster.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, process::Stdio, time::Duration};
 
 use anyhow::Context;
-use devkit::harness::{Hosting, Identity, InCluster, Options, Platform, canary};
-use domain::{hook_log::WebhookMode, ids::EngineNamespace, run::Step};
-use jobs::{JobRef, kubernetes};
+use devkit::harness::{Hosting, Platform, canary, until};
+use domain::run::Step;
+use jobs::JobRef;
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, api::ListParams};
 use store::{model_calls, runs::Run};
+use tokio::process::{Child, Command};
 
-use crate::world::World;
+use crate::in_cluster::runs::stage::Stage;
+
+/// Longer than a program takes to listen.
+const LISTENS: Duration = Duration::from_secs(30);
 
 /// Starts it.
-pub(super) async fn start(world: &World) -> anyhow::Result<Platform> {
-    let cluster = InCluster {
-        kubeconfig: std::env::var_os("CODEX_K8S_TEST_KUBECONFIG").map(PathBuf::from).unwrap_or_default(),
-        namespace_prefix: None,
-        rights: None,
-        node_address: world.node_address,
-        runner_image: world.runner_image.clone(),
-        block: None,
-    };
-    Platform::start(Options {
-        program: PathBuf::from(env!("CARGO_BIN_EXE_dev")),
-        slots: 2,
-        hosting: Hosting::Processes,
-        tamper: None,
-        webhooks: WebhookMode::Push,
-        namespace: EngineNamespace::default(),
-        identity: Identity::Person,
-        otlp_endpoint: None,
-        budgets: domain::services_yaml::PlatformBudgets::default(),
-        cluster: Some(cluster),
-        egress_proxy: None,
-        binary: None,
-    })
-    .await
+pub(super) async fn start() -> anyhow::Result<Stage> {
+    Stage::with(Hosting::Processes, None).await
 }
 
 /// A run at work: its agent has asked the model, and waits for the answer.
@@ -50,7 +31,8 @@ pub(super) struct AtWork {
 
 impl AtWork {
     /// Has an agent begin that is held at its first question.
-    pub(super) async fn begin(platform: &Platform, world: &World) -> anyhow::Result<Self> {
+    pub(super) async fn begin(stage: &Stage) -> anyhow::Result<Self> {
+        let platform = &stage.platform;
         let number = platform.open_issue("held")?;
         platform.label(number, "run:dev")?;
         let run = platform.await_run(number, "at work", |run| run.step == Some(Step::Agent)).await?;
@@ -60,17 +42,35 @@ impl AtWork {
                 Ok(asked.then_some(()))
             })
             .await?;
-        let job = JobRef { project: platform.project().await?, run: run.id, attempt: run.attempt };
-        let namespace = kubernetes::namespace(&format!("codexk8s-run-{}-", platform.instance), &job.project);
-        let pods: Api<Pod> = Api::namespaced(world.client.clone(), &namespace);
-        let of_run = ListParams::default().labels(&format!("{}={}", kubernetes::RUN, run.id));
-        let pod = pods.list(&of_run).await?.items.into_iter().next().context("the run has a pod")?;
+        let (namespace, job) = stage.job_of(&run).await?;
+        let pod = stage.pods_of(&run).await?.1.into_iter().next().context("the run has a pod")?;
         Ok(Self { number, run, job, namespace, pod })
     }
 
     /// The processes of its pod.
     pub(super) fn processes(&self) -> anyhow::Result<Vec<u32>> {
         Ok(canary::of_pod(self.pod.metadata.uid.as_deref().context("a pod has a UID")?)?)
+    }
+
+    /// Has something listen in its pod, as its agent could, until what is given back is dropped. No other pod is let into the namespace.
+    pub(super) async fn listen(&self) -> anyhow::Result<(SocketAddr, Child)> {
+        let ip =
+            self.pod.status.as_ref().and_then(|status| status.pod_ip.as_deref()).context("a pod has an address")?;
+        let address = SocketAddr::new(ip.parse()?, 8080);
+        let pid = *self.processes()?.first().context("its pod has processes")?;
+        let server = Command::new("nsenter")
+            .arg(format!("--net=/proc/{pid}/ns/net"))
+            .args(["python3", "-m", "http.server", "--directory=/etc", "--bind", ip, "8080"])
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        // Port 8080, in the state of one that listens.
+        let listens = async || {
+            let sockets = tokio::fs::read_to_string(format!("/proc/{pid}/net/tcp")).await?;
+            Ok(sockets.lines().any(|line| line.contains(":1F90 00000000:0000 0A")).then_some(()))
+        };
+        until(LISTENS, listens).await?.context("nothing listens in the pod")?;
+        Ok((address, server))
     }
 
     /// Lets the agent go on.

@@ -137,28 +137,29 @@ fn on_github(platform: &Platform, issue: u64, secrets: &[Known]) -> anyhow::Resu
 #[tokio::test(flavor = "multi_thread")]
 async fn secrets_are_with_their_owners_alone() -> anyhow::Result<()> {
     let world = World::new().await;
-    let platform = scene::start(&world).await?;
-    let at_work = AtWork::begin(&platform, &world).await?;
-    let secrets = known(&platform, &at_work)?;
+    let stage = scene::start().await?;
+    let platform = &stage.platform;
+    let at_work = AtWork::begin(&stage).await?;
+    let secrets = known(platform, &at_work)?;
     // That it is found where it has to be shows that the search is one.
     assert!(canary::in_this_process(MODEL_KEY)?);
     let gateway = platform.pid(Victim::Gateway).context("it is a process")?;
     assert!(!canary::in_processes(&[gateway], WEBHOOK_SECRET).holders.is_empty());
-    let mut wrong = in_processes(&platform, &at_work, &secrets)?;
+    let mut wrong = in_processes(platform, &at_work, &secrets)?;
     wrong.extend(in_cluster(&world, &at_work, &secrets).await?);
-    at_work.let_go(&platform);
+    at_work.let_go(platform);
     platform.await_end(at_work.number).await?;
 
     let number = platform.open_issue("good-fix")?;
     platform.label(number, "run:dev")?;
     let run = platform.await_end(number).await?;
     assert_eq!(run.outcome, Some(Outcome::PullRequestOpen), "{run:?}");
-    wrong.extend(kept(&platform, &secrets).await?);
-    wrong.extend(on_github(&platform, number, &secrets)?);
+    wrong.extend(kept(platform, &secrets).await?);
+    wrong.extend(on_github(platform, number, &secrets)?);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // The same searches find what is there: the run in the engine's histories, the repository in rows.
     let histories = canary::files_with(platform.folder(), &run.id.to_string())?.holding;
     assert!(histories.iter().any(|path| path.to_string_lossy().contains("temporal.db")), "{histories:?}");
     assert!(!store::testing::tables_with(platform.store(), REPOSITORY).await?.is_empty());
-    platform.finish().await
+    stage.finish().await
 }
