@@ -2,8 +2,10 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -33,7 +35,27 @@ pub struct Git {
 
 impl Default for Git {
     fn default() -> Self {
-        Self { program: PathBuf::from("git"), limit: Duration::from_secs(300) }
+        Self { program: found(), limit: Duration::from_secs(300) }
+    }
+}
+
+/// git by its whole path, if the search path has it. By its name alone, and with an environment of its own, the standard library would look
+/// for it in a forked child: a copy of this process's page tables for each command, which costs a large process more than git's own work.
+fn found() -> PathBuf {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(found) = FOUND.get() {
+        return found.clone();
+    }
+    let is_program =
+        |path: &PathBuf| path.metadata().is_ok_and(|there| there.is_file() && there.permissions().mode() & 0o111 != 0);
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&search)
+        .map(|folder| folder.join("git"))
+        .find(|path| path.is_absolute() && is_program(path));
+    match found {
+        Some(found) => FOUND.get_or_init(|| found).clone(),
+        // Where there is none yet, starting it says so.
+        None => PathBuf::from("git"),
     }
 }
 
@@ -255,5 +277,19 @@ async fn read_tail(stream: Option<impl AsyncRead + Unpin>) -> std::io::Result<Ve
         if tail.len() > 2 * STDERR_KEPT {
             tail.drain(..tail.len() - STDERR_KEPT);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn git_is_called_by_its_whole_path() {
+        let program = Git::default().program;
+        assert!(
+            program.is_absolute() && program.ends_with("git"),
+            "{program:?}: each command copies this process's page tables"
+        );
     }
 }
