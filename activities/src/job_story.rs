@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jobs::{JobRef, LaunchError};
+use jobs::{JobEvent, JobRef, LaunchError};
 use store::job_events;
 use tokio::time::Instant;
 use workflows::messages::RunRef;
@@ -15,22 +15,30 @@ const PAUSE: Duration = Duration::from_secs(3);
 
 /// Keeps what is said so far. It is told beside the run's work: where it can't be had, the work goes on.
 pub(crate) async fn keep(platform: &Platform, at: RunRef, job: &JobRef) {
-    if let Err(error) = try_keep(platform, at, job).await {
-        tracing::warn!(job = job.name(), %error, "what the cluster says about a Job could not be kept");
-    }
+    let said = platform.launcher.events(job).await;
+    store_said(platform, at, job, said).await;
 }
 
 /// Keeps what is said at last, before the Job goes. A cluster that is away is waited for, a few minutes long.
 pub(crate) async fn keep_last(platform: &Platform, at: RunRef, job: &JobRef) {
     let until = Instant::now() + AWAY;
-    while Instant::now() < until && matches!(platform.launcher.events(job).await, Err(LaunchError::Unavailable(_))) {
+    loop {
+        let said = platform.launcher.events(job).await;
+        if !matches!(said, Err(LaunchError::Unavailable(_))) || Instant::now() >= until {
+            return store_said(platform, at, job, said).await;
+        }
         tokio::time::sleep(PAUSE).await;
     }
-    keep(platform, at, job).await;
 }
 
-async fn try_keep(platform: &Platform, at: RunRef, job: &JobRef) -> Result<(), StepError> {
-    let events = platform.launcher.events(job).await?;
+async fn store_said(platform: &Platform, at: RunRef, job: &JobRef, said: Result<Vec<JobEvent>, LaunchError>) {
+    if let Err(error) = try_store(platform, at, said).await {
+        tracing::warn!(job = job.name(), %error, "what the cluster says about a Job could not be kept");
+    }
+}
+
+async fn try_store(platform: &Platform, at: RunRef, said: Result<Vec<JobEvent>, LaunchError>) -> Result<(), StepError> {
+    let events = said?;
     if events.is_empty() {
         return Ok(());
     }

@@ -6,6 +6,7 @@
 mod ending;
 mod events;
 mod failure;
+mod kept;
 mod names;
 mod namespace;
 mod objects;

@@ -13,6 +13,7 @@ use super::{
     ending::{Judged, Seen, judge},
     events,
     failure::{call, find},
+    kept::Lighter as _,
     names,
     watch::Known,
 };
@@ -24,48 +25,54 @@ const RETRY: Duration = Duration::from_secs(2);
 /// Trouble that may pass is looked at again so often: not all of its ends are told by the watch.
 const TROUBLE: Duration = Duration::from_secs(15);
 
+/// Shortest pause between two looks.
+const SOON: Duration = Duration::from_millis(200);
+
+/// Longest that the watch may take to tell of a Job for the first time, before one looks for oneself.
+const FIRST: Duration = Duration::from_secs(5);
+
+/// How far the two streams of the watch may be apart: a pod may be told of before its Job.
+const STEP: Duration = Duration::from_millis(500);
+
 /// Waits for the end.
 pub(super) async fn ended(launcher: &KubernetesLauncher, job: &JobRef) -> Result<JobEnding, LaunchError> {
     let selector = names::agents_selector(&launcher.settings.instance);
     let watched = launcher.watches.of(&launcher.client, &launcher.namespace(&job.project), &selector);
-    let mut wait = Wait { launcher, job, pods: BTreeMap::new(), answered: Instant::now() };
+    let begun = Instant::now();
+    let mut wait = Wait {
+        launcher,
+        job,
+        pods: BTreeMap::new(),
+        answered: begun,
+        heard: 0,
+        is_told_of: false,
+        look_at: begun + FIRST,
+    };
     let mut changes = watched.changes();
-    let (mut look_at, mut heard) = (Instant::now(), 0);
     loop {
         changes.mark_unchanged();
-        let news = watched.news(job, heard);
-        let is_suspect = news.is_some_and(|known| {
-            heard = known.heard;
-            wait.remember(&known);
-            known.job.is_none() || matches!(wait.judge(known.job.as_deref(), &[]), Judged::Ended(_))
-        });
-        let next = if is_suspect || Instant::now() >= look_at {
-            match wait.look().await {
-                Ok(Looked::Ended(ending)) => return Ok(ending),
-                Ok(Looked::Again(after)) => after,
+        if let Some(news) = watched.news(job, wait.heard) {
+            wait.hear(&news);
+        }
+        if Instant::now() >= wait.look_at {
+            let next = match wait.look().await {
+                Ok(Judged::Ended(ending)) => return Ok(ending),
+                Ok(judged) => wait.pause(&judged),
                 Err(LaunchError::Refused(why)) => return Err(LaunchError::Refused(why)),
-                Err(LaunchError::Unavailable(words)) => match wait.away_too_long() {
-                    true => return Ok(JobEnding::ClusterAway { words }),
-                    false => RETRY,
-                },
-            }
-        } else {
-            look_at.saturating_duration_since(Instant::now())
-        };
-        look_at = Instant::now() + next;
+                Err(LaunchError::Unavailable(words)) if wait.away_too_long() => {
+                    return Ok(JobEnding::ClusterAway { words });
+                }
+                Err(LaunchError::Unavailable(_)) => RETRY,
+            };
+            wait.look_at = Instant::now() + next;
+        }
         tokio::select! {
             changed = changes.changed() => if changed.is_err() {
                 return Err(LaunchError::Unavailable("the watch of Jobs has ended".to_owned()));
             },
-            () = tokio::time::sleep_until(look_at) => {}
+            () = tokio::time::sleep_until(wait.look_at) => {}
         }
     }
-}
-
-enum Looked {
-    Ended(JobEnding),
-    /// Nothing to say yet; look again after this unless the watch tells of a change before.
-    Again(Duration),
 }
 
 struct Wait<'a> {
@@ -73,13 +80,44 @@ struct Wait<'a> {
     job: &'a JobRef,
     /// Every pod of the Job that was ever seen, as it was last: a pod that is gone is evidence, too.
     pods: BTreeMap<String, Arc<Pod>>,
-    /// When the API server last answered.
+    /// When the API server last answered, or told something.
     answered: Instant,
+    /// What of the watch's news was taken in.
+    heard: u64,
+    /// Whether the Job itself was among it.
+    is_told_of: bool,
+    /// When to look for oneself.
+    look_at: Instant,
 }
 
 impl Wait<'_> {
-    fn remember(&mut self, known: &Known) {
-        self.pods.extend(known.pods.iter().map(|(uid, pod)| (uid.clone(), Arc::clone(pod))));
+    /// Takes in what the watch tells. The two streams of it are not in step with each other: what they make look like an end is looked
+    /// at. As long as they tell of a Job that is well, nobody need look.
+    fn hear(&mut self, news: &Known) {
+        self.heard = news.heard;
+        self.pods.extend(news.pods.iter().map(|(uid, pod)| (uid.clone(), Arc::clone(pod))));
+        let now = Instant::now();
+        self.answered = now;
+        let Some(job) = news.job.as_deref() else {
+            self.look_at = self.look_at.min(now + STEP);
+            return;
+        };
+        let is_first = !std::mem::replace(&mut self.is_told_of, true);
+        let judged = self.judge(Some(job), &[]);
+        let at = now + self.pause(&judged);
+        self.look_at = if is_first || judged == Judged::Running { at } else { self.look_at.min(at) };
+    }
+
+    /// Until the next look, unless the watch tells of something before.
+    fn pause(&self, judged: &Judged) -> Duration {
+        match judged {
+            Judged::Ended(_) => Duration::ZERO,
+            Judged::Running => self.launcher.settings.patience.look,
+            Judged::Troubled { until } => {
+                let left = *until - (self.launcher.settings.clock)();
+                left.to_std().unwrap_or_default().clamp(SOON, TROUBLE)
+            }
+        }
     }
 
     fn away_too_long(&self) -> bool {
@@ -93,25 +131,19 @@ impl Wait<'_> {
         judge(Seen { job, pods: &pods, events, now, patience })
     }
 
-    /// The two streams of the watch are not in step with each other: what they make look like an end is looked at.
-    async fn look(&mut self) -> Result<Looked, LaunchError> {
+    async fn look(&mut self) -> Result<Judged, LaunchError> {
         let job = find("looking at the Job", self.launcher.jobs(self.job).get(&self.job.name())).await?;
         let pods = pods(self.launcher, self.job).await?;
         self.answered = Instant::now();
-        self.pods.extend(pods.into_iter().map(|pod| (pod.metadata.uid.clone().unwrap_or_default(), Arc::new(pod))));
-        let mut judged = self.judge(job.as_ref(), &[]);
-        if matches!(judged, Judged::Troubled { .. }) {
-            let events = events::of_job(self.launcher, self.job).await?;
-            judged = self.judge(job.as_ref(), &events);
+        self.pods.extend(
+            pods.into_iter().map(|pod| (pod.metadata.uid.clone().unwrap_or_default(), Arc::new(pod.lighter()))),
+        );
+        let judged = self.judge(job.as_ref(), &[]);
+        if !matches!(judged, Judged::Troubled { .. }) {
+            return Ok(judged);
         }
-        Ok(match judged {
-            Judged::Ended(ending) => Looked::Ended(ending),
-            Judged::Running => Looked::Again(self.launcher.settings.patience.look),
-            Judged::Troubled { until } => {
-                let left = until - (self.launcher.settings.clock)();
-                Looked::Again(left.to_std().unwrap_or_default().clamp(Duration::from_millis(200), TROUBLE))
-            }
-        })
+        let events = events::of_job(self.launcher, self.job).await?;
+        Ok(self.judge(job.as_ref(), &events))
     }
 }
 

@@ -21,7 +21,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::names::job_of;
+use super::{kept::Lighter, names::job_of};
 use crate::JobRef;
 
 /// Longest that one call of the watch stays open. A connection that died silently is noticed then.
@@ -103,7 +103,9 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A kind of object that is followed: how one is put into what is known, and taken out.
-trait Followed: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static {
+trait Followed:
+    Lighter + Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static
+{
     fn put(self, into: &mut Known);
     fn take(&self, from: &mut Known);
     /// Takes out what a list did not have.
@@ -181,7 +183,7 @@ fn take_in<K: Followed>(known: &mut HashMap<JobRef, Known>, listed: &mut HashSet
         Event::Apply(object) => put(known, object),
         Event::Delete(object) => {
             if let Some(of) = job_of(object.meta()).and_then(|job| known.get_mut(&job)) {
-                lighter(object).take(of);
+                object.lighter().take(of);
                 of.heard += 1;
             }
         }
@@ -193,13 +195,7 @@ fn take_in<K: Followed>(known: &mut HashMap<JobRef, Known>, listed: &mut HashSet
 fn put<K: Followed>(known: &mut HashMap<JobRef, Known>, object: K) {
     if let Some(job) = job_of(object.meta()) {
         let of = known.entry(job).or_default();
-        lighter(object).put(of);
+        object.lighter().put(of);
         of.heard += 1;
     }
-}
-
-/// Without what nobody reads here: it is most of an object.
-fn lighter<K: Followed>(mut object: K) -> K {
-    object.meta_mut().managed_fields = None;
-    object
 }

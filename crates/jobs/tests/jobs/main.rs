@@ -21,6 +21,11 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 fn launcher(server: &Server) -> KubernetesLauncher {
+    looking_every(Duration::from_secs(3), server)
+}
+
+/// One that looks for itself so often at a Job that is at work.
+fn looking_every(look: Duration, server: &Server) -> KubernetesLauncher {
     let amount = |text: &str| text.parse().unwrap();
     let settings = KubernetesSettings {
         instance: "t".parse().unwrap(),
@@ -40,7 +45,7 @@ fn launcher(server: &Server) -> KubernetesLauncher {
         patience: Patience {
             cluster: Duration::from_secs(4),
             launch: Duration::from_secs(15),
-            look: Duration::from_secs(3),
+            look,
             ..Patience::default()
         },
         clock: Arc::new(chrono::Utc::now),
@@ -240,7 +245,7 @@ async fn a_pod_that_does_not_go_is_taken_away() {
 #[tokio::test]
 async fn a_thousand_jobs_are_waited_for_by_two_streams() {
     let server = Server::default();
-    let launcher = Arc::new(launcher(&server));
+    let launcher = Arc::new(looking_every(Duration::from_secs(600), &server));
     let orders: Vec<JobOrder> = (1..=1_000).map(order).collect();
     let mut waiting = tokio::task::JoinSet::new();
     for order in &orders {
@@ -249,8 +254,11 @@ async fn a_thousand_jobs_are_waited_for_by_two_streams() {
         let (launcher, job) = (Arc::clone(&launcher), order.job.clone());
         waiting.spawn(async move { launcher.ended(&job).await });
     }
+    let asked = server.reads();
     sleep(Duration::from_secs(1)).await;
     assert_eq!(server.open_watches(), 2);
+    // What the streams tell need not be asked for by a thousand.
+    assert!(server.reads() - asked < 10, "{} reads beside the watch", server.reads() - asked);
     for order in &orders {
         server.pod(&order.job, &order.job.name(), &failed(3));
     }
