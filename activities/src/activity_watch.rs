@@ -39,7 +39,8 @@ impl ActivityInboundInterceptor for ActivityWatch {
     ) -> ExecuteActivityOutput<'a> {
         let activity = input.activity_info().activity_type.clone();
         Box::pin(async move {
-            let mut span = self.span(input.activity_info()).await;
+            // Boxed: the wait that follows may take hours, and would keep room for this.
+            let mut span = Box::pin(self.span(input.activity_info())).await;
             let began = Instant::now();
             let done = next.run(input).await;
             self.telemetry.metrics.activity(&activity, began.elapsed(), done.as_ref().err().map(code));

@@ -1,6 +1,6 @@
 //! Heartbeats: how the engine learns within seconds that a worker died in the middle of an activity.
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
 use temporalio_common::ActivityError;
 use temporalio_sdk::activities::ActivityContext;
@@ -22,14 +22,23 @@ pub enum OnCancel {
 
 /// Does the work while telling the engine that it goes on.
 ///
+/// The work is boxed: within futures that hold each other, it would be kept room for several times over.
+///
 /// # Errors
 /// Those of the work, in the engine's form.
-pub async fn beating<T>(
+pub fn beating<'a, T: Send + 'a>(
+    ctx: &'a ActivityContext,
+    on_cancel: OnCancel,
+    work: impl Future<Output = Result<T, StepError>> + Send + 'a,
+) -> impl Future<Output = Result<T, ActivityError>> + Send + 'a {
+    beat(ctx, on_cancel, Box::pin(work))
+}
+
+async fn beat<T>(
     ctx: &ActivityContext,
     on_cancel: OnCancel,
-    work: impl Future<Output = Result<T, StepError>>,
+    mut work: Pin<Box<dyn Future<Output = Result<T, StepError>> + Send + '_>>,
 ) -> Result<T, ActivityError> {
-    let mut work = std::pin::pin!(work);
     // The beginning is a sign of life by itself: most activities have ended before they owe another, which the engine would have to store.
     let mut ticks = tokio::time::interval_at(Instant::now() + INTERVAL, INTERVAL);
     let done = loop {
