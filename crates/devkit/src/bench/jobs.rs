@@ -195,17 +195,18 @@ async fn start(kubeconfig: PathBuf) -> anyhow::Result<Platform> {
         runner_image: super::from_environment("CODEX_K8S_TEST_ACTOR_IMAGE")?,
         block: None,
     };
+    let program = std::env::current_exe()?;
     Platform::start(Options {
-        program: std::env::current_exe()?,
+        binary: Some(program.with_file_name("codex-k8s")),
+        program,
         slots: u32::try_from(AT_ONCE)?,
-        hosting: Hosting::InProcess,
+        hosting: Hosting::Processes,
         tamper: None,
         identity: Identity::Person,
         webhooks: domain::hook_log::WebhookMode::Push,
         namespace: EngineNamespace::default(),
         otlp_endpoint: None,
         cluster: Some(cluster),
-        binary: None,
         egress_proxy: None,
         budgets: PlatformBudgets::default(),
     })
