@@ -1,7 +1,9 @@
 //! `GET /auth/callback`: GitHub has sent the browser back. Whoever is on the list is signed in; nobody else is.
 
+use std::net::SocketAddr;
+
 use axum::{
-    extract::{Query, State},
+    extract::{ConnectInfo, Query, State},
     response::{IntoResponse, Redirect, Response},
 };
 use domain::{ids::PersonId, people::Email, sentences};
@@ -74,9 +76,15 @@ impl Refusal {
 
 pub(super) async fn complete(
     State(state): State<AppState>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     Query(answer): Query<Answer>,
 ) -> Response {
+    let admitted = state.sign_in().map_or(Ok(()), |sign_in| sign_in.admit_completion(peer, &headers, state.now()));
+    if let Err(problem) = admitted {
+        // The cookie stays, and the answer was not taken: the same address completes the sign-in a moment later.
+        return shown(&state, &headers, problem);
+    }
     let mut response = match completed(&state, &headers, &answer).await {
         Ok(response) => response,
         Err(problem) => shown(&state, &headers, problem),

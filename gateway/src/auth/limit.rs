@@ -1,5 +1,5 @@
-//! How often sign-ins may be begun: a loop that signs in again and again must not keep others out, nor have us ask GitHub without
-//! end.
+//! How often sign-ins may be begun, and how often completed: a loop that signs in again and again must not keep others out, nor have
+//! us ask GitHub without end.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use http::StatusCode;
 
 use crate::problem::Problem;
 
-/// Sign-ins that one client may begin at once, and how long until one more is good.
+/// Requests that one client may send at once, and how long until one more is good.
 const ONE: Allowance = Allowance { burst: 30.0, per_second: 1.0 };
 
 /// The same of all clients together, of whom some may have many addresses.
@@ -34,7 +34,7 @@ struct Left {
     at: DateTime<Utc>,
 }
 
-/// Counts requests of sign-ins within this process.
+/// Counts requests of one kind within this process: of sign-ins that begin, or of those that are completed.
 #[derive(Default)]
 pub(super) struct SignInLimit(Mutex<Counted>);
 
@@ -57,7 +57,7 @@ impl SignInLimit {
         let one = counted.clients.get(&client).copied();
         let (one, all) = (take(one, ONE, now), take(counted.all, ALL, now));
         let (Some(one), Some(all)) = (one, all) else {
-            let detail = "too many sign-ins were begun from here: wait a moment, then try once more";
+            let detail = "too many sign-ins came from here: wait a moment, then try once more";
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_sign_ins", detail);
             return Err(Problem { retry_after: Some(1), ..problem });
         };

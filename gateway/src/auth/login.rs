@@ -33,7 +33,7 @@ pub(super) async fn begin(
         Ok(sign_in) => sign_in,
         Err(problem) => return shown(&state, &headers, problem),
     };
-    if let Err(problem) = sign_in.admit(peer, &headers, state.now()) {
+    if let Err(problem) = sign_in.admit_beginning(peer, &headers, state.now()) {
         return shown(&state, &headers, problem);
     }
     let pending = Pending::begin(wanted.return_to.as_deref(), state.now());

@@ -21,7 +21,10 @@ mod settings;
 mod state;
 mod upkeep;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     Router,
@@ -66,7 +69,8 @@ struct Inner {
     settings: SignInSettings,
     cookies: Cookies,
     client: OAuthClient,
-    limit: SignInLimit,
+    begun: SignInLimit,
+    completed: SignInLimit,
 }
 
 impl SignIn {
@@ -77,7 +81,8 @@ impl SignIn {
     pub fn new(instance: &Instance, settings: SignInSettings) -> Result<Self, OutgoingError> {
         let cookies = Cookies::new(instance, &settings.public_url);
         let client = OAuthClient::new(&settings)?;
-        Ok(Self(Arc::new(Inner { settings, cookies, client, limit: SignInLimit::default() })))
+        let (begun, completed) = (SignInLimit::default(), SignInLimit::default());
+        Ok(Self(Arc::new(Inner { settings, cookies, client, begun, completed })))
     }
 
     fn settings(&self) -> &SignInSettings {
@@ -96,9 +101,21 @@ impl SignIn {
     ///
     /// # Errors
     /// 429.
-    fn admit(&self, peer: SocketAddr, headers: &HeaderMap, now: DateTime<Utc>) -> Result<(), Problem> {
-        let client = self.settings().trusted_proxies.client(peer.ip(), headers);
-        self.0.limit.admit(client, now)
+    fn admit_beginning(&self, peer: SocketAddr, headers: &HeaderMap, now: DateTime<Utc>) -> Result<(), Problem> {
+        self.0.begun.admit(self.client_address(peer, headers), now)
+    }
+
+    /// Lets whoever asks come back from the forge once more, or says when to come again. Counted apart: who only ever comes back keeps
+    /// nobody from beginning.
+    ///
+    /// # Errors
+    /// 429.
+    fn admit_completion(&self, peer: SocketAddr, headers: &HeaderMap, now: DateTime<Utc>) -> Result<(), Problem> {
+        self.0.completed.admit(self.client_address(peer, headers), now)
+    }
+
+    fn client_address(&self, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
+        self.settings().trusted_proxies.client(peer.ip(), headers)
     }
 
     /// Where browsers and the forge reach the gateway.

@@ -102,7 +102,7 @@ const en = {
       email_not_verified: 'Verify your primary e-mail address on GitHub first (Settings → Emails), then sign in again.',
       sign_in_denied: 'You did not allow it on GitHub. Begin again if that was a slip.',
       sign_in_stale: 'It took too long, or was begun in another browser. Begin again.',
-      too_many_sign_ins: 'Too many sign-ins were begun from here. Wait a moment, then try once more.',
+      too_many_sign_ins: 'Too many sign-ins came from here. Wait a moment, then try once more.',
       github_unavailable: 'GitHub can’t be asked who you are. Try again in a moment.',
       other: 'Begin again. If it happens again, tell an admin this word: {code}.',
     },

@@ -172,3 +172,23 @@ async fn sign_ins_without_end_are_held_back() {
     world.pass(chrono::TimeDelta::seconds(2));
     assert_eq!(browser.get("/auth/login").await.status, 303);
 }
+
+#[tokio::test]
+async fn answers_of_github_without_end_are_held_back() {
+    let world = World::start().await;
+    let browser = world.browser();
+    let asked = browser.begin().await;
+    let back = browser.agree(&asked, "writer").await;
+    let other = world.browser();
+    for _ in 0..30 {
+        other.get("/auth/callback?code=x&state=y").await.refused(400, "sign_in_stale");
+    }
+    let refused = browser.get(&back).await;
+    refused.refused(429, "too_many_sign_ins");
+    assert_eq!(refused.header("retry-after"), "1");
+    // What begins is counted apart, and nothing of the sign-in was spent.
+    assert_eq!(other.get("/auth/login").await.status, 303);
+    world.pass(chrono::TimeDelta::seconds(1));
+    assert_eq!(browser.get(&back).await.status, 303);
+    browser.get("/api/v1/me").await.ok();
+}
