@@ -194,6 +194,39 @@ async fn a_transaction_that_was_held_open_is_told_when_it_ends() {
 }
 
 #[tokio::test]
+async fn more_than_is_told_one_by_one_is_to_be_loaded_again() {
+    let world = World::start().await;
+    let (greeter, _) = repositories(&world).await;
+    let mut ids = Vec::new();
+    for number in 1..=201 {
+        ids.push(run(&world, greeter, number, world.now()).await);
+    }
+    let reader = world.signed_in("reader").await;
+    let (mut page, mut of_one) =
+        (Page::open(&reader, "", None).await, Page::open(&reader, &format!("?run={}", ids[7]), None).await);
+    for open in [&mut page, &mut of_one] {
+        open.told("ready").await;
+        // That they were made may be told once more.
+        open.until_tick().await;
+    }
+    let mut tx = world.store().begin().await.unwrap();
+    for id in &ids {
+        let update = runs::StateUpdate::at(RunState::Working, Step::Clone);
+        runs::project_state(&mut tx, *id, Attempt::FIRST, update, world.now()).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let told = loop {
+        let event = page.next().await.unwrap();
+        if event.0 != "tick" {
+            break event;
+        }
+    };
+    assert_eq!(told, ("reload".to_owned(), json!({})));
+    // Whose page is about one of them is told of it as always.
+    assert_eq!(of_one.told("runs").await, json!({ "runs": [ids[7]] }));
+}
+
+#[tokio::test]
 async fn a_stream_ends_with_its_token_and_with_its_person() {
     let world = World::start().await;
     let (greeter, _) = repositories(&world).await;
