@@ -227,6 +227,12 @@ impl Platform {
         self.database.store()
     }
 
+    /// The database's URL, for other programs.
+    #[must_use]
+    pub fn database_url(&self) -> &str {
+        self.database.url()
+    }
+
     /// The blobs of its roles.
     ///
     /// # Errors

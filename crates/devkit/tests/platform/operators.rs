@@ -1,6 +1,7 @@
-//! An operator ends a run in the engine's own web UI, through the gateway: the run says who it was.
+//! What operators do: one ends a run in the engine's own web UI, through the gateway, and the run says who it was; another changes the
+//! key that sign-ins are signed with.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use anyhow::Context;
 use chrono::{TimeDelta, Utc};
@@ -20,20 +21,20 @@ use gateway::{
 };
 use reqwest::{Client, Response, redirect::Policy};
 use role::SecretText;
-use serde_json::json;
+use serde_json::{Value, json};
 use store::{
     operator_grants::{self, NewGrant},
     people,
 };
 use telemetry::{Telemetry, TelemetrySettings, catalogue::Role};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, process::Command};
 use url::{Url, form_urlencoded::Serializer};
 
 const CLIENT_ID: &str = "operators";
 const CLIENT_SECRET: &str = "operators-secret";
 
-/// One more gateway of the platform, to which people sign in; where it is.
-async fn gateway_with_sign_in(platform: &Platform) -> anyhow::Result<String> {
+/// One more gateway of the platform with a key of its own, to which people sign in; where it is.
+async fn gateway_with_sign_in(platform: &Platform, key: GatewayKey) -> anyhow::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
     platform.forge.register_oauth_app(CLIENT_ID, CLIENT_SECRET, &format!("{url}/auth/callback"))?;
@@ -59,7 +60,7 @@ async fn gateway_with_sign_in(platform: &Platform) -> anyhow::Result<String> {
         dispatcher,
         blobs: platform.blobs()?,
         webhook_secrets: PlatformSecrets { current: secret, previous: None },
-        key: GatewayKey::generate(),
+        key,
         buffer_bytes: None,
         egress_hosts: HostList::default(),
         clock,
@@ -116,7 +117,7 @@ fn cookies(answer: &Response) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_terminated_through_the_gateway_is_lost_and_says_by_whom() -> anyhow::Result<()> {
     let platform = super::platform_with(1).await?;
-    let owner = Owner::sign_in(&gateway_with_sign_in(&platform).await?).await?;
+    let owner = Owner::sign_in(&gateway_with_sign_in(&platform, GatewayKey::generate()).await?).await?;
     let number = platform.open_issue("endless-loop")?;
     platform.label(number, "run:dev")?;
     let run = platform.await_run(number, "at work", |run| run.step == Some(Step::Agent)).await?;
@@ -152,5 +153,38 @@ async fn a_run_terminated_through_the_gateway_is_lost_and_says_by_whom() -> anyh
     platform.label(next, "run:dev")?;
     platform.await_end(next).await?;
     // That no Job is left is looked at here.
+    platform.finish().await
+}
+
+/// Ids of the keys whose tokens are good, the one in force first.
+async fn key_ids(gateway: &str) -> anyhow::Result<Vec<String>> {
+    let answer = Client::builder().no_proxy().build()?.get(format!("{gateway}/.well-known/jwks.json")).send().await?;
+    let told: Value = answer.json().await?;
+    let keys = told["keys"].as_array().context("no keys")?;
+    Ok(keys.iter().filter_map(|key| key["kid"].as_str()).map(str::to_owned).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_signing_key_is_changed_by_a_command_and_nobody_is_signed_out() -> anyhow::Result<()> {
+    let platform = super::platform_with(1).await?;
+    let key = GatewayKey::generate();
+    let key_file = platform.folder().join("gateway.key");
+    std::fs::write(&key_file, key.to_hex())?;
+    let gateway = gateway_with_sign_in(&platform, key).await?;
+    let owner = Owner::sign_in(&gateway).await?;
+    let before = key_ids(&gateway).await?;
+
+    let program = Path::new(env!("CARGO_BIN_EXE_dev")).with_file_name("codex-k8s");
+    let mut command = Command::new(program);
+    command.args(["keys", "rotate-signing"]).env_clear();
+    command.env("DATABASE_URL", platform.database_url()).env("GATEWAY_KEY_FILE", &key_file);
+    let said = command.output().await?;
+    anyhow::ensure!(said.status.success(), "{said:?}");
+    let now = key_ids(&gateway).await?;
+    assert_eq!((before.len(), &now[1..]), (1, &before[..]), "the old one stays until its last token is dead");
+    assert!(String::from_utf8(said.stdout)?.contains(&format!("Key {} signs from now on.", now[0])));
+    let me = owner.http.get(format!("{gateway}/api/v1/me")).header("cookie", &owner.cookies).send().await?;
+    assert_eq!(me.status(), 200);
+    Owner::sign_in(&gateway).await?;
     platform.finish().await
 }
