@@ -3868,7 +3868,10 @@ export interface operations {
     attach_repository: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The same key with the same body is done once. */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description Short name of its project. */
                 project: string;
@@ -4002,7 +4005,10 @@ export interface operations {
     check_repository: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The same key with the same body is done once. */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description Which. */
                 repository: components["schemas"]["RepositoryId"];
@@ -4034,7 +4040,10 @@ export interface operations {
     detach_repository: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The same key with the same body is done once. */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description Which. */
                 repository: components["schemas"]["RepositoryId"];
@@ -4070,7 +4079,10 @@ export interface operations {
     rotate_secret: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The same key with the same body is done once. */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description Which. */
                 repository: components["schemas"]["RepositoryId"];

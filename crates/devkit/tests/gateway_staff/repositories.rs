@@ -194,6 +194,36 @@ async fn a_detached_repository_starts_nothing_from_the_moment_of_asking() {
 }
 
 #[tokio::test]
+async fn what_is_asked_of_a_connection_again_because_the_answer_was_lost_is_done_once() {
+    let world = World::start().await;
+    let (greeter, _) = repositories(&world).await;
+    connected(&world, greeter).await;
+    let admin = world.signed_in("project-admin").await;
+    let of_greeter = |what: &str| format!("/api/v1/repositories/{greeter}/{what}");
+    let attach = "/api/v1/projects/demo/repositories".to_owned();
+    let send = |path: &str, wish: &Value| {
+        let request = admin.request(reqwest::Method::POST, path).header("idempotency-key", path);
+        admin.send(request.json(wish))
+    };
+    for (path, wish, other) in [
+        (attach, json!({"repository": "acme/new", "token": TOKEN}), json!({"repository": "acme/new", "token": "y"})),
+        (of_greeter("check"), Value::Null, Value::Null),
+        (of_greeter("rotate"), json!({"reason": "It stood in a log."}), json!({})),
+        (of_greeter("detach"), json!({"reason": "It moves."}), json!({"reason": "It goes."})),
+    ] {
+        let (one, two) = tokio::join!(send(&path, &wish), send(&path, &wish));
+        assert_eq!((one.status, two.status), (202, 202), "{path}: {} {}", one.body, two.body);
+        assert_eq!(one.body, two.body, "{path}");
+        if other != Value::Null {
+            send(&path, &other).await.refused(422, "idempotency_key_reused");
+        }
+        let id: ConnectionId = one.body["connection"].as_str().unwrap().parse().unwrap();
+        let mut conn = world.store().acquire().await.unwrap();
+        assert!(connections::complete(&mut conn, id, "done", world.now()).await.unwrap(), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_done_to_a_connection_that_can_not_be_written_down() {
     let world = World::start().await;
     let (greeter, _) = repositories(&world).await;

@@ -1,9 +1,9 @@
 //! `POST /api/v1/projects/{project}/repositories`
 
-use axum::Json;
+use axum::response::Response;
 use domain::{people::ProjectRole, sentences};
 use forge::Credential;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use role::SecretText;
 use serde::Deserialize;
 use serde_json::json;
@@ -11,7 +11,10 @@ use store::repositories;
 use utoipa::ToSchema;
 
 use super::{
-    super::body::{At, Sent},
+    super::{
+        body::{At, Sent},
+        idempotency::{Begun, Wish},
+    },
     BegunConnection, asking, begun, refused, sealing,
 };
 use crate::{
@@ -37,22 +40,31 @@ pub(in crate::api) struct AttachRepository {
 /// One that is attached already gets the new credential.
 #[utoipa::path(
     post, path = "/api/v1/projects/{project}/repositories", tag = "repositories", request_body = AttachRepository,
-    params(("project" = String, Path, description = "Short name of its project.")),
+    params(
+        ("project" = String, Path, description = "Short name of its project."),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body is done once.")
+    ),
     responses((status = 202, description = "It has begun: read the connection.", body = BegunConnection))
 )]
 pub(in crate::api) async fn attach_repository(
     caller: Caller,
+    headers: HeaderMap,
     At(slug): At<String>,
     Sent(AttachRepository { repository, token }): Sent<AttachRepository>,
-) -> Result<(StatusCode, Json<BegunConnection>), Problem> {
+) -> Result<Response, Problem> {
+    let wish = Wish::read(&headers, &format!("attach_repository {slug}"), &(&repository, &token))?;
     let token = SecretText::new(token);
     let project = caller.on_project(&slug, ProjectRole::Admin).await?;
     let (owner, name) = named(&repository)?;
     let credential = Credential::token(token.expose())
         .map_err(|_| Problem::bad_request("token_invalid", sentences::forge_token_invalid()))?;
     let (keys, public_url) = sealing(&caller)?;
-    let mut tx = caller.store().begin().await?;
-    let known = repositories::find_by_name(&mut tx, owner, name).await?;
+    let mut writing = match wish.begin(&caller).await? {
+        Begun::Answered(answer) => return Ok(answer),
+        Begun::New(writing) => writing,
+    };
+    let conn = writing.conn();
+    let known = repositories::find_by_name(conn, owner, name).await?;
     if known.is_some_and(|known| known.project != project.id) {
         let detail = sentences::attached_elsewhere();
         return Err(Problem::new(StatusCode::CONFLICT, "attached_elsewhere", detail));
@@ -66,10 +78,10 @@ pub(in crate::api) async fn attach_repository(
         public_url,
     };
     let mut rng = rand::make_rng();
-    let connection = asking(&caller, &mut rng).connect(&mut tx, &keys, &request).await.map_err(refused)?;
+    let connection = asking(&caller, &mut rng).connect(conn, &keys, &request).await.map_err(refused)?;
     let detail = json!({"repository": repository, "project": project.slug, "connection": connection});
-    caller.audit_about(&mut tx, "repository.attaching", detail, Some(DoneTo::Project(project.id))).await?;
-    begun(&caller, tx, connection).await
+    caller.audit_about(conn, "repository.attaching", detail, Some(DoneTo::Project(project.id))).await?;
+    begun(&caller, writing, connection).await
 }
 
 /// Owner and name, as GitHub allows them.

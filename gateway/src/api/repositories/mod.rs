@@ -6,7 +6,7 @@ pub(super) mod detach;
 pub(super) mod list;
 pub(super) mod rotate;
 
-use axum::Json;
+use axum::response::Response;
 use domain::{
     ids::{ConnectionId, RepositoryId},
     people::ProjectRole,
@@ -16,12 +16,13 @@ use http::StatusCode;
 use rand::rngs::StdRng;
 use serde::Serialize;
 use store::{
-    StoreError, Transaction,
+    StoreError,
     repositories::{self, Repository},
 };
 use url::Url;
 use utoipa::ToSchema;
 
+use super::idempotency::Writing;
 use crate::{
     auth::Caller,
     connecting::{Asking, ConnectError, ConnectKeys},
@@ -70,14 +71,10 @@ fn sealing(caller: &Caller) -> Result<(ConnectKeys, &Url), Problem> {
 ///
 /// # Errors
 /// 503 if the database does not answer.
-async fn begun(
-    caller: &Caller,
-    tx: Transaction,
-    connection: ConnectionId,
-) -> Result<(StatusCode, Json<BegunConnection>), Problem> {
-    tx.commit().await.map_err(StoreError::from)?;
+async fn begun(caller: &Caller, writing: Writing, connection: ConnectionId) -> Result<Response, Problem> {
+    let response = writing.answer(caller, StatusCode::ACCEPTED, &BegunConnection { connection }, None).await?;
     caller.app().dispatcher().spawn(workflow_id::connect_repository(caller.app().instance(), connection));
-    Ok((StatusCode::ACCEPTED, Json(BegunConnection { connection })))
+    Ok(response)
 }
 
 fn refused(error: ConnectError) -> Problem {
