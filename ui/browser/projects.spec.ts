@@ -37,6 +37,33 @@ test('a button that a role may not press says why', async ({ page }) => {
   await accessible(page)
 })
 
+test('who was overtaken by somebody else is told so, keeps what they wrote, and sees what holds now', async ({ page }) => {
+  await signIn(page, 'maintainer', '/projects/acme-greeter')
+  const before = Number(/\d+/.exec(await page.getByText(/^\d+ runs? at a time$/).innerText())?.[0])
+  await page.getByRole('button', { name: 'Runs at a time…' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Runs at a time' })
+  await dialog.getByLabel('Runs at a time').fill(String(before + 2))
+  await dialog.getByLabel('Reason').fill('More work is coming')
+  await accessible(page)
+  const set = (slots: number) =>
+    page.evaluate(async (wish) => {
+      const body = JSON.stringify({ slots: wish })
+      return (await fetch('/api/v1/projects/acme-greeter', { method: 'PATCH', headers: { 'content-type': 'application/json' }, body })).status
+    }, slots)
+  expect(await set(before + 1)).toBe(200)
+  await dialog.getByRole('button', { name: 'Change' }).click()
+  await expect(dialog.getByRole('alert')).toContainText(/this was changed meanwhile.*changed_meanwhile · request [0-9a-z-]{8,}/)
+  await expect(dialog.getByLabel('Runs at a time')).toHaveValue(String(before + 2))
+  await expect(dialog.getByLabel('Reason')).toHaveValue('More work is coming')
+  await expect(dialog.getByText(`Now: ${String(before + 1)}`)).toBeVisible()
+  await accessible(page)
+  // Now they have seen it.
+  await dialog.getByRole('button', { name: 'Change' }).click()
+  await expect(page.getByRole('dialog')).toHaveCount(0)
+  await expect(page.getByText(`${String(before + 2)} runs at a time`).first()).toBeVisible()
+  expect(await set(before)).toBe(200)
+})
+
 test('a project that is not there looks like one that may not be seen', async ({ page }) => {
   await signIn(page, 'reader', '/projects/no-such-project')
   await expect(page.getByRole('alert')).toContainText('project_not_found')

@@ -28,6 +28,14 @@ export const api = createClient<paths>({
 export async function answer<T extends Record<string | number, any>, O, M extends `${string}/${string}`>(
   asked: Promise<FetchResponse<T, O, M>>,
 ): Promise<NonNullable<FetchResponse<T, O, M>['data']>> {
+  return (await tagged(asked)).data
+}
+
+/** The same with its tag, for who changes it and must not overwrite what they have not seen. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- the library's own bound
+export async function tagged<T extends Record<string | number, any>, O, M extends `${string}/${string}`>(
+  asked: Promise<FetchResponse<T, O, M>>,
+): Promise<{ data: NonNullable<FetchResponse<T, O, M>['data']>; tag: string | null }> {
   let got: FetchResponse<T, O, M>
   try {
     got = await asked
@@ -36,5 +44,5 @@ export async function answer<T extends Record<string | number, any>, O, M extend
     throw Problem.unreachable()
   }
   if (!got.response.ok) throw Problem.from(got.response, got.error)
-  return got.data as NonNullable<FetchResponse<T, O, M>['data']>
+  return { data: got.data as NonNullable<FetchResponse<T, O, M>['data']>, tag: got.response.headers.get('etag') }
 }

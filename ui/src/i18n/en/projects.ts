@@ -11,6 +11,7 @@ export const projects = {
   slots_text: 'With more, runs that wait go on at once. With fewer, nobody is stopped.',
   slots_change: 'Change',
   slots_invalid: 'Give a number',
+  slots_now: 'Now: {now}',
   at_a_time: '{count} run at a time | {count} runs at a time',
   you_are: 'You: {role}',
   role_of: 'Role of {name}',

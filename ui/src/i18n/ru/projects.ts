@@ -13,6 +13,7 @@ export const projects: Messages['projects'] = {
   slots_text: 'Если их станет больше, ждущие запуски сразу продолжатся. Если меньше, никого не остановят.',
   slots_change: 'Изменить',
   slots_invalid: 'Укажите число',
+  slots_now: 'Сейчас: {now}',
   at_a_time: '{count} запуск одновременно | {count} запуска одновременно | {count} запусков одновременно',
   you_are: 'Вы: {role}',
   role_of: 'Роль: {name}',
