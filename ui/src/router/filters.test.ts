@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { readQuery, writeQuery } from './filters'
+import { day, readQuery, writeQuery } from './filters'
 
 it('reads only what it is asked for, the first of many, and nothing empty', () => {
   const query = { status: 'working', agent: ['dev', 'ops'], text: '', other: 'x' }
@@ -11,4 +11,9 @@ it('changes its own and leaves the rest of the address alone', () => {
     tab: 'log',
     text: 'new',
   })
+})
+
+it('takes a day for the moment at which it begins here, and nothing else for a day', () => {
+  expect(day('2026-11-27')).toBe(new Date('2026-11-27').toISOString())
+  expect([day(''), day(undefined), day('yesterday')]).toEqual([undefined, undefined, undefined])
 })

@@ -22,6 +22,11 @@ export function writeQuery(query: LocationQuery, change: Record<string, string |
   return next
 }
 
+/** A day of the address as the moment at which it begins here; what is no day is left out. */
+export function day(text: string | undefined): string | undefined {
+  return text && !Number.isNaN(Date.parse(text)) ? new Date(text).toISOString() : undefined
+}
+
 /** Filters that live in the address, so that a list can be sent to somebody else as it is. */
 export function useFilters<Name extends string>(names: readonly Name[]) {
   const route = useRoute()
