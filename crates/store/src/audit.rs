@@ -152,8 +152,9 @@ pub struct AuditFilter<'a> {
     pub before: Option<Uuid>,
 }
 
-/// The newest events of each place, and the newest of all these. A place is read in the order of an index, and no further than `limit`
-/// events: somebody whose projects are quiet does not have the whole audit read.
+/// The newest events of each place, and the newest of all these. A place is read in the order of its index, and no further than `limit`
+/// events: somebody whose projects are quiet does not have the whole audit read. Were a place only said to equal another one, all events
+/// could be read by their ids until there are enough, and where places are few the planner likes that; in a quiet one there never are.
 macro_rules! newest {
     ($conn:expr, $filter:expr, $limit:expr, $places:literal, $here:literal, $order:literal $(, $argument:expr)*) => {
         sqlx::query_as!(
@@ -199,8 +200,8 @@ pub async fn list(conn: &mut PgConnection, filter: AuditFilter<'_>, limit: i64) 
         limit,
         "(select o.id from repositories o where ($8::uuid is null or o.project_id = $8) and ($9::uuid is null or exists ( \
              select from project_members m where m.project_id = o.project_id and m.person_id = $9))) place",
-        "n.repository_id = place.id",
-        "n.id desc",
+        "n.repository_id between place.id and place.id",
+        "n.repository_id desc, n.id desc",
         project,
         person
     )
@@ -211,8 +212,8 @@ pub async fn list(conn: &mut PgConnection, filter: AuditFilter<'_>, limit: i64) 
         limit,
         "(select p.id from projects p where ($8::uuid is null or p.id = $8) and ($9::uuid is null or exists ( \
              select from project_members m where m.project_id = p.id and m.person_id = $9))) place",
-        "n.project_id = place.id",
-        "n.id desc",
+        "n.project_id between place.id and place.id",
+        "n.project_id desc, n.id desc",
         project,
         person
     )
@@ -226,9 +227,7 @@ pub async fn list(conn: &mut PgConnection, filter: AuditFilter<'_>, limit: i64) 
 /// Events of the kinds that are asked for, whosever they are, the newest first.
 ///
 /// Each kind that there is of them is found by one look into the index of kinds: there are a few dozen at most. In the order of bytes
-/// all that begin with a kind and a dot stand together, before the next character's. Of each, the newest are read in the order of that
-/// index alone. Were the kind only said to equal another one, all events could be read by their ids until there are enough, and the
-/// planner likes that; of a rare kind there never are.
+/// all that begin with a kind and a dot stand together, before the next character's.
 async fn of_kind(conn: &mut PgConnection, filter: AuditFilter<'_>, limit: i64) -> Result<Vec<FlowEvent>> {
     let rows = newest!(
         conn,
