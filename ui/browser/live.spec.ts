@@ -1,4 +1,4 @@
-import { expect, halted, labelIssue, openIssue, signIn, test } from './platform'
+import { crashed, expect, halted, labelIssue, openIssue, signIn, test } from './platform'
 
 test.describe.configure({ timeout: 150_000 })
 
@@ -49,6 +49,20 @@ test('a page says that it is old while the gateway is silent, and goes on by its
   const number = await openIssue('Told after the silence', 'stall')
   await labelIssue(number, 'run:dev')
   await expect(page.getByRole('link', { name: /Told after the silence/ }).first()).toBeVisible({ timeout: 15_000 })
+})
+
+test('a page goes on by itself when the gateway is started anew, and says meanwhile that it is old', async ({ page }) => {
+  await signIn(page, 'maintainer', '/runs')
+  const badge = page.getByRole('banner').getByRole('status')
+  await expect(badge).toHaveText('Live')
+  await page.evaluate(() => Object.assign(window, { opened: true }))
+  await crashed('gateway')
+  // One that needs long to start.
+  await halted('gateway', () => expect(badge).toContainText('Out of date', { timeout: 40_000 }))
+  await expect(badge).toHaveText('Live', { timeout: 40_000 })
+  await labelIssue(await openIssue('Told after the start', 'stall'), 'run:dev')
+  await expect(page.getByRole('link', { name: /Told after the start/ }).first()).toBeVisible({ timeout: 15_000 })
+  expect(await page.evaluate(() => 'opened' in window), 'the same page, not loaded again').toBe(true)
 })
 
 test('an open list is told, and does not ask in between', async ({ page }) => {

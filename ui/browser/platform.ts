@@ -8,12 +8,14 @@ interface State {
   forge_url: string
   forge_tokens: Record<string, string>
   postgres_url: string
-  /** Processes by role. */
-  pids: Record<'gateway' | 'worker', number>
+  /** Processes by role; none while one is started again. */
+  pids: Partial<Record<'gateway' | 'worker', number>>
 }
 
+const readState = () => JSON.parse(readFileSync(process.env.CODEX_K8S_STATE ?? '../.dev/state.json', 'utf8')) as State
+
 /** Where the platform of `cargo dev up` is. */
-export const state = JSON.parse(readFileSync(process.env.CODEX_K8S_STATE ?? '../.dev/state.json', 'utf8')) as State
+export const state = readState()
 
 export type Login = 'maintainer' | 'writer' | 'reader'
 
@@ -87,14 +89,29 @@ export function changeStored(sql: string): void {
   })
 }
 
+/** The process of a role, which may have been started again meanwhile. */
+function pidOf(role: keyof State['pids']): number {
+  const pid = readState().pids[role]
+  if (pid === undefined) throw new Error(`there is no ${role}`)
+  return pid
+}
+
 /** Has a role of the platform stand still, as if it hung. */
 export async function halted(role: keyof State['pids'], meanwhile: () => Promise<void>): Promise<void> {
-  process.kill(state.pids[role], 'SIGSTOP')
+  const pid = pidOf(role)
+  process.kill(pid, 'SIGSTOP')
   try {
     await meanwhile()
   } finally {
-    process.kill(state.pids[role], 'SIGCONT')
+    process.kill(pid, 'SIGCONT')
   }
+}
+
+/** Ends a role of the platform as a crash does, and waits until it is started again. */
+export async function crashed(role: keyof State['pids']): Promise<void> {
+  const before = pidOf(role)
+  process.kill(before, 'SIGKILL')
+  await expect.poll(() => readState().pids[role] ?? before, { timeout: 30_000, intervals: [20] }).not.toBe(before)
 }
 
 export const test = base.extend<{ faults: string[] }>({
