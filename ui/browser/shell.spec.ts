@@ -1,5 +1,5 @@
 import { accessible } from './accessible'
-import { expect, signIn, state, test } from './platform'
+import { expect, labelIssue, openIssue, signIn, state, test } from './platform'
 
 test.beforeEach(({ page }) => signIn(page, 'maintainer'))
 
@@ -65,6 +65,31 @@ test('a screen is fetched while it is asked who is signed in', async ({ page }) 
   })
   await page.goto('/audit')
   await expect(page.getByRole('heading', { level: 1, name: 'Audit' })).toBeVisible()
+})
+
+test('no screen needs more than 150 kB of JavaScript at its first load', async ({ page }) => {
+  // The language with more to fetch, and the run's page, which has the most parts.
+  await page.evaluate(() => {
+    localStorage.setItem('language', 'ru')
+  })
+  await page.goto('/runs')
+  await labelIssue(await openIssue('Weighed', 'no-change'), 'run:dev')
+  const run = (await page.getByRole('link', { name: /Weighed/ }).first().getAttribute('href')) ?? ''
+  const session = await page.context().newCDPSession(page)
+  await session.send('Network.setCacheDisabled', { cacheDisabled: true })
+  const sizes: Record<string, number> = {}
+  for (const path of ['/', '/runs', run, `${run}?tab=history`, '/deliveries', '/projects/acme-greeter', '/repositories', '/people', '/audit', '/profile']) {
+    await page.goto(path)
+    await expect(page.getByRole('heading', { level: 1 }).first()).toBeVisible()
+    await expect(page.getByRole('main').getByText('Загрузка…')).toHaveCount(0)
+    if (path === run) await expect(page.getByRole('log')).toBeVisible()
+    sizes[path] = await page.evaluate(() => {
+      const fetched = performance.getEntriesByType('resource') as PerformanceResourceTiming[]
+      return fetched.filter((one) => new URL(one.name).pathname.endsWith('.js')).reduce((sum, one) => sum + one.encodedBodySize, 0)
+    })
+  }
+  expect(Math.min(...Object.values(sizes)), 'all of it is counted').toBeGreaterThan(50_000)
+  expect(Object.entries(sizes).filter(([, bytes]) => bytes > 150_000)).toEqual([])
 })
 
 test('the page is served under a strict policy, its files for good', async ({ request }) => {
