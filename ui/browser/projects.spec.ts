@@ -85,6 +85,11 @@ test('the settings of the platform say which variable changes them', async ({ pa
   await signIn(page, 'maintainer', '/settings')
   await expect(page.getByRole('row', { name: /LOG_DAYS 90/ })).toBeVisible()
   await expect(page.getByRole('heading', { name: 'Models' })).toBeVisible()
+  const unexplained = await page
+    .getByRole('row')
+    .filter({ has: page.getByRole('rowheader', { name: /^[A-Z][A-Z_]+$/ }) })
+    .evaluateAll((rows) => rows.filter((row) => row.lastElementChild?.textContent.trim() === '').map((row) => row.textContent))
+  expect(unexplained, 'variables of which it is not said what they are').toEqual([])
   const ground = page.getByRole('region', { name: 'What it stands on' })
   await expect(ground.getByText(/^Temporal \d+\.\d+\.\d+/)).toBeVisible()
   await expect(ground.getByText(/127\.0\.0\.1:\d+ · namespace default/)).toBeVisible()

@@ -34,6 +34,7 @@ export const settings = {
     PUBLIC_URL: 'Where browsers and GitHub reach the platform',
     OAUTH_URL: 'Where people sign in',
     OWNER_EMAIL: 'The first owner',
+    TRUSTED_PROXIES: 'Proxies that are believed about who asks',
     GATEWAY_BIND: 'Where the gateway listens',
     RUNNER_BIND: 'Where the runner endpoint listens, if not beside the rest',
     TEMPORAL_ADDRESS: 'Where Temporal is',

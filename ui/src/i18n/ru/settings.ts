@@ -36,6 +36,7 @@ export const settings: Messages['settings'] = {
     PUBLIC_URL: 'По какому адресу платформа доступна браузерам и GitHub',
     OAUTH_URL: 'Где люди входят',
     OWNER_EMAIL: 'Первый владелец',
+    TRUSTED_PROXIES: 'Прокси, которым верят в том, кто обращается',
     GATEWAY_BIND: 'Где слушает шлюз',
     RUNNER_BIND: 'Где слушает точка исполнителей, если отдельно',
     TEMPORAL_ADDRESS: 'Где Temporal',
