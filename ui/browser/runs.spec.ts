@@ -94,12 +94,18 @@ test('a run whose checks fail says why, and is tried again', async ({ page }) =>
   const dialog = page.getByRole('dialog', { name: 'Retry this run' })
   await dialog.getByText('From a step').click()
   await dialog.getByRole('combobox', { name: 'Step' }).selectOption('agent')
-  await dialog.getByText('Again from the start').click()
   await accessible(page)
   await dialog.getByRole('button', { name: 'Begin the attempt' }).click()
   await expect(page.getByText('A new attempt begins.')).toBeVisible()
   await expect(page.getByRole('combobox', { name: 'Attempt' })).toHaveValue('2', { timeout: 60_000 })
   await expect(why).toContainText('Checks failed', { timeout: 60_000 })
+  // It began at the step that had failed: what was done before was taken over, with when it was done and how long it took.
+  const done = async (step: string, attempt: number) =>
+    (await page.getByRole('row', { name: new RegExp(`^${step} ${String(attempt)} `) }).getByRole('cell').allInnerTexts()).slice(2, 4)
+  expect(await done('Cloning the repository', 2)).toEqual(await done('Cloning the repository', 1))
+  expect(await done('The agent works', 2)).not.toEqual(await done('The agent works', 1))
+  const told = await page.request.get(`/api/v1/runs/${new URL(page.url()).pathname.split('/').at(-1) ?? ''}`)
+  expect(((await told.json()) as { attempts: { from_step: string | null }[] }).attempts[1]?.from_step).toBe('agent')
 
   // An earlier attempt and a line of its log have an address.
   await page.getByRole('combobox', { name: 'Attempt' }).selectOption('1')
@@ -126,6 +132,13 @@ test('filters are in the address, keys go through the list', async ({ page }) =>
   await accessible(page)
   await page.getByRole('button', { name: 'Clear' }).first().click()
   await expect(page).toHaveURL(/\/runs$/)
+  await page.getByLabel('Repository').selectOption('acme/greeter')
+  await expect(page).toHaveURL(/repository=[0-9a-f-]{36}/)
+  await expect(page.getByRole('row', { name: /Retried in the browser/ }).first()).toBeVisible()
+  await page.getByLabel('Accepted before').fill('2020-01-01')
+  await page.getByLabel('Accepted before').press('Enter')
+  await expect(page).toHaveURL(/until=2020-01-01/)
+  await expect(page.getByText('No run fits')).toBeVisible()
 })
 
 test('who may only look is told why the buttons do nothing', async ({ page }) => {
