@@ -6,41 +6,26 @@ use domain::{
 };
 use store::{
     PgConnection,
-    runs::{self, StateUpdate},
-    steps::{self, StepKey},
+    steps::{self, Entry, StepKey},
 };
 use workflows::messages::RunRef;
 
 use crate::{failure::StepError, platform::Platform, run_steps::show_state::show_wait};
 
-/// Tells the row that a step has begun, in a transaction of its own.
-///
-/// # Errors
-/// When the database is away.
-pub async fn enter(platform: &Platform, at: RunRef, step: Step) -> Result<(), StepError> {
-    let mut tx = platform.store.begin().await?;
-    move_to(platform, &mut tx, at, RunState::Working, step).await?;
-    tx.commit().await.map_err(store::StoreError::from)?;
-    platform.store.ring(at.run);
-    Ok(())
-}
-
-/// Tells the row where the run is, and that it was heard of. A late or repeated word moves nothing: steps only go forward
+/// Tells the rows that a step begins, and that the run was heard of. A late or repeated word moves nothing: steps only go forward
 /// within an attempt.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn move_to(
+pub async fn enter(
     platform: &Platform,
-    tx: &mut PgConnection,
+    conn: &mut PgConnection,
     at: RunRef,
-    state: RunState,
-    step: Step,
+    (state, step): (RunState, Step),
 ) -> Result<(), StepError> {
     let now = platform.now();
-    runs::project_state(tx, at.run, at.attempt, StateUpdate::at(state, step), now).await?;
-    runs::heard(tx, at.run, at.attempt, now + UNHEARD_LIMIT).await?;
-    Ok(())
+    let entry = Entry { state, heard_until: now + UNHEARD_LIMIT, now };
+    Ok(steps::enter(conn, key(at, step), entry).await?)
 }
 
 /// Names a step of an attempt.
@@ -59,7 +44,9 @@ where
     W: Future<Output = Result<T, StepError>>,
 {
     let key = key(at, step);
-    steps::begin(&mut *platform.store.acquire().await?, key, platform.now()).await?;
+    // Whose sender is not known yet does not work yet.
+    let state = if step == Step::Authorise { RunState::Queued } else { RunState::Working };
+    enter(platform, &mut *platform.store.acquire().await?, at, (state, step)).await?;
     platform.store.ring(at.run);
     let done = work.await;
     let mut conn = platform.store.acquire().await?;

@@ -25,8 +25,6 @@ pub struct RunContext {
     pub run: Run,
     /// The repository's row.
     pub repository: Repository,
-    /// Short name of its project.
-    pub project: ProjectSlug,
 }
 
 /// What cloning found out; kept as the output of [`Step::Clone`] for the steps after it and for later attempts.
@@ -54,14 +52,14 @@ impl RunContext {
         let mut conn = platform.store.acquire().await?;
         let run = runs::get(&mut conn, at.run).await?;
         let repository = repositories::get(&mut conn, run.repository_id).await?;
-        let project = repositories::get_project(&mut conn, repository.project).await?;
-        Ok(Self { at, run, repository, project: ProjectSlug::new(project.slug) })
+        Ok(Self { at, run, repository })
     }
 
     /// Names the attempt's Job.
     #[must_use]
     pub fn job(&self) -> JobRef {
-        JobRef { project: self.project.clone(), run: self.at.run, attempt: self.at.attempt }
+        let project = ProjectSlug::new(self.repository.project_slug.clone());
+        JobRef { project, run: self.at.run, attempt: self.at.attempt }
     }
 
     /// Opens the way to the forge.

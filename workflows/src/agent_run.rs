@@ -21,7 +21,9 @@ use temporalio_workflow::{
 
 use crate::{
     failure::innermost,
-    messages::{AgentRunInput, CancelCheck, CancelRequest, JobEnd, RunEnd, RunRef, RunStatus, Settlement, Verdict},
+    messages::{
+        AgentRunInput, CancelCheck, CancelRequest, JobEnd, RunEnd, RunRef, RunStatus, Settlement, Shown, Verdict,
+    },
     options,
     steps::RunSteps,
 };
@@ -32,6 +34,10 @@ pub(crate) const SLOT_RECHECK: Duration = Duration::from_secs(60);
 /// How often a launch whose answer was lost is looked up and, if the Job is absent, repeated; and the pause before.
 pub(crate) const LAUNCH_TRIES: u32 = 3;
 pub(crate) const LAUNCH_PAUSE: Duration = Duration::from_secs(2);
+
+/// How long after the sender is known to be allowed a run is first shown on the forge, where nothing makes it wait. Mostly its agent has
+/// been started by then, so that one look tells what would have taken several.
+pub(crate) const FIRST_LOOK: Duration = Duration::from_secs(1);
 
 /// Pause before a settling that failed is repeated.
 pub(crate) const SETTLE_PAUSE: Duration = Duration::from_secs(30);
@@ -45,6 +51,8 @@ pub struct AgentRun {
     job_reported: bool,
     /// Until the sender is known to be allowed, nothing is shown: outsiders get no stage.
     authorised: bool,
+    /// It waits for a slot, or did.
+    queued: bool,
     /// Counts changes that the forge should show.
     changes: u64,
     closing: bool,
@@ -61,6 +69,7 @@ impl AgentRun {
             cancel_requests: Vec::new(),
             job_reported: false,
             authorised: false,
+            queued: false,
             changes: 0,
             closing: false,
         }
@@ -199,7 +208,10 @@ impl AgentRun {
                 ctx.state_mut(|s| s.status.slot_granted = true);
                 return Ok(());
             }
-            ctx.state_mut(|s| s.changes += 1); // its place is worth showing
+            ctx.state_mut(|s| {
+                s.queued = true;
+                s.changes += 1; // Its place is worth showing.
+            });
             let granted = WaitConditionOptions::builder().cancellation_token(scope.clone()).build();
             select! {
                 waited = ctx.wait_condition_with_options(|s| s.status.slot_granted, granted) => {
@@ -303,20 +315,26 @@ impl AgentRun {
     /// Shows changes on the forge, newest state only, with the pauses it asks for.
     async fn show_changes(ctx: &WorkflowContext<Self>, detached: &WorkflowCancellationToken) {
         let (at, pausing) = (Self::at(ctx), own_token(ctx));
-        let mut shown = 0;
+        let until = || WaitConditionOptions::builder().cancellation_token(detached.clone()).build();
+        let _ = ctx.wait_condition_with_options(|s| s.closing || s.authorised, until()).await;
+        select! {
+            _ = ctx.wait_condition_with_options(|s| s.closing || s.queued, until()) => {}
+            _ = ctx.timer(timer(FIRST_LOOK, &pausing)) => {}
+        }
+        let (mut shown, mut moved_on) = (0, false);
         loop {
-            let changed = WaitConditionOptions::builder().cancellation_token(detached.clone()).build();
-            let _ = ctx.wait_condition_with_options(|s| s.closing || s.authorised && s.changes > shown, changed).await;
+            let _ = ctx.wait_condition_with_options(|s| s.closing || moved_on || s.changes > shown, until()).await;
             if ctx.state(|s| s.closing) {
                 return;
             }
             shown = ctx.state(|s| s.changes);
             let answer = ctx.execute_activity(RunSteps::show_state, at, options::forge(detached)).await;
-            let pause = answer.map_or(30, |shown| shown.pause_secs);
-            let closing = WaitConditionOptions::builder().cancellation_token(detached.clone()).build();
+            let failed = Shown { pause_secs: 30, moved_on: false };
+            let answer = answer.unwrap_or(failed);
+            moved_on = answer.moved_on;
             select! {
-                _ = ctx.wait_condition_with_options(|s| s.closing, closing) => {}
-                _ = ctx.timer(timer(Duration::from_secs(pause), &pausing)) => {}
+                _ = ctx.wait_condition_with_options(|s| s.closing, until()) => {}
+                _ = ctx.timer(timer(Duration::from_secs(answer.pause_secs), &pausing)) => {}
             }
         }
     }

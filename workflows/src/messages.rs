@@ -116,11 +116,14 @@ pub struct Settlement {
     pub end: RunEnd,
 }
 
-/// How long to wait until the forge is shown the next change.
+/// What is left to be shown on the forge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
-    /// Seconds; grows as the credential's budget shrinks.
+    /// Seconds to wait until the next change is shown; grows as the credential's budget shrinks.
     pub pause_secs: u64,
+    /// Whether the run has moved on meanwhile, so that there is something to show after that wait, whatever else happens.
+    #[serde(default)]
+    pub moved_on: bool,
 }
 
 /// Answer to the status query: where the workflow is, by its own account.

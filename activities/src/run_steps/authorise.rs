@@ -1,20 +1,11 @@
 //! Is the sender allowed to do this? Asked from the forge now, since rights change and a webhook can be old.
 
-use domain::{
-    ids::Attempt,
-    run::{RunState, Step},
-    triggers::Trigger,
-};
+use domain::{ids::Attempt, run::Step, triggers::Trigger};
 use forge::{Account, AccountId};
 use store::{attempts, runs::Run};
 use workflows::messages::{Authorised, RunRef};
 
-use crate::{
-    failure::StepError,
-    platform::Platform,
-    progress::{self, recorded},
-    run_context::RunContext,
-};
+use crate::{failure::StepError, platform::Platform, progress::recorded, run_context::RunContext};
 
 /// Asks the forge whether the sender may have this run.
 ///
@@ -22,15 +13,17 @@ use crate::{
 /// See [`StepError`].
 pub async fn run(platform: &Platform, at: RunRef) -> Result<Authorised, StepError> {
     let context = RunContext::load(platform, at).await?;
-    let mut tx = platform.store.begin().await?;
-    progress::move_to(platform, &mut tx, at, RunState::Queued, Step::Authorise).await?;
-    tx.commit().await.map_err(store::StoreError::from)?;
+    recorded(platform, at, Step::Authorise, ask(platform, &context)).await
+}
+
+async fn ask(platform: &Platform, context: &RunContext) -> Result<Authorised, StepError> {
+    let at = context.at;
     if let Some(authorised) = by_the_settings(&context.run, at) {
-        return recorded(platform, at, Step::Authorise, async { Ok(authorised) }).await;
+        return Ok(authorised);
     }
     let asked = attempts::requester(&mut *platform.store.acquire().await?, at.run, at.attempt).await?;
     let who = Account { login: asked.login, id: AccountId(asked.id) };
-    recorded(platform, at, Step::Authorise, may_write(platform, &context, &who)).await
+    may_write(platform, context, &who).await
 }
 
 /// A schedule is in the settings on the default branch: who may merge there has said yes. A later attempt was asked for by

@@ -17,7 +17,6 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<SlotClaim, StepError
     let context = RunContext::load(platform, at).await?;
     let now = platform.now();
     let mut tx = platform.store.begin().await?;
-    steps::begin(&mut tx, progress::key(at, Step::Slot), now).await?;
     let claim = match slots::claim(&mut tx, at.run, at.attempt, context.run.project_id, now).await? {
         SlotAnswer::Granted => SlotClaim { granted: true, place: 0 },
         SlotAnswer::Waiting { place } => SlotClaim { granted: false, place },
@@ -25,11 +24,10 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<SlotClaim, StepError
             return Err(StepError::fatal("slot_over", domain::sentences::slot_over()));
         }
     };
+    let state = if claim.granted { RunState::Working } else { RunState::Waiting };
+    progress::enter(platform, &mut tx, at, (state, Step::Slot)).await?;
     if claim.granted {
         steps::done(&mut tx, progress::key(at, Step::Slot), &serde_json::json!(claim), now).await?;
-        progress::move_to(platform, &mut tx, at, RunState::Working, Step::Slot).await?;
-    } else {
-        progress::move_to(platform, &mut tx, at, RunState::Waiting, Step::Slot).await?;
     }
     tx.commit().await.map_err(store::StoreError::from)?;
     Ok(claim)

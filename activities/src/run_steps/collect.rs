@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     job::{JobReport, Resumed},
     policy::{judge, judge_stopped},
-    run::{Outcome, RunState, Step},
+    run::{Outcome, Step},
 };
 use serde_json::json;
 use store::{PgConnection, attempts, audit, model_calls, steps};
@@ -31,7 +31,6 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<Verdict, StepError> 
     if let Some(resumed) = resumed {
         note(&mut tx, &context, resumed, now).await?;
     }
-    progress::move_to(platform, &mut tx, at, RunState::Working, Step::Collect).await?;
     tx.commit().await.map_err(store::StoreError::from)?;
     recorded(platform, at, Step::Collect, weigh(platform, &context)).await
 }

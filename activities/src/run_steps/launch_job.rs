@@ -27,8 +27,7 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
     let token = platform.run_token_key.token(at.run, at.attempt);
     let now = platform.now();
     let mut tx = platform.store.begin().await?;
-    steps::begin(&mut tx, progress::key(at, Step::Launch), now).await?;
-    progress::move_to(platform, &mut tx, at, RunState::Working, Step::Launch).await?;
+    progress::enter(platform, &mut tx, at, (RunState::Working, Step::Launch)).await?;
     let hash = run_token::hash(&token);
     let job = JobUpdate { state: JobState::Launching, name: Some(&name), token_hash: Some(&hash), now };
     attempts::set_job(&mut tx, at.run, at.attempt, job).await?;
@@ -48,8 +47,7 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
     let now = platform.now();
     let mut tx = platform.store.begin().await?;
     steps::done(&mut tx, progress::key(at, Step::Launch), &serde_json::Value::Null, now).await?;
-    steps::begin(&mut tx, progress::key(at, Step::Agent), now).await?;
-    progress::move_to(platform, &mut tx, at, RunState::Working, Step::Agent).await?;
+    progress::enter(platform, &mut tx, at, (RunState::Working, Step::Agent)).await?;
     // That the Job runs is noted when its runner is heard of.
     let job = JobUpdate { state: JobState::Launching, name: None, token_hash: None, now };
     attempts::set_job(&mut tx, at.run, at.attempt, job).await?;

@@ -34,7 +34,6 @@ const MARGIN_SECS: u64 = 300;
 /// See [`StepError`].
 pub async fn run(platform: &Platform, at: RunRef) -> Result<Workspace, StepError> {
     let context = RunContext::load(platform, at).await?;
-    progress::enter(platform, at, Step::Clone).await?;
     let cloned = recorded(platform, at, Step::Clone, clone(platform, &context)).await?;
     let deadline = platform.now() + unheard_limit(cloned.job_secs);
     runs::heard(&mut *platform.store.acquire().await?, at.run, at.attempt, deadline).await?;

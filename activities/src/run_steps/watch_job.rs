@@ -29,8 +29,9 @@ const SILENCE: TimeDelta = TimeDelta::seconds(90);
 /// After the Job's end its last words may still be on their way.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
-/// Until the runner is heard of, what the cluster says is all there is to tell; it is kept so often.
-const STORY: Duration = Duration::from_secs(10);
+/// Until the runner is heard of, what the cluster says is all there is to tell; it is kept so often. A pod that nothing is wrong with
+/// has mostly started before, even where many start at once: asking about each of those is work for the API server that helps nobody.
+const STORY: Duration = Duration::from_secs(20);
 
 /// A Job that was asked to end is over this long after its report at the latest: its grace and what the node needs.
 const LEAVING: Duration = Duration::from_secs(30);

@@ -43,7 +43,6 @@ const DIFF_BYTES: usize = 200_000;
 /// See [`StepError`].
 pub async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
     let context = RunContext::load(platform, at).await?;
-    progress::enter(platform, at, Step::Prompt).await?;
     recorded(platform, at, Step::Prompt, describe(platform, &context)).await?;
     Ok(())
 }

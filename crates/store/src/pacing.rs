@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::CredentialId;
 use sqlx::PgConnection;
 
-use crate::{Result, convert};
+use crate::{Result, StoreError, convert};
 
 /// Writes that may go out at once.
 const BURST: i32 = 10;
@@ -57,16 +57,19 @@ pub async fn take(
     now: DateTime<Utc>,
 ) -> Result<Taken> {
     let id = credential.as_uuid();
-    sqlx::query!(
-        "insert into write_pacing (credential_id, refilled_at) values ($1, $2) on conflict do nothing",
-        id,
-        now,
-    )
-    .execute(&mut *conn)
-    .await?;
-    let head = sqlx::query!("select taken, refilled_at from write_pacing where credential_id = $1 for update", id)
-        .fetch_one(&mut *conn)
-        .await?;
+    let head = match head(conn, credential).await? {
+        Some(head) => head,
+        None => {
+            sqlx::query!(
+                "insert into write_pacing (credential_id, refilled_at) values ($1, $2) on conflict do nothing",
+                id,
+                now,
+            )
+            .execute(&mut *conn)
+            .await?;
+            head(conn, credential).await?.ok_or_else(|| StoreError::missing("credential", &credential))?
+        }
+    };
     let last = sqlx::query!(
         "select (select at from write_takes where credential_id = $1 and n = $2) as minute, \
                 (select at from write_takes where credential_id = $1 and n = $3) as hour",
@@ -98,6 +101,21 @@ pub async fn take(
     .execute(conn)
     .await?;
     Ok(Taken::Now)
+}
+
+struct Head {
+    taken: i64,
+    refilled_at: DateTime<Utc>,
+}
+
+/// How far the writes of a credential are, held until the transaction ends; none before the first.
+async fn head(conn: &mut PgConnection, credential: CredentialId) -> Result<Option<Head>> {
+    let head = sqlx::query_as!(
+        Head,
+        "select taken, refilled_at from write_pacing where credential_id = $1 for update",
+        credential.as_uuid()
+    );
+    Ok(head.fetch_optional(conn).await?)
 }
 
 /// How many writes of the hour are left. Who may wait does so the longer, the fewer there are.

@@ -43,6 +43,8 @@ pub struct Repository {
     pub id: RepositoryId,
     /// The project that it belongs to.
     pub project: ProjectId,
+    /// Short name of that project.
+    pub project_slug: String,
     /// The forge's id; survives renames too.
     pub forge_repo_id: i64,
     /// Login of the owner.
@@ -103,6 +105,7 @@ pub struct NewRepository<'a> {
 struct Row {
     id: Uuid,
     project_id: Uuid,
+    project_slug: String,
     forge_repo_id: i64,
     owner: String,
     name: String,
@@ -122,6 +125,7 @@ impl From<Row> for Repository {
         Self {
             id: RepositoryId::from_uuid(row.id),
             project: ProjectId::from_uuid(row.project_id),
+            project_slug: row.project_slug,
             forge_repo_id: row.forge_repo_id,
             owner: row.owner,
             name: row.name,
@@ -143,8 +147,9 @@ macro_rules! select_repositories {
     ($tail:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             Row,
-            "select id, project_id, forge_repo_id, owner, name, default_branch, private, archived, credential_id, \
-             config, config_sha, config_error, created_at, detached_at from repositories " + $tail
+            "select id, project_id, (select slug from projects p where p.id = project_id) as \"project_slug!\", forge_repo_id, \
+             owner, name, default_branch, private, archived, credential_id, config, config_sha, config_error, created_at, \
+             detached_at from repositories " + $tail
             $(, $argument)*
         )
     };

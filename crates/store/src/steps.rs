@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::{
     ids::{Attempt, RunId},
-    run::Step,
+    run::{RunState, Step},
 };
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -75,6 +75,61 @@ impl TryFrom<Row> for StepRow {
             wait_until: row.wait_until,
         })
     }
+}
+
+/// What is told of a run as a step of it begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Where the run is; another than finished.
+    pub state: RunState,
+    /// It counts as lost if nothing more is heard of it until then.
+    pub heard_until: DateTime<Utc>,
+    /// Now.
+    pub now: DateTime<Utc>,
+}
+
+impl Entry {
+    /// An attempt only goes forward through its steps, and within a step from waiting to working: so the place is the sequence
+    /// by which what is told late is known.
+    fn seq(self, step: Step) -> i64 {
+        let place = |all: usize, found: Option<usize>| i64::try_from(found.unwrap_or(all)).unwrap_or(i64::MAX);
+        let states = RunState::ALL.len();
+        let state_place = place(states, RunState::ALL.iter().position(|known| *known == self.state));
+        let step_place = place(Step::ALL.len(), Step::ALL.iter().position(|known| *known == step));
+        1 + step_place * place(states, None) + state_place
+    }
+}
+
+/// Begins a step as [`begin`] does, moves the run's row there, and notes that the run was heard of as [`crate::runs::heard`] does: in
+/// one write, since every step begins with all of them. The row does not move if this is told late, the attempt has ended, or a later
+/// one has begun.
+///
+/// # Errors
+/// The attempt is not there, or the database fails.
+pub async fn enter(conn: &mut PgConnection, key: StepKey, entry: Entry) -> Result<()> {
+    sqlx::query!(
+        "with moved as ( \
+             update runs set state = case when state_seq < $5 then $4 else state end, \
+                 step = case when state_seq < $5 then $3 else step end, \
+                 started_at = case when state_seq < $5 and $4 = 'working' then coalesce(started_at, $7) else started_at end, \
+                 state_seq = greatest(state_seq, $5), deadline_at = greatest(deadline_at, $6) \
+             where id = $1 and attempt = $2 and state <> 'finished' and (state_seq < $5 or deadline_at < $6) returning id) \
+         insert into steps (run_id, attempt, step, state, started_at) \
+             select $1, $2, $3, 'running', $7 from (select count(*) from moved) as first \
+         on conflict (run_id, attempt, step) do update set tries = steps.tries + 1, \
+             state = case when steps.state = 'done' then 'done' else 'running' end, wait_until = null, \
+             finished_at = case when steps.state = 'done' then steps.finished_at end",
+        key.run.as_uuid(),
+        attempt_number(key.attempt),
+        key.step.as_str(),
+        entry.state.as_str(),
+        entry.seq(key.step),
+        entry.heard_until,
+        entry.now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Begins a step, or begins it again and counts that. A step that is done stays done: its answer was lost on the way, and

@@ -8,12 +8,7 @@ use domain::{agents::AgentRole, run::Step};
 use workflows::messages::{RunEnd, RunRef};
 
 use super::collect::report;
-use crate::{
-    failure::StepError,
-    platform::Platform,
-    progress::{self, recorded},
-    run_context::RunContext,
-};
+use crate::{failure::StepError, platform::Platform, progress::recorded, run_context::RunContext};
 
 /// Shows the result on the forge.
 ///
@@ -21,7 +16,6 @@ use crate::{
 /// See [`StepError`].
 pub async fn run(platform: &Platform, at: RunRef) -> Result<RunEnd, StepError> {
     let context = RunContext::load(platform, at).await?;
-    progress::enter(platform, at, Step::Publish).await?;
     recorded(platform, at, Step::Publish, publish(platform, &context)).await
 }
 

@@ -1,9 +1,12 @@
 //! Show the stored state on the forge: sticky comment, state label, commit status.
 //!
-//! A projection of the row, so running it twice, late or beside itself does no harm: after writing, the row is read again,
-//! and if it has moved the newer state is written.
+//! A projection of the row, so running it twice, late or beside itself does no harm: after writing, the row is read again. If the run
+//! has ended, that is written now; if it has only moved on, the workflow is told, which shows it after its pause. What took so long that
+//! a later look may have come before it is written anew at once, too.
 
 mod refusal;
+
+use std::time::Duration;
 
 use domain::{
     forge_text::{self, Continues},
@@ -20,6 +23,7 @@ use store::{
     runs::{self, Facts},
     steps,
 };
+use tokio::time::Instant;
 use workflows::messages::{RunRef, Shown};
 
 use crate::{
@@ -42,13 +46,17 @@ const SPARING_BELOW: u32 = 100;
 /// The row can move while the forge is slow, but not for ever.
 const ROUNDS: u32 = 4;
 
+/// Writing that takes longer may end after a later look's, which was begun because nothing was heard of this one.
+const OVERTAKEN: Duration = Duration::from_secs(20);
+
 /// Shows the stored state on the forge.
 ///
 /// # Errors
 /// See [`StepError`].
 pub async fn run(platform: &Platform, at: RunRef) -> Result<Shown, StepError> {
-    let mut pause_secs = PAUSE_SECS;
+    let mut shown = Shown { pause_secs: PAUSE_SECS, moved_on: false };
     for _ in 0..ROUNDS {
+        let begun = Instant::now();
         let context = RunContext::load(platform, at).await?;
         if context.run.attempt != at.attempt {
             break; // A later attempt shows itself.
@@ -67,15 +75,17 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<Shown, StepError> {
         show.label().await?;
         show.comment().await?;
         show.status().await?;
-        pause_secs = show.pause().await?;
+        shown.pause_secs = show.pause().await?;
         end_is_shown(platform, &context).await?;
         let mut conn = platform.store.acquire().await?;
         let now = runs::get(&mut conn, at.run).await?;
-        if (now.state, now.step, now.slot_place) == (context.run.state, context.run.step, context.run.slot_place) {
+        shown.moved_on =
+            (now.state, now.step, now.slot_place) != (context.run.state, context.run.step, context.run.slot_place);
+        if !shown.moved_on || now.outcome.is_none() && begun.elapsed() < OVERTAKEN {
             break;
         }
     }
-    Ok(Shown { pause_secs })
+    Ok(shown)
 }
 
 /// The end is always shown: it may take the writes that are kept back for it.

@@ -56,6 +56,8 @@ impl Temporal {
             "--log-format=json".into(),
             // The development server holds every workflow task back by 50 ms otherwise.
             "--dynamic-config-value=history.transferProcessorMaxPollRPS=2000".into(),
+            // Activities go to the worker with the answer to its workflow task, instead of through a queue.
+            "--dynamic-config-value=system.enableActivityEagerExecution=true".into(),
         ];
         if self.namespace != EngineNamespace::default() {
             arguments.push(format!("--namespace={}", self.namespace));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     ids::{Attempt, RunId},
     job::{LogChunk, LogStream},
@@ -10,7 +10,10 @@ use domain::{
 };
 use futures::StreamExt;
 use serde_json::{Value, json};
-use store::{logs, runs};
+use store::{
+    PgConnection, logs,
+    steps::{self, Entry, StepKey},
+};
 use tokio::time::{Instant, timeout};
 
 use crate::{
@@ -83,9 +86,12 @@ impl Page {
 }
 
 async fn move_on(world: &World, id: RunId, step: Step) {
-    let mut conn = world.store().acquire().await.unwrap();
-    let update = runs::StateUpdate::at(RunState::Working, step);
-    runs::project_state(&mut conn, id, Attempt::FIRST, update, world.now()).await.unwrap();
+    enter(&mut *world.store().acquire().await.unwrap(), id, step, world.now()).await;
+}
+
+async fn enter(conn: &mut PgConnection, run: RunId, step: Step, now: DateTime<Utc>) {
+    let entry = Entry { state: RunState::Working, heard_until: now, now };
+    steps::enter(conn, StepKey { run, attempt: Attempt::FIRST, step }, entry).await.unwrap();
 }
 
 #[tokio::test]
@@ -177,8 +183,7 @@ async fn a_transaction_that_was_held_open_is_told_when_it_ends() {
     // That they were made may be told once more: a transaction of any other database of the server holds the horizon back.
     page.until_tick().await;
     let mut held = world.store().begin().await.unwrap();
-    let update = runs::StateUpdate::at(RunState::Working, Step::Clone);
-    runs::project_state(&mut held, slow, Attempt::FIRST, update, world.now()).await.unwrap();
+    enter(&mut held, slow, Step::Clone, world.now()).await;
     move_on(&world, quick, Step::Agent).await;
     assert_eq!(page.told("runs").await, json!({ "runs": [quick] }));
     // Later ones are told meanwhile, each once; and a place to resume from that lies behind the open one is not given out.

@@ -3,6 +3,7 @@
 
 use devkit::harness::{Hosting, Platform, REPOSITORY, Victim};
 use domain::run::{Outcome, Step, comment_marker};
+use store::{JobState, attempts};
 
 /// Steps at whose beginning something dies. Settling is over too soon to be met from outside.
 const STEPS: [Step; 8] =
@@ -88,7 +89,14 @@ async fn another_worker_takes_over_while_an_agent_is_at_work() -> anyhow::Result
     let platform = super::platform_with(2).await?;
     let number = platform.open_issue("slow")?;
     platform.label(number, "run:dev")?;
-    platform.await_run(number, "at work", |run| run.step == Some(Step::Agent)).await?;
+    let run = platform.await_run(number, "at work", |run| run.step == Some(Step::Agent)).await?;
+    // By then the watch has long been begun, by the worker that is to go.
+    platform
+        .await_that("the runner was heard of", async || {
+            let attempt = attempts::get(&mut *platform.store().acquire().await?, run.id, run.attempt).await?;
+            Ok((attempt.job_state == JobState::Running).then_some(()))
+        })
+        .await?;
     platform.renew_worker().await?;
     platform
         .await_that("the one before let go of the Job's watch", async || {

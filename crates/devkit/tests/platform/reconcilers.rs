@@ -22,7 +22,8 @@ use store::{
     checkpoints::{self, Checkpoint},
     deliveries::{self, Inserted, NewDelivery},
     logs, reconcilers,
-    runs::{self, End, NewRun, NewRunResult, StateUpdate},
+    runs::{self, End, NewRun, NewRunResult},
+    steps::{self, Entry, StepKey},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,8 +114,8 @@ async fn ended(platform: &Platform, number: i64, days: i64) -> anyhow::Result<Ru
     let chunk = LogChunk { seq: 1, at: now, stream: LogStream::Runner, text: "x".to_owned() };
     logs::append(&mut conn, run, Attempt::FIRST, &[chunk]).await?;
     // Of a refusal nothing is shown on the forge, which has no such issue.
-    let refused = StateUpdate::at(RunState::Queued, Step::Authorise);
-    runs::project_state(&mut conn, run, Attempt::FIRST, refused, now).await?;
+    let refused = StepKey { run, attempt: Attempt::FIRST, step: Step::Authorise };
+    steps::enter(&mut conn, refused, Entry { state: RunState::Queued, heard_until: now, now }).await?;
     let (work, _) = checkpoints::new_blobs(run, Attempt::FIRST);
     platform.blobs()?.put(&work, Bytes::from_static(b"x")).await?;
     let kept = Checkpoint { attempt: Attempt::FIRST, seq: 1, at: now, work, thread: None, bytes: 1 };

@@ -1,82 +1,17 @@
-//! How a run's row follows the workflow.
+//! How a run's row follows the workflow. How it goes from step to step is in [`crate::steps::enter`].
 
 use chrono::{DateTime, Utc};
 use domain::{
     failure,
     ids::{Attempt, RunId},
-    run::{Outcome, RunState, Step},
+    run::Outcome,
 };
 use sqlx::PgConnection;
 
 use crate::{
     Result,
-    convert::{attempt_number, clean, clean_opt},
+    convert::{attempt_number, clean},
 };
-
-/// Where a workflow says it is.
-#[derive(Clone, Debug)]
-pub struct StateUpdate {
-    /// Grows with every update of the attempt; one that is not greater than the last is late and dropped.
-    pub seq: i64,
-    /// Where it is.
-    pub state: RunState,
-    /// The step; none keeps what there is.
-    pub step: Option<Step>,
-    /// How it ended; there exactly if the state is finished.
-    pub outcome: Option<Outcome>,
-    /// Why, as a sentence.
-    pub cause: Option<String>,
-}
-
-impl StateUpdate {
-    /// An attempt only goes forward through its steps, and within a step from waiting to working: so the place is the
-    /// sequence.
-    #[must_use]
-    pub fn at(state: RunState, step: Step) -> Self {
-        let place = |all: usize, found: Option<usize>| i64::try_from(found.unwrap_or(all)).unwrap_or(i64::MAX);
-        let states = RunState::ALL.len();
-        let state_place = place(states, RunState::ALL.iter().position(|known| *known == state));
-        let step_place = place(Step::ALL.len(), Step::ALL.iter().position(|known| *known == step));
-        let seq = 1 + step_place * place(states, None) + state_place;
-        Self { seq, state, step: Some(step), outcome: None, cause: None }
-    }
-}
-
-/// Moves the row to where the workflow of an attempt says it is. False if the update is late, the attempt has ended, or a
-/// later one has begun: then nothing moves. An end is written to the attempt as well.
-///
-/// # Errors
-/// The outcome does not fit the state, or the database fails.
-pub async fn project_state(
-    conn: &mut PgConnection,
-    run: RunId,
-    attempt: Attempt,
-    update: StateUpdate,
-    now: DateTime<Utc>,
-) -> Result<bool> {
-    let moved = sqlx::query_scalar!(
-        "with moved as ( \
-             update runs set state_seq = $3, state = $4, step = coalesce($5, step), outcome = $6, cause = $7, \
-                 started_at = case when $4 = 'working' then coalesce(started_at, $8) else started_at end, \
-                 finished_at = case when $4 = 'finished' then $8::timestamptz end \
-             where id = $1 and attempt = $2 and state_seq < $3 and state <> 'finished' returning id), \
-         ended as ( \
-             update attempts a set outcome = $6, cause = $7, finished_at = $8 from moved \
-             where $4 = 'finished' and a.run_id = moved.id and a.attempt = $2 and a.finished_at is null) \
-         select exists (select from moved) as \"moved!\"",
-        run.as_uuid(),
-        attempt_number(attempt),
-        update.seq,
-        update.state.as_str(),
-        update.step.map(Step::as_str),
-        update.outcome.map(Outcome::as_str),
-        clean_opt(update.cause.as_deref()),
-        now,
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(moved)
-}
 
 /// Notes that a run was heard of: it counts as lost only when nothing more is heard until then. Never brings that nearer.
 ///

@@ -15,8 +15,9 @@ use proptest::{
 };
 use store::{
     ends::{self, Due},
-    runs::{self, End, Facts, NewAttempt, StateUpdate},
+    runs::{self, End, Facts, NewAttempt},
     slots,
+    steps::{self, Entry, StepKey},
 };
 
 use crate::world::{World, ada, at};
@@ -50,8 +51,8 @@ async fn happen(world: &World, run: RunId, event: &Event, now: DateTime<Utc>) {
     let attempt = runs::get(&mut tx, run).await.unwrap().attempt;
     match event {
         Event::Moves(state, step) => {
-            runs::project_state(&mut tx, run, attempt, StateUpdate::at(*state, *step), now).await.unwrap();
-            runs::heard(&mut tx, run, attempt, now + UNHEARD_LIMIT).await.unwrap();
+            let entry = Entry { state: *state, heard_until: now + UNHEARD_LIMIT, now };
+            steps::enter(&mut tx, StepKey { run, attempt, step: *step }, entry).await.unwrap();
         }
         Event::Claims => drop(slots::claim(&mut tx, run, attempt, world.project, now).await.unwrap()),
         Event::Releases => drop(slots::release(&mut tx, run, attempt, now).await.unwrap()),
@@ -161,8 +162,8 @@ async fn an_end_is_owed_until_it_is_shown() {
     let world = World::new().await;
     let (dropped, settled, open) = (world.run(1).await, world.run(2).await, world.run(3).await);
     let mut conn = world.conn().await;
-    let settle = store::steps::StepKey { run: settled, attempt: Attempt::FIRST, step: Step::Settle };
-    store::steps::begin(&mut conn, settle, at(99)).await.unwrap();
+    let settle = StepKey { run: settled, attempt: Attempt::FIRST, step: Step::Settle };
+    steps::begin(&mut conn, settle, at(99)).await.unwrap();
     world.finish(dropped, Outcome::Cancelled).await;
     world.finish(settled, Outcome::NoChange).await;
     let patience = TimeDelta::seconds(60);

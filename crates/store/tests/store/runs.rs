@@ -9,8 +9,9 @@ use domain::{
 };
 use futures::future::join_all;
 use store::{
-    StoreError, attempts,
-    runs::{self, Cursor, End, Facts, NewAttempt, NewRunResult, Page, RecentCount, RetryError, RunFilter, StateUpdate},
+    PgConnection, StoreError, attempts,
+    runs::{self, Cursor, End, Facts, NewAttempt, NewRunResult, Page, RecentCount, RetryError, RunFilter},
+    steps::{self, Entry, StepKey},
 };
 
 use crate::world::{Wish, World, ada, at, issue};
@@ -113,50 +114,36 @@ async fn a_late_state_moves_nothing() {
     let run = world.run(1).await;
     let mut conn = world.conn().await;
     let first = Attempt::FIRST;
-    let agent = StateUpdate::at(RunState::Working, Step::Agent);
-    assert!(runs::project_state(&mut conn, run, first, agent.clone(), at(10)).await.unwrap());
-    assert!(!runs::project_state(&mut conn, run, first, agent, at(11)).await.unwrap(), "the same again");
-    for late in [StateUpdate::at(RunState::Working, Step::Clone), StateUpdate::at(RunState::Waiting, Step::Agent)] {
-        assert!(!runs::project_state(&mut conn, run, first, late, at(12)).await.unwrap());
-    }
-    let row = runs::get(&mut conn, run).await.unwrap();
-    assert_eq!((row.state, row.step, row.started_at), (RunState::Working, Some(Step::Agent), Some(at(10))));
+    let told = async |conn: &mut PgConnection, state, step, now| {
+        let entry = Entry { state, heard_until: now + TimeDelta::hours(10), now };
+        steps::enter(conn, StepKey { run, attempt: first, step }, entry).await.unwrap();
+        let row = runs::get(conn, run).await.unwrap();
+        (row.state, row.step, row.started_at, row.deadline_at)
+    };
+    let expected = |heard| (RunState::Working, Some(Step::Agent), Some(at(10)), Some(at(heard) + TimeDelta::hours(10)));
+    assert_eq!(told(&mut conn, RunState::Working, Step::Agent, at(10)).await, expected(10));
+    // The run was heard of all the same.
+    assert_eq!(told(&mut conn, RunState::Working, Step::Clone, at(12)).await, expected(12));
+    assert_eq!(told(&mut conn, RunState::Waiting, Step::Agent, at(13)).await, expected(13));
+    assert_eq!(
+        told(&mut conn, RunState::Working, Step::Agent, at(11)).await,
+        expected(13),
+        "what is older than the last"
+    );
+    let tries: Vec<_> =
+        steps::list(&mut conn, run).await.unwrap().iter().map(|row| (row.step, row.tries, row.started_at)).collect();
+    assert_eq!(tries, [(Step::Clone, 1, at(12)), (Step::Agent, 3, at(10))]);
 
     let end = End { attempt: first, outcome: Outcome::Lost, cause: "Gone.", now: at(20) };
     assert!(runs::finish(&mut conn, run, end).await.unwrap());
     let second_end = End { outcome: Outcome::Failed, now: at(21), ..end };
     assert!(!runs::finish(&mut conn, run, second_end).await.unwrap());
-    let reopening = StateUpdate { seq: i64::MAX, ..StateUpdate::at(RunState::Working, Step::Settle) };
-    assert!(!runs::project_state(&mut conn, run, first, reopening, at(22)).await.unwrap());
+    let reopened = told(&mut conn, RunState::Working, Step::Settle, at(22)).await;
+    assert_eq!(reopened, (RunState::Finished, Some(Step::Agent), Some(at(10)), Some(at(13) + TimeDelta::hours(10))));
     let row = runs::get(&mut conn, run).await.unwrap();
-    assert_eq!((row.state, row.outcome, row.finished_at), (RunState::Finished, Some(Outcome::Lost), Some(at(20))));
+    assert_eq!((row.outcome, row.finished_at), (Some(Outcome::Lost), Some(at(20))));
     let attempt = attempts::get(&mut conn, run, first).await.unwrap();
     assert_eq!((attempt.outcome, attempt.cause.as_deref()), (Some(Outcome::Lost), Some("Gone.")));
-}
-
-#[tokio::test]
-async fn an_end_by_projection_ends_the_attempt_as_well() {
-    let world = World::new().await;
-    let run = world.run(1).await;
-    let mut conn = world.conn().await;
-    let end = StateUpdate {
-        outcome: Some(Outcome::NoChange),
-        cause: Some("Nothing to do.".to_owned()),
-        ..StateUpdate::at(RunState::Finished, Step::Settle)
-    };
-    assert!(runs::project_state(&mut conn, run, Attempt::FIRST, end, at(9)).await.unwrap());
-    let attempt = attempts::get(&mut conn, run, Attempt::FIRST).await.unwrap();
-    assert_eq!((attempt.outcome, attempt.finished_at), (Some(Outcome::NoChange), Some(at(9))));
-}
-
-#[test]
-fn every_step_forward_is_a_greater_sequence() {
-    let forward: Vec<_> = Step::ALL
-        .iter()
-        .flat_map(|step| RunState::ALL.iter().map(|state| StateUpdate::at(*state, *step).seq))
-        .collect();
-    assert!(forward[0] > 0);
-    assert!(forward.is_sorted_by(|earlier, later| earlier < later), "{forward:?}");
 }
 
 #[tokio::test]
@@ -208,12 +195,18 @@ async fn a_retry_is_a_new_attempt_of_the_same_run() {
     assert_eq!(runs::by_business_key(&mut conn, key.as_str()).await.unwrap().unwrap().id, run);
 
     // The first attempt has nothing to say any more, and the second begins its own sequence.
-    let late = StateUpdate { seq: i64::MAX, ..StateUpdate::at(RunState::Working, Step::Settle) };
-    assert!(!runs::project_state(&mut conn, run, Attempt::FIRST, late, at(201)).await.unwrap());
+    let enter = async |conn: &mut PgConnection, attempt, state, step| {
+        let entry = Entry { state, heard_until: at(9_000), now: at(201) };
+        steps::enter(conn, StepKey { run, attempt, step }, entry).await.unwrap();
+        let row = runs::get(conn, run).await.unwrap();
+        (row.state, row.step, row.deadline_at)
+    };
+    let unmoved = (RunState::Queued, None, row.deadline_at);
+    assert_eq!(enter(&mut conn, Attempt::FIRST, RunState::Working, Step::Settle).await, unmoved);
     let late_end = End { attempt: Attempt::FIRST, outcome: Outcome::Lost, cause: "Late.", now: at(201) };
     assert!(!runs::finish(&mut conn, run, late_end).await.unwrap());
-    let begin = StateUpdate::at(RunState::Queued, Step::Authorise);
-    assert!(runs::project_state(&mut conn, run, Attempt(2), begin, at(202)).await.unwrap());
+    let moved = (RunState::Queued, Some(Step::Authorise), Some(at(9_000)));
+    assert_eq!(enter(&mut conn, Attempt(2), RunState::Queued, Step::Authorise).await, moved);
 
     let again = runs::begin_attempt(&mut conn, retry(run, &key, &by)).await;
     assert!(matches!(again, Err(RetryError::SameKey { attempt: Attempt(2), .. })), "{again:?}");
