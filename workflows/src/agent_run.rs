@@ -5,7 +5,7 @@
 //! so that the forge's slowness never holds up the work. Whatever happens, the run is settled: no path leaves a slot held.
 #![expect(missing_docs, reason = "the macros of the SDK generate items without documentation")]
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use domain::{
     job::JobPresence,
@@ -321,21 +321,25 @@ impl AgentRun {
             _ = ctx.wait_condition_with_options(|s| s.closing || s.queued, until()) => {}
             _ = ctx.timer(timer(FIRST_LOOK, &pausing)) => {}
         }
-        let (mut shown, mut moved_on) = (0, false);
+        let (mut shown, mut moved_on, mut rest_until) = (0, false, None::<SystemTime>);
         loop {
             let _ = ctx.wait_condition_with_options(|s| s.closing || moved_on || s.changes > shown, until()).await;
+            // Only who has something to show need rest.
+            let rest = rest_until.zip(ctx.workflow_time()).and_then(|(until, now)| until.duration_since(now).ok());
+            if let Some(rest) = rest.filter(|rest| !rest.is_zero()) {
+                select! {
+                    _ = ctx.wait_condition_with_options(|s| s.closing, until()) => {}
+                    _ = ctx.timer(timer(rest, &pausing)) => {}
+                }
+            }
             if ctx.state(|s| s.closing) {
                 return;
             }
             shown = ctx.state(|s| s.changes);
             let answer = ctx.execute_activity(RunSteps::show_state, at, options::forge(detached)).await;
-            let failed = Shown { pause_secs: 30, moved_on: false };
-            let answer = answer.unwrap_or(failed);
+            let answer = answer.unwrap_or(Shown { pause_secs: 30, moved_on: false });
             moved_on = answer.moved_on;
-            select! {
-                _ = ctx.wait_condition_with_options(|s| s.closing, until()) => {}
-                _ = ctx.timer(timer(Duration::from_secs(answer.pause_secs), &pausing)) => {}
-            }
+            rest_until = ctx.workflow_time().map(|now| now + Duration::from_secs(answer.pause_secs));
         }
     }
 
