@@ -319,7 +319,7 @@ pub async fn latest_beginning(conn: &mut PgConnection, run: RunId, wanted: Step)
 }
 
 /// Gives an attempt what the newest earlier one that was allowed to run had done before a step, so that it can begin there:
-/// the steps with their outputs, the packed workspace, and the prompt with the version of the agent that it is made from. Returns
+/// the steps after its slot with their outputs, the packed workspace, and the prompt with the version of the agent that it is made from. Returns
 /// how many steps were copied.
 ///
 /// # Errors
@@ -351,8 +351,9 @@ pub async fn copy_outputs_of(
     to_attempt: Attempt,
     before_step: Step,
 ) -> Result<u64> {
-    let names: Vec<String> =
-        Step::ALL.iter().filter(|step| **step < before_step).map(|step| step.as_str().to_owned()).collect();
+    // Each attempt asks for its own sender's rights, and for a slot of its own.
+    let taken_over = Step::ALL.iter().filter(|step| **step > Step::Slot && **step < before_step);
+    let names: Vec<String> = taken_over.map(|step| step.as_str().to_owned()).collect();
     let copied = sqlx::query!(
         "insert into steps (run_id, attempt, step, tries, state, output, started_at, finished_at) \
          select run_id, $3, step, tries, state, output, started_at, finished_at from steps \

@@ -73,10 +73,12 @@ async fn a_retry_from_a_step_takes_over_what_was_done_before_it() {
     attempts::set_prompt(&mut conn, run, first, "do it").await.unwrap();
     attempts::store_report(&mut conn, run, first, &json!({})).await.unwrap();
 
-    assert_eq!(steps::copy_outputs(&mut conn, run, second, Step::Launch).await.unwrap(), 4);
+    assert_eq!(steps::copy_outputs(&mut conn, run, second, Step::Launch).await.unwrap(), 2);
     assert_eq!(steps::copy_outputs(&mut conn, run, second, Step::Launch).await.unwrap(), 0);
     let prompt = StepKey { run, attempt: second, step: Step::Prompt };
     assert_eq!(steps::output(&mut conn, prompt).await.unwrap(), Some(json!({ "of": "prompt" })));
+    let own = StepKey { run, attempt: second, step: Step::Authorise };
+    assert_eq!(steps::output(&mut conn, own).await.unwrap(), None, "who asked for the first says nothing about who asks now");
     let launch = StepKey { run, attempt: second, step: Step::Launch };
     assert_eq!(steps::output(&mut conn, launch).await.unwrap(), None);
     let attempt = attempts::get(&mut conn, run, second).await.unwrap();
