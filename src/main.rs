@@ -12,6 +12,11 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use role::{Environment, SecretText, shutdown::asked_to_stop};
 
+/// That of the C library keeps what a thread has given back in that thread's own heap; a worker that runs for weeks grows by it.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// GitHub events as durable workflows that end in pull requests.
 #[derive(Debug, Parser)]
 #[command(name = "codex-k8s", version)]

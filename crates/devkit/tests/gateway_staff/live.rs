@@ -216,8 +216,7 @@ async fn more_than_is_told_one_by_one_is_to_be_loaded_again() {
     }
     let mut tx = world.store().begin().await.unwrap();
     for id in &ids {
-        let update = runs::StateUpdate::at(RunState::Working, Step::Clone);
-        runs::project_state(&mut tx, *id, Attempt::FIRST, update, world.now()).await.unwrap();
+        enter(&mut tx, *id, Step::Clone, world.now()).await;
     }
     tx.commit().await.unwrap();
     let told = loop {
