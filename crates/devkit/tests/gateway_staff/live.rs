@@ -86,7 +86,7 @@ impl Page {
 }
 
 async fn move_on(world: &World, id: RunId, step: Step) {
-    enter(&mut *world.store().acquire().await.unwrap(), id, step, world.now()).await;
+    enter(&mut world.store().acquire().await.unwrap(), id, step, world.now()).await;
 }
 
 async fn enter(conn: &mut PgConnection, run: RunId, step: Step, now: DateTime<Utc>) {

@@ -78,7 +78,11 @@ async fn a_retry_from_a_step_takes_over_what_was_done_before_it() {
     let prompt = StepKey { run, attempt: second, step: Step::Prompt };
     assert_eq!(steps::output(&mut conn, prompt).await.unwrap(), Some(json!({ "of": "prompt" })));
     let own = StepKey { run, attempt: second, step: Step::Authorise };
-    assert_eq!(steps::output(&mut conn, own).await.unwrap(), None, "who asked for the first says nothing about who asks now");
+    assert_eq!(
+        steps::output(&mut conn, own).await.unwrap(),
+        None,
+        "who asked for the first says nothing about who asks now"
+    );
     let launch = StepKey { run, attempt: second, step: Step::Launch };
     assert_eq!(steps::output(&mut conn, launch).await.unwrap(), None);
     let attempt = attempts::get(&mut conn, run, second).await.unwrap();
