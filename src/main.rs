@@ -12,7 +12,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use role::{Environment, SecretText, shutdown::asked_to_stop};
 
-/// That of the C library keeps what a thread has given back in that thread's own heap; a worker that runs for weeks grows by it.
+/// That of the C library keeps what is free in heaps of threads, also of those that have ended: a worker that runs for weeks grows by it.
 #[cfg(target_os = "linux")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
