@@ -11,13 +11,11 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
-# The shapes of the queries are stored in the tree: no database is needed. Kernels of arm64 have pages of up to 64 KiB, and jemalloc runs
-# only where they are no larger than it was built for.
+# The shapes of the queries are stored in the tree: no database is needed.
 ENV SQLX_OFFLINE=true
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
-    if [ "$(uname -m)" = aarch64 ]; then export JEMALLOC_SYS_WITH_LG_PAGE=16; fi \
-    && cargo build --release --locked --bin codex-k8s \
+    cargo build --release --locked --bin codex-k8s \
     && install -D target/release/codex-k8s /out/codex-k8s
 
 # No script of a package is run.

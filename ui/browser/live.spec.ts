@@ -1,4 +1,4 @@
-import { crashed, expect, halted, labelIssue, openIssue, signIn, test } from './platform'
+import { closeIssue, crashed, expect, halted, labelIssue, openIssue, signIn, test } from './platform'
 
 test.describe.configure({ timeout: 150_000 })
 
@@ -49,6 +49,8 @@ test('a page says that it is old while the gateway is silent, and goes on by its
   const number = await openIssue('Told after the silence', 'stall')
   await labelIssue(number, 'run:dev')
   await expect(page.getByRole('link', { name: /Told after the silence/ }).first()).toBeVisible({ timeout: 15_000 })
+  // Others need its slot.
+  await closeIssue(number)
 })
 
 test('a page goes on by itself when the gateway is started anew, and says meanwhile that it is old', async ({ page }) => {
@@ -60,8 +62,10 @@ test('a page goes on by itself when the gateway is started anew, and says meanwh
   // One that needs long to start.
   await halted('gateway', () => expect(badge).toContainText('Out of date', { timeout: 40_000 }))
   await expect(badge).toHaveText('Live', { timeout: 40_000 })
-  await labelIssue(await openIssue('Told after the start', 'stall'), 'run:dev')
+  const number = await openIssue('Told after the start', 'stall')
+  await labelIssue(number, 'run:dev')
   await expect(page.getByRole('link', { name: /Told after the start/ }).first()).toBeVisible({ timeout: 15_000 })
+  await closeIssue(number)
   expect(await page.evaluate(() => 'opened' in window), 'the same page, not loaded again').toBe(true)
 })
 
@@ -78,4 +82,5 @@ test('an open list is told, and does not ask in between', async ({ page }) => {
   await expect(page.getByRole('link', { name: /Told to the browser/ }).first()).toBeVisible({ timeout: 5000 })
   told(`a new run is in an open list after ${String(Date.now() - before)} ms, with ${String(asked)} requests`)
   expect(asked).toBeLessThan(12)
+  await closeIssue(number)
 })

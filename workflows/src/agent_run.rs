@@ -317,6 +317,9 @@ impl AgentRun {
         let (at, pausing) = (Self::at(ctx), own_token(ctx));
         let until = || WaitConditionOptions::builder().cancellation_token(detached.clone()).build();
         let _ = ctx.wait_condition_with_options(|s| s.closing || s.authorised, until()).await;
+        if ctx.state(|s| s.closing) {
+            return;
+        }
         select! {
             _ = ctx.wait_condition_with_options(|s| s.closing || s.queued, until()) => {}
             _ = ctx.timer(timer(FIRST_LOOK, &pausing)) => {}

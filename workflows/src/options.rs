@@ -25,8 +25,8 @@ pub struct Limits {
 impl Limits {
     /// Look-ups and writes in our own database: soon done or soon repeated.
     pub const QUICK: Self = Self::new(30, 15 * 60, 0);
-    /// Git traffic and big files.
-    pub const BULKY: Self = Self::new(10 * 60, 40 * 60, 5);
+    /// Git traffic and big files. Tries enough for those that a worker which leaves breaks off, as happens every few minutes under load.
+    pub const BULKY: Self = Self::new(10 * 60, 40 * 60, 10);
     /// Calls to the forge: may be told to come back in an hour.
     pub const FORGE: Self = Self::new(2 * 60, 3 * 60 * 60, 0);
     /// The launch: one attempt, since a second one could pay for a turn twice.

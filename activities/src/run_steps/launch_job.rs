@@ -46,8 +46,9 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
     platform.launcher.launch(&order).await?;
     let now = platform.now();
     let mut tx = platform.store.begin().await?;
-    steps::done(&mut tx, progress::key(at, Step::Launch), &serde_json::Value::Null, now).await?;
+    // The run's row first, as everywhere: another try of this may be at work beside it.
     progress::enter(platform, &mut tx, at, (RunState::Working, Step::Agent)).await?;
+    steps::done(&mut tx, progress::key(at, Step::Launch), &serde_json::Value::Null, now).await?;
     // That the Job runs is noted when its runner is heard of.
     let job = JobUpdate { state: JobState::Launching, name: None, token_hash: None, now };
     attempts::set_job(&mut tx, at.run, at.attempt, job).await?;

@@ -80,7 +80,7 @@ impl TryFrom<Row> for StepRow {
 /// What is told of a run as a step of it begins.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
-    /// Where the run is; another than finished.
+    /// Where the run is; another than finished, to which [`crate::runs::finish`] brings it.
     pub state: RunState,
     /// It counts as lost if nothing more is heard of it until then.
     pub heard_until: DateTime<Utc>,
@@ -102,7 +102,7 @@ impl Entry {
 
 /// Begins a step as [`begin`] does, moves the run's row there, and notes that the run was heard of as [`crate::runs::heard`] does: in
 /// one write, since every step begins with all of them. The row does not move if this is told late, the attempt has ended, or a later
-/// one has begun.
+/// one has begun. The run's row is locked before the step's, since the step's is made from the outcome of the run's.
 ///
 /// # Errors
 /// The attempt is not there, or the database fails.
@@ -383,4 +383,19 @@ pub async fn copy_outputs_of(
     .execute(conn)
     .await?;
     Ok(copied.rows_affected())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_forward_is_a_greater_sequence() {
+        let now = DateTime::UNIX_EPOCH;
+        let seq = |state, step| Entry { state, heard_until: now, now }.seq(step);
+        let forward: Vec<_> =
+            Step::ALL.iter().flat_map(|step| RunState::ALL.iter().map(|state| seq(*state, *step))).collect();
+        assert!(forward[0] > 0);
+        assert!(forward.is_sorted_by(|earlier, later| earlier < later), "{forward:?}");
+    }
 }

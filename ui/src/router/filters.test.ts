@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { day, readQuery, writeQuery } from './filters'
 
 it('reads only what it is asked for, the first of many, and nothing empty', () => {
@@ -14,6 +14,7 @@ it('changes its own and leaves the rest of the address alone', () => {
 })
 
 it('takes a day for the moment at which it begins here, and nothing else for a day', () => {
-  expect(day('2026-11-27')).toBe(new Date('2026-11-27').toISOString())
+  vi.stubEnv('TZ', 'Europe/Berlin')
+  expect(day('2026-11-27')).toBe('2026-11-26T23:00:00.000Z')
   expect([day(''), day(undefined), day('yesterday')]).toEqual([undefined, undefined, undefined])
 })

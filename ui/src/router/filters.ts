@@ -24,7 +24,9 @@ export function writeQuery(query: LocationQuery, change: Record<string, string |
 
 /** A day of the address as the moment at which it begins here; what is no day is left out. */
 export function day(text: string | undefined): string | undefined {
-  return text && !Number.isNaN(Date.parse(text)) ? new Date(text).toISOString() : undefined
+  // A date alone would be taken for midnight of UTC.
+  const begins = new Date(`${text ?? ''}T00:00`)
+  return Number.isNaN(begins.getTime()) ? undefined : begins.toISOString()
 }
 
 /** Filters that live in the address, so that a list can be sent to somebody else as it is. */

@@ -24,7 +24,10 @@ use store::{
     steps,
 };
 use tokio::time::Instant;
-use workflows::messages::{RunRef, Shown};
+use workflows::{
+    messages::{RunRef, Shown},
+    options::HEARTBEAT,
+};
 
 use crate::{
     failure::StepError,
@@ -46,8 +49,8 @@ const SPARING_BELOW: u32 = 100;
 /// The row can move while the forge is slow, but not for ever.
 const ROUNDS: u32 = 4;
 
-/// Writing that takes longer may end after a later look's, which was begun because nothing was heard of this one.
-const OVERTAKEN: Duration = Duration::from_secs(20);
+/// A look that takes longer may write after a later one, which was begun because nothing was heard of this one.
+const OVERTAKEN: Duration = Duration::from_secs(HEARTBEAT.as_secs() / 2);
 
 /// Shows the stored state on the forge.
 ///
@@ -55,8 +58,9 @@ const OVERTAKEN: Duration = Duration::from_secs(20);
 /// See [`StepError`].
 pub async fn run(platform: &Platform, at: RunRef) -> Result<Shown, StepError> {
     let mut shown = Shown { pause_secs: PAUSE_SECS, moved_on: false };
+    let begun = Instant::now();
     for _ in 0..ROUNDS {
-        let begun = Instant::now();
+        shown.moved_on = false;
         let context = RunContext::load(platform, at).await?;
         if context.run.attempt != at.attempt {
             break; // A later attempt shows itself.

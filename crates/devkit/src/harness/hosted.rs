@@ -17,9 +17,6 @@ use tokio::process::{Child, Command};
 use super::{jobs_place::JobsPlace, parts, wait::until};
 use crate::services::Temporal;
 
-/// How many arenas the C library's allocator may have; taken over from the environment, for benchmarks.
-const ARENAS: &str = "MALLOC_ARENA_MAX";
-
 /// What can be killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Victim {
@@ -116,8 +113,6 @@ impl Hosted {
             ("METRICS_BIND", worker.to_string().into()),
         ];
         environment.extend(told.jobs.environment.iter().cloned());
-        // How the C library keeps memory is for benchmarks to try out.
-        environment.extend(std::env::var_os(ARENAS).map(|arenas| (ARENAS, arenas)));
         let mut hosted = Self {
             program: told.program.to_owned(),
             binary: told.binary.map(Path::to_owned),
