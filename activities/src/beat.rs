@@ -1,12 +1,15 @@
 //! Heartbeats: how the engine learns within seconds that a worker died in the middle of an activity.
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    pin::{Pin, pin},
+    time::Duration,
+};
 
 use temporalio_common::ActivityError;
 use temporalio_sdk::activities::ActivityContext;
 use tokio::time::Instant;
 
-use crate::failure::StepError;
+use crate::{failure::StepError, leaving};
 
 /// Well under [`workflows::options::HEARTBEAT`], so that a busy machine does not look like a dead one.
 const INTERVAL: Duration = Duration::from_millis(1500);
@@ -16,6 +19,9 @@ const INTERVAL: Duration = Duration::from_millis(1500);
 pub enum OnCancel {
     /// Drop it where it stands.
     Stop,
+    /// The same, and go on elsewhere as soon as another worker has taken over: for what lasts for hours and loses nothing when it is
+    /// begun anew.
+    StopAndMove,
     /// Finish: half of it would be worse than all or nothing.
     Finish,
 }
@@ -41,10 +47,12 @@ async fn beat<T>(
 ) -> Result<T, ActivityError> {
     // The beginning is a sign of life by itself: most activities have ended before they owe another, which the engine would have to store.
     let mut ticks = tokio::time::interval_at(Instant::now() + INTERVAL, INTERVAL);
+    let mut leaves = pin!(leaving::told_to_leave(on_cancel));
     let done = loop {
         tokio::select! {
             done = &mut work => break done,
-            () = ctx.cancelled(), if on_cancel == OnCancel::Stop => break Err(StepError::Cancelled),
+            () = ctx.cancelled(), if on_cancel != OnCancel::Finish => break Err(StepError::Cancelled),
+            () = &mut leaves => break Err(StepError::WorkerLeaves),
             _ = ticks.tick() => {
                 // Only an unserialisable value can fail here, and this one is `()`.
                 let _ = ctx.record_heartbeat(()).await;
@@ -53,7 +61,7 @@ async fn beat<T>(
     };
     done.map_err(|error| {
         let info = ctx.info();
-        if !matches!(error, StepError::Cancelled) {
+        if !matches!(error, StepError::Cancelled | StepError::WorkerLeaves) {
             tracing::warn!(
                 workflow_id = info.workflow_id.as_deref().unwrap_or_default(),
                 activity = info.activity_type,

@@ -30,6 +30,9 @@ pub enum StepError {
     /// The run was cancelled meanwhile.
     #[error("cancelled")]
     Cancelled,
+    /// Another worker goes on with it.
+    #[error("the worker leaves; another one begins this anew")]
+    WorkerLeaves,
 }
 
 impl StepError {
@@ -50,6 +53,7 @@ impl StepError {
         let failure = match self {
             Self::Cancelled => return ActivityError::cancelled(),
             Self::Passing(_) => ApplicationFailure::builder(text).type_name("passing".to_owned()).build(),
+            Self::WorkerLeaves => ApplicationFailure::builder(text).type_name("worker_leaves".to_owned()).build(),
             Self::NotBefore { at, .. } => {
                 let wait = (at - now).to_std().unwrap_or_default().max(Duration::from_secs(1));
                 ApplicationFailure::builder(text).type_name("not_before".to_owned()).next_retry_delay(wait).build()

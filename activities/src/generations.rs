@@ -1,16 +1,18 @@
 //! The SDK's workers, of which one takes over from another now and then.
 //!
 //! Version 1.1 of the SDK keeps the token and the cancellation of every activity that a worker has ever begun, half a kilobyte each, for as
-//! long as that worker lives. So after many of them another worker begins, and the one before stops to poll, ends what it has at work as
-//! it would on SIGTERM, and goes with all that it keeps. Somebody polls at any moment.
+//! long as that worker lives. So after many of them another worker begins, and the one before stops to poll, ends what it has at work,
+//! and goes with all that it keeps. Somebody polls at any moment. What may take hours moves to the one that took over.
 
 use std::{
     mem,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -27,10 +29,13 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::platform::Platform;
+use crate::{leaving::Leaving, platform::Platform};
 
 /// Activities that one worker begins before another takes over: some 5 MB, and with 200 runs at work 7 minutes.
 const ACTIVITIES: u32 = 10_000;
+
+/// When the process is to end, activities get this long before they are told; Temporal then has another worker take over.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Makes the options of a worker.
 pub(crate) type MakeOptions = Box<dyn Fn() -> anyhow::Result<WorkerOptions> + Send + Sync>;
@@ -53,7 +58,7 @@ impl Generations {
     pub(crate) fn begin(client: Client, platform: Arc<Platform>, options: MakeOptions) -> anyhow::Result<Self> {
         let runtime = Runtime::from_current_tokio(Default::default()).context("no runtime for the worker")?;
         let ((wishes, wished), (stop, stopped)) = (unbounded_channel(), oneshot::channel());
-        let keeper = Keeper { runtime, platform, options, wishes: wishes.clone() };
+        let keeper = Keeper { runtime, platform, options, wishes: wishes.clone(), leaving: Leaving::default() };
         let first = keeper.begin(client)?;
         keeper.platform.polls.store(true, Ordering::Relaxed);
         Ok(Self { wishes, stop, keeping: tokio::spawn(keeper.keep(first, wished, stopped)) })
@@ -85,6 +90,7 @@ struct Keeper {
     platform: Arc<Platform>,
     options: MakeOptions,
     wishes: UnboundedSender<Wish>,
+    leaving: Leaving,
 }
 
 impl Keeper {
@@ -94,13 +100,13 @@ impl Keeper {
         mut wished: UnboundedReceiver<Wish>,
         mut stopped: oneshot::Receiver<()>,
     ) -> Result<(), String> {
-        let (mut newest, mut leaving) = (first, Vec::new());
-        let ended = loop {
+        let (mut newest, mut before) = (first, Vec::new());
+        let broken = loop {
             tokio::select! {
-                ended = &mut newest.ended => break ended,
+                ended = &mut newest.ended => break Some(ended),
                 _ = &mut stopped => {
                     (newest.shut_down)();
-                    break newest.ended.await;
+                    break None;
                 }
                 Some(wish) = wished.recv() => {
                     let another = self.another().await;
@@ -109,10 +115,11 @@ impl Keeper {
                         tracing::warn!(error = format!("{error:#}"), "no other worker can take over");
                     }
                     let took_over = another.map(|next| {
-                        let before = mem::replace(&mut newest, next);
-                        (before.shut_down)();
-                        leaving.retain(|leaving: &Generation| leaving.ended.is_empty());
-                        leaving.push(before);
+                        let leaves = mem::replace(&mut newest, next);
+                        (leaves.shut_down)();
+                        leaves.leaving.taken_over();
+                        before.retain(|before: &Generation| before.ended.is_empty());
+                        before.push(leaves);
                         tracing::info!("another of the SDK's workers has taken over");
                     });
                     // Whoever asked may have gone.
@@ -121,9 +128,22 @@ impl Keeper {
             }
         };
         self.platform.polls.store(false, Ordering::Relaxed);
-        for leaving in leaving {
-            let _ = leaving.ended.await;
-        }
+        let mut all_ended = pin!(async {
+            for before in before {
+                let _ = before.ended.await;
+            }
+            match broken {
+                Some(ended) => ended,
+                None => newest.ended.await,
+            }
+        });
+        let ended = match tokio::time::timeout(GRACE, &mut all_ended).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                self.leaving.end();
+                all_ended.await
+            }
+        };
         ended.unwrap_or_else(|_| Err("the worker's thread panicked".to_owned()))
     }
 
@@ -136,7 +156,11 @@ impl Keeper {
     /// A worker that polls. Workflow code runs on a thread of its own, activities on the current runtime.
     fn begin(&self, client: Client) -> anyhow::Result<Generation> {
         let mut options = (self.options)()?;
-        options.activity_inbound_interceptor(Tally::new(self.wishes.clone()));
+        let leaving = self.leaving.of_another();
+        options.activity_inbound_interceptor(OfOneWorker {
+            tally: Tally::new(self.wishes.clone()),
+            leaving: leaving.clone(),
+        });
         let mut worker = Worker::new(&self.runtime, client, options).context("the worker can't be set up")?;
         let shut_down = Box::new(worker.shutdown_handle());
         let (tell, ended) = oneshot::channel();
@@ -147,12 +171,13 @@ impl Keeper {
             let _ = tell.send(ran);
         };
         thread::Builder::new().name("workflows".to_owned()).spawn(run)?;
-        Ok(Generation { shut_down, ended })
+        Ok(Generation { shut_down, leaving, ended })
     }
 }
 
 struct Generation {
     shut_down: Box<dyn Fn() + Send>,
+    leaving: Leaving,
     ended: oneshot::Receiver<Result<(), String>>,
 }
 
@@ -176,14 +201,20 @@ impl Tally {
     }
 }
 
-impl ActivityInboundInterceptor for Tally {
+/// Around every activity of one worker.
+struct OfOneWorker {
+    tally: Tally,
+    leaving: Leaving,
+}
+
+impl ActivityInboundInterceptor for OfOneWorker {
     fn execute_activity<'a>(
         &'a self,
         input: ExecuteActivityInput,
         next: Next<'a, ExecuteActivityInput, ExecuteActivityOutput<'a>>,
     ) -> ExecuteActivityOutput<'a> {
-        self.one_more();
-        next.run(input)
+        self.tally.one_more();
+        Box::pin(self.leaving.heard_by(next.run(input)))
     }
 }
 

@@ -11,6 +11,7 @@ pub mod forge_access;
 mod generations;
 mod job_story;
 pub mod jobs_in;
+mod leaving;
 pub mod lost_connections;
 pub mod lost_deletions;
 pub mod lost_runs;

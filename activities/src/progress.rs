@@ -55,7 +55,7 @@ where
             let output = serde_json::to_value(output).map_err(|error| StepError::fatal("output", error.to_string()))?;
             steps::done(&mut conn, key, &output, platform.now()).await?;
         }
-        Err(StepError::Cancelled) => {}
+        Err(StepError::Cancelled | StepError::WorkerLeaves) => {}
         Err(StepError::NotBefore { at: until, message }) => {
             steps::waits(&mut conn, key, message, *until).await?;
             drop(conn);

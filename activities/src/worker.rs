@@ -25,7 +25,7 @@ use temporalio_sdk::{
     WorkerOptions, WorkerOptionsBuilder,
     runtime::worker_tuner::{FixedSizeSlotSupplier, TunerHolder},
 };
-use workflows::{AgentRun, ConnectRepository, DeleteProject, Reconcile, ScheduledStart};
+use workflows::{AgentRun, ConnectRepository, DeleteProject, Reconcile, ScheduledStart, options::LOOK_LIMIT};
 
 use crate::{
     activity_watch::ActivityWatch,
@@ -55,8 +55,9 @@ const ACTIVITIES: usize = 500;
 /// Workflow tasks at a time, and of the kinds of work that there are none of: the SDK's own number.
 const OTHER_TASKS: usize = 100;
 
-/// On SIGTERM activities get this long before they are told; Temporal then has another worker take over.
-const GRACE: Duration = Duration::from_secs(5);
+/// A worker from which another of this process has taken over may end what it began. No try of anything takes longer, but for the
+/// watching of Jobs, which moves at once.
+const GRACE: Duration = LOOK_LIMIT;
 
 /// A crashed worker's workflows are picked up by another after this.
 const STICKY: Duration = Duration::from_secs(2);

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use domain::run::Step;
 use temporalio_workflow::{
-    ActivityCancellationType, ActivityCloseTimeouts, ActivityOptions, RetryPolicy, WorkflowCancellationToken,
+    ActivityCancellationType, ActivityCloseTimeouts, ActivityOptions, LocalActivityOptions, RetryPolicy,
+    WorkflowCancellationToken,
 };
 
 /// Activities beat well within this; a dead worker is noticed after it.
@@ -25,8 +26,8 @@ pub struct Limits {
 impl Limits {
     /// Look-ups and writes in our own database: soon done or soon repeated.
     pub const QUICK: Self = Self::new(30, 15 * 60, 0);
-    /// Git traffic and big files. Tries enough for those that a worker which leaves breaks off, as happens every few minutes under load.
-    pub const BULKY: Self = Self::new(10 * 60, 40 * 60, 10);
+    /// Git traffic and big files.
+    pub const BULKY: Self = Self::new(10 * 60, 40 * 60, 5);
     /// Calls to the forge: may be told to come back in an hour.
     pub const FORGE: Self = Self::new(2 * 60, 3 * 60 * 60, 0);
     /// The launch: one attempt, since a second one could pay for a turn twice.
@@ -101,19 +102,40 @@ pub fn watch(scope: &WorkflowCancellationToken, secs: u64) -> ActivityOptions {
     options
 }
 
-fn build(scope: &WorkflowCancellationToken, limits: Limits) -> ActivityOptions {
-    let retry = RetryPolicy::builder()
+/// A local activity's pause that is longer is a timer, so that a database that is away keeps no workflow task open.
+const LOCAL_PAUSE: Duration = Duration::from_secs(3);
+
+/// For an activity that does a step with a few statements in our own database. The worker that has the workflow does it by itself, which
+/// spares the engine the work of handing it out.
+#[must_use]
+pub fn local(step: Step, scope: &WorkflowCancellationToken) -> LocalActivityOptions {
+    let limits = limits(step, 0);
+    LocalActivityOptions::builder()
+        .retry_policy(retry(limits))
+        .timer_backoff_threshold(LOCAL_PAUSE)
+        .cancel_type(ActivityCancellationType::WaitCancellationCompleted)
+        .cancellation_token(scope.clone())
+        .schedule_to_close_timeout(limits.schedule_to_close)
+        .start_to_close_timeout(limits.start_to_close)
+        .build()
+}
+
+fn retry(limits: Limits) -> RetryPolicy {
+    RetryPolicy::builder()
         .initial_interval(Duration::from_secs(1))
         .maximum_interval(Duration::from_secs(30))
         .maximum_attempts(limits.attempts)
-        .build();
+        .build()
+}
+
+fn build(scope: &WorkflowCancellationToken, limits: Limits) -> ActivityOptions {
     let mut options = ActivityOptions::with_close_timeouts(ActivityCloseTimeouts::ScheduleAndStartToClose {
         start_to_close: limits.start_to_close,
         schedule_to_close: limits.schedule_to_close,
     })
     .heartbeat_timeout(HEARTBEAT)
     .cancellation_type(ActivityCancellationType::WaitCancellationCompleted)
-    .retry_policy(retry)
+    .retry_policy(retry(limits))
     .build();
     options.cancellation_token = Some(scope.clone());
     options

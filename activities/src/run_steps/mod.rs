@@ -96,7 +96,7 @@ impl RunActivities {
                 never = model_waits::watch(&self.platform, at) => match never {},
             }
         };
-        beating(&ctx, OnCancel::Stop, watched).await
+        beating(&ctx, OnCancel::StopAndMove, watched).await
     }
 
     #[activity(definition = workflows::steps::defs::StopJob)]

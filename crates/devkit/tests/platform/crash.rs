@@ -1,9 +1,12 @@
 //! Gateway, worker and Temporal are killed at each step of a run in turn; the end is that of an undisturbed run, once. So it is when one of the SDK's
 //! workers takes over from another.
 
-use devkit::harness::{Hosting, Platform, REPOSITORY, Victim};
+use devkit::{
+    github::{Effect, Fault},
+    harness::{Hosting, Platform, REPOSITORY, Victim},
+};
 use domain::run::{Outcome, Step, comment_marker};
-use store::{JobState, attempts};
+use store::{JobState, attempts, steps};
 
 /// Steps at whose beginning something dies. Settling is over too soon to be met from outside.
 const STEPS: [Step; 8] =
@@ -111,5 +114,26 @@ async fn another_worker_takes_over_while_an_agent_is_at_work() -> anyhow::Result
     let number = platform.open_issue("no-change")?;
     platform.label(number, "run:dev")?;
     assert_eq!(platform.await_end(number).await?.outcome, Some(Outcome::NoChange));
+    platform.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_ends_where_it_began_while_another_worker_takes_over() -> anyhow::Result<()> {
+    let platform = super::platform_with(1).await?;
+    let number = platform.open_issue("no-change")?;
+    platform.forge.fail(Fault {
+        method: Some("GET".to_owned()),
+        path: Some(format!("/repos/*/issues/{number}")),
+        times: 1,
+        // Longer than anything gets when the whole process ends.
+        effect: Effect::Latency(9_000),
+    });
+    platform.label(number, "run:dev")?;
+    let run = platform.await_run(number, "writing the prompt", |run| run.step == Some(Step::Prompt)).await?;
+    platform.renew_worker().await?;
+    assert_eq!(platform.await_end(number).await?.outcome, Some(Outcome::NoChange));
+    let steps = steps::list(&mut *platform.store().acquire().await?, run.id).await?;
+    let tries = steps.iter().find(|row| row.step == Step::Prompt).map(|row| row.tries);
+    assert_eq!(tries, Some(1), "{steps:?}");
     platform.finish().await
 }
