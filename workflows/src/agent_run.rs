@@ -35,9 +35,9 @@ pub(crate) const SLOT_RECHECK: Duration = Duration::from_secs(60);
 pub(crate) const LAUNCH_TRIES: u32 = 3;
 pub(crate) const LAUNCH_PAUSE: Duration = Duration::from_secs(2);
 
-/// How long after the sender is known to be allowed a run is first shown on the forge, where nothing makes it wait. Mostly its agent has
-/// been started by then, so that one look tells what would have taken several.
-pub(crate) const FIRST_LOOK: Duration = Duration::from_secs(1);
+/// A run is first shown on the forge when its agent is started, so that one look tells what would have taken several; or this long after
+/// its sender is known to be allowed, or as soon as it has to wait for a slot.
+pub(crate) const FIRST_LOOK: Duration = Duration::from_secs(3);
 
 /// Pause before a settling that failed is repeated.
 pub(crate) const SETTLE_PAUSE: Duration = Duration::from_secs(30);
@@ -202,7 +202,7 @@ impl AgentRun {
         Self::enter(ctx, Step::Slot);
         let waiting = own_token(ctx);
         loop {
-            let work = ctx.execute_activity(RunSteps::claim_slot, at, options::step(Step::Slot, scope));
+            let work = ctx.execute_local_activity(RunSteps::claim_slot, at, options::local(Step::Slot, scope));
             let claim = Self::step(Step::Slot, work).await?;
             if claim.granted {
                 ctx.state_mut(|s| s.status.slot_granted = true);
@@ -320,9 +320,11 @@ impl AgentRun {
         if ctx.state(|s| s.closing) {
             return;
         }
+        let worth_a_look = |s: &Self| s.closing || s.queued || s.status.step >= Some(Step::Agent);
+        let early = own_token(ctx);
         select! {
-            _ = ctx.wait_condition_with_options(|s| s.closing || s.queued, until()) => {}
-            _ = ctx.timer(timer(FIRST_LOOK, &pausing)) => {}
+            _ = ctx.wait_condition_with_options(worth_a_look, until()) => early.cancel(),
+            _ = ctx.timer(timer(FIRST_LOOK, &early)) => {}
         }
         let (mut shown, mut moved_on, mut rest_until) = (0, false, None::<SystemTime>);
         loop {

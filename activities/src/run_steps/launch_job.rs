@@ -50,8 +50,6 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<(), StepError> {
     progress::enter(platform, &mut tx, at, (RunState::Working, Step::Agent)).await?;
     steps::done(&mut tx, progress::key(at, Step::Launch), &serde_json::Value::Null, now).await?;
     // That the Job runs is noted when its runner is heard of.
-    let job = JobUpdate { state: JobState::Launching, name: None, token_hash: None, now };
-    attempts::set_job(&mut tx, at.run, at.attempt, job).await?;
     let is_over = attempts::get(&mut tx, at.run, at.attempt).await?.finished_at.is_some();
     tx.commit().await.map_err(store::StoreError::from)?;
     if is_over {
