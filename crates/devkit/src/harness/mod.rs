@@ -50,6 +50,7 @@ use store::{
     testing::TestDatabase,
 };
 use telemetry::TelemetrySettings;
+use workflows::messages::{RunRef, Shown};
 
 use self::jobs_place::JobsPlace;
 pub use self::{
@@ -273,6 +274,14 @@ impl Platform {
     /// When the worker is none of this process, or none can take over.
     pub async fn renew_worker(&self) -> anyhow::Result<()> {
         self.running.renew_worker().await
+    }
+
+    /// Shows a run on the forge as its workflow would, once and beside it.
+    ///
+    /// # Errors
+    /// When the worker is none of this process, or the run can't be shown.
+    pub async fn look(&self, run: &Run) -> anyhow::Result<Shown> {
+        self.running.look(RunRef { run: run.id, attempt: run.attempt }).await
     }
 
     /// Starts a worker in this process.

@@ -9,11 +9,8 @@ use std::{
 };
 
 use activities::{
-    platform::Places,
-    reconcile::Retention,
-    run_token::RunTokenKey,
-    settings::WorkerSettings,
-    worker::{self, Running as RunningWorker},
+    platform::Places, reconcile::Retention, run_steps::show_state, run_token::RunTokenKey, settings::WorkerSettings,
+    worker,
 };
 use anyhow::Context;
 use dispatch::{Dispatcher, Engine, EnginePlace, EngineSettings};
@@ -40,6 +37,7 @@ use telemetry::{Telemetry, TelemetrySettings, catalogue::Role, database, ops::Op
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use url::Url;
+use workflows::messages::{RunRef, Shown};
 
 use super::{
     Hosting,
@@ -79,6 +77,13 @@ pub(super) struct Setting<'a> {
     pub(super) telemetry: TelemetrySettings,
 }
 
+/// The worker in this process.
+struct OwnWorker {
+    running: worker::Running,
+    /// What its activities have at hand.
+    at_hand: Arc<activities::platform::Platform>,
+}
+
 /// The roles at work.
 pub(super) struct Running {
     pub(super) gateway_url: String,
@@ -87,7 +92,7 @@ pub(super) struct Running {
     gateway_key: GatewayKey,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
-    worker: Option<RunningWorker>,
+    worker: Option<OwnWorker>,
     hosted: Option<Hosted>,
     /// What the roles in this process tell about themselves.
     pub(super) ops: Vec<Ops>,
@@ -191,9 +196,9 @@ impl Running {
 
     async fn host_here(&mut self, setting: &Setting<'_>) -> anyhow::Result<()> {
         self.gateway_url = self.add_gateway(setting.store).await?;
-        let (worker, ops) = self.start_worker().await?;
+        let worker = self.start_worker().await?;
+        self.ops.push(worker::ops(&worker.at_hand));
         self.worker = Some(worker);
-        self.ops.push(ops);
         Ok(())
     }
 
@@ -275,16 +280,25 @@ impl Running {
         &self.gateway_key
     }
 
+    fn own_worker(&self) -> anyhow::Result<&OwnWorker> {
+        self.worker.as_ref().context("no worker runs in this process")
+    }
+
+    pub(super) async fn look(&self, at: RunRef) -> anyhow::Result<Shown> {
+        Ok(show_state::run(&self.own_worker()?.at_hand, at).await?)
+    }
+
     pub(super) async fn renew_worker(&self) -> anyhow::Result<()> {
-        self.worker.as_ref().context("no worker runs in this process")?.renew().await
+        self.own_worker()?.running.renew().await
     }
 
     pub(super) async fn stop_worker(&mut self) -> anyhow::Result<()> {
-        self.worker.take().context("no worker runs in this process")?.stop().await
+        self.worker.take().context("no worker runs in this process")?.running.stop().await
     }
 
     pub(super) async fn start_another_worker(&mut self) -> anyhow::Result<()> {
-        let (worker, ops) = self.start_worker().await?;
+        let worker = self.start_worker().await?;
+        let ops = worker::ops(&worker.at_hand);
         self.worker = Some(worker);
         self.ops.retain(|other| other.telemetry.role() != ops.telemetry.role());
         self.ops.push(ops);
@@ -301,7 +315,7 @@ impl Running {
 
     pub(super) async fn stop(mut self) -> anyhow::Result<()> {
         if let Some(worker) = self.worker.take() {
-            worker.stop().await?;
+            worker.running.stop().await?;
             // The suite's Temporal goes on, and would go on starting what nobody works at any more.
             let engine = self.operators_engine()?;
             for name in Reconciler::ALL {
@@ -321,7 +335,7 @@ impl Running {
         Ok(())
     }
 
-    async fn start_worker(&self) -> anyhow::Result<(RunningWorker, Ops)> {
+    async fn start_worker(&self) -> anyhow::Result<OwnWorker> {
         let mirrors = self.again.folder.join("mirrors");
         let settings = WorkerSettings {
             of_launcher: Vec::new(),
@@ -345,10 +359,9 @@ impl Running {
             log_format: LogFormat::Text,
             telemetry: self.again.telemetry.clone(),
         };
-        let platform = Arc::new(worker::build(settings, Arc::clone(&self.again.launcher))?);
-        let client = platform.dispatcher.engine().client().await?;
-        let ops = worker::ops(&platform);
-        let (tamper, met, hosts) = (self.again.tamper, self.met.clone(), Arc::clone(&platform));
+        let at_hand = Arc::new(worker::build(settings, Arc::clone(&self.again.launcher))?);
+        let client = at_hand.dispatcher.engine().client().await?;
+        let (tamper, met, hosts) = (self.again.tamper, self.met.clone(), Arc::clone(&at_hand));
         let options = move || {
             let mut options = worker::options(&hosts)?;
             if let Some(how) = tamper {
@@ -356,7 +369,7 @@ impl Running {
             }
             Ok(options)
         };
-        Ok((worker::start(client, platform, options)?, ops))
+        Ok(OwnWorker { running: worker::start(client, Arc::clone(&at_hand), options)?, at_hand })
     }
 }
 

@@ -31,6 +31,7 @@ mod schedules;
 mod secrecy;
 mod set_up;
 mod settings;
+mod shown;
 mod slots;
 mod staff;
 mod stale_starts;
