@@ -34,8 +34,8 @@ use crate::{
     tools,
 };
 
-/// The profile of the program that is measured.
-const PROFILE: &str = "bench-dev";
+/// The profile of the program that is measured: production's own.
+const PROFILE: &str = "release";
 
 /// However slow the machine is, a benchmark ends.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -144,8 +144,7 @@ fn name(bench: Bench) -> String {
     bench.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-/// The profile's own folder, so that everyday builds stay as they are. Beside the program comes the binary of production, which some
-/// benchmarks start.
+/// Beside the program comes the binary of production, which some benchmarks start.
 fn build(layout: &Layout) -> anyhow::Result<PathBuf> {
     let step = Step::announce("build", "the optimised program; the first time takes minutes");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| layout.tree.join("target"), PathBuf::from);
