@@ -202,7 +202,7 @@ impl AgentRun {
         Self::enter(ctx, Step::Slot);
         let waiting = own_token(ctx);
         loop {
-            let work = ctx.execute_local_activity(RunSteps::claim_slot, at, options::local(Step::Slot, scope));
+            let work = ctx.execute_activity(RunSteps::claim_slot, at, options::step(Step::Slot, scope));
             let claim = Self::step(Step::Slot, work).await?;
             if claim.granted {
                 ctx.state_mut(|s| s.status.slot_granted = true);
