@@ -57,7 +57,7 @@ const OTHER_TASKS: usize = 100;
 
 /// A worker from which another of this process has taken over may end what it began. No try of anything takes longer, but for the
 /// watching of Jobs, which moves at once.
-const GRACE: Duration = LOOK_LIMIT;
+const TAKE_OVER_GRACE: Duration = LOOK_LIMIT;
 
 /// A crashed worker's workflows are picked up by another after this.
 const STICKY: Duration = Duration::from_secs(2);
@@ -193,7 +193,7 @@ pub fn options(platform: &Arc<Platform>) -> anyhow::Result<WorkerOptions> {
         .and_then(WorkerOptionsBuilder::register_workflow::<ConnectRepository>)
         .and_then(WorkerOptionsBuilder::register_workflow::<DeleteProject>)
         .context("the workflows can't be registered")?
-        .graceful_shutdown_period(GRACE)
+        .graceful_shutdown_period(TAKE_OVER_GRACE)
         .sticky_queue_schedule_to_start_timeout(STICKY)
         .max_heartbeat_throttle_interval(HEARTBEAT_THROTTLE)
         .tuner(tuner())
