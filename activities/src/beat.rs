@@ -14,13 +14,16 @@ use crate::{failure::StepError, leaving};
 /// Well under [`workflows::options::HEARTBEAT`], so that a busy machine does not look like a dead one.
 const INTERVAL: Duration = Duration::from_millis(1500);
 
+/// The same for what lasts for hours, by [`workflows::options::WATCH_HEARTBEAT`]: the engine stores each sign of life, of hundreds at once.
+const SELDOM: Duration = Duration::from_secs(8);
+
 /// What a cancel means to a piece of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnCancel {
     /// Drop it where it stands.
     Stop,
     /// The same, and go on elsewhere as soon as another worker has taken over: for what lasts for hours and loses nothing when it is
-    /// begun anew.
+    /// begun anew. It tells seldom that it goes on.
     StopAndMove,
     /// Finish: half of it would be worse than all or nothing.
     Finish,
@@ -46,7 +49,8 @@ async fn beat<T>(
     mut work: Pin<Box<dyn Future<Output = Result<T, StepError>> + Send + '_>>,
 ) -> Result<T, ActivityError> {
     // The beginning is a sign of life by itself: most activities have ended before they owe another, which the engine would have to store.
-    let mut ticks = tokio::time::interval_at(Instant::now() + INTERVAL, INTERVAL);
+    let interval = if on_cancel == OnCancel::StopAndMove { SELDOM } else { INTERVAL };
+    let mut ticks = tokio::time::interval_at(Instant::now() + interval, interval);
     let mut leaves = pin!(leaving::told_to_leave(on_cancel));
     let done = loop {
         tokio::select! {

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use domain::{connection::CredentialKind, ids::CredentialId};
 use forge::{
     Clock, Credential, ForgeRepoId, RepoRef, RepositoryProvider, Secret,
@@ -23,10 +24,10 @@ use telemetry::Telemetry;
 use tokio::sync::Mutex;
 use url::Url;
 
-use crate::failure::StepError;
+use crate::{failure::StepError, write_queue::WriteQueue};
 
-/// A wait shorter than this is slept; a longer one is given back to the engine, which can show it.
-const SLEPT_WAIT: Duration = Duration::from_secs(3);
+/// A wait shorter than this is slept, behind a few others; a longer one is given back to the engine, which can show it.
+const SLEPT_WAIT: Duration = Duration::from_secs(10);
 
 /// Opens credentials and makes clients, one a credential and repository: an App's tokens are cut to one.
 pub struct ForgeAccess {
@@ -39,6 +40,8 @@ pub struct ForgeAccess {
     clients: Mutex<HashMap<(CredentialId, ForgeRepoId), Arc<dyn RepositoryProvider>>>,
     /// What the forge tells one client of a credential holds for the others.
     limits: std::sync::Mutex<HashMap<CredentialId, SharedLimit>>,
+    /// Who may not write yet.
+    waiting: WriteQueue,
 }
 
 /// A repository together with the right to work on it.
@@ -67,7 +70,7 @@ impl ForgeAccess {
     #[must_use]
     pub fn new(store: Store, keys: OpeningKeys, base_url: Url, clock: Clock, telemetry: Arc<Telemetry>) -> Self {
         let (clients, limits) = (Mutex::default(), std::sync::Mutex::default());
-        Self { store, keys, base_url, clock, paced: true, telemetry, clients, limits }
+        Self { store, keys, base_url, clock, paced: true, telemetry, clients, limits, waiting: WriteQueue::default() }
     }
 
     /// The same without any pace of writes.
@@ -171,7 +174,8 @@ impl ForgeAccess {
         })
     }
 
-    /// Waits until a write is allowed. Writes go one at a time and slowly: forges ban those that hurry.
+    /// Waits until a write is allowed. Writes go one at a time and slowly: forges ban those that hurry. Nobody may hold a connection to
+    /// the database meanwhile.
     ///
     /// # Errors
     /// [`StepError::NotBefore`] when the wait is long enough to be worth showing.
@@ -187,7 +191,22 @@ impl ForgeAccess {
         self.pace_credential(to.credential, urgency).await
     }
 
-    /// The same where only the credential is known.
+    /// Whether a write that is worth no waiting may go out now: it is one of those that are counted then.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn may_write_now(&self, to: &ForgeRepo, urgency: Urgency) -> Result<bool, StepError> {
+        Ok(!self.paced || self.ask_for(to.credential, urgency, (self.clock)()).await? == Taken::Now)
+    }
+
+    async fn ask_for(&self, id: CredentialId, urgency: Urgency, now: DateTime<Utc>) -> Result<Taken, StepError> {
+        let mut tx = self.store.begin().await?;
+        let taken = pacing::take(&mut tx, id, urgency, now).await?;
+        tx.commit().await.map_err(store::StoreError::from)?;
+        Ok(taken)
+    }
+
+    /// The same as [`Self::pace_for`] where only the credential is known.
     ///
     /// # Errors
     /// See [`Self::pace`].
@@ -197,12 +216,9 @@ impl ForgeAccess {
         }
         loop {
             let now = (self.clock)();
-            let mut tx = self.store.begin().await?;
-            let taken = pacing::take(&mut tx, id, urgency, now).await?;
-            tx.commit().await.map_err(store::StoreError::from)?;
-            let at = match taken {
+            let at = match self.ask_for(id, urgency, now).await? {
                 Taken::Now => return Ok(()),
-                Taken::At(at) => at,
+                Taken::At(earliest) => self.waiting.line_up(id, urgency, earliest),
             };
             let wait = (at - now).to_std().unwrap_or_default();
             if wait > SLEPT_WAIT {

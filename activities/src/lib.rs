@@ -30,6 +30,8 @@ pub mod scheduled_start;
 pub mod settings;
 pub mod slot_grants;
 mod sweeps;
+pub mod turns;
 pub mod worker;
 pub mod workspaces;
 pub mod write_intent;
+mod write_queue;

@@ -99,7 +99,9 @@ async fn settle(platform: &Platform, run: &Run, cause: String) -> Result<(), Ste
     run_steps::stop_job::run(platform, at).await?;
     let end = RunEnd { outcome: Outcome::Lost, cause };
     run_steps::settle::run(platform, &Settlement { at, end }).await?;
-    run_steps::show_state::run(platform, at).await?;
+    // An end that can't be shown now is owed; what was kept of the run is not to wait for that.
+    let shown = run_steps::show_state::run(platform, at).await;
     run_steps::archive_logs::run(platform, at).await?;
-    run_steps::archive_history::run(platform, at).await
+    run_steps::archive_history::run(platform, at).await?;
+    shown.map(drop)
 }

@@ -15,7 +15,8 @@ use url::Url;
 use jobs::JobLauncher;
 
 use crate::{
-    forge_access::ForgeAccess, mirrors::Mirrors, reconcile::Retention, run_token::RunTokenKey, workspaces::Workspaces,
+    forge_access::ForgeAccess, mirrors::Mirrors, reconcile::Retention, run_token::RunTokenKey, turns::Turns,
+    workspaces::Workspaces,
 };
 
 /// Everything outside that an activity may touch.
@@ -30,6 +31,8 @@ pub struct Platform {
     pub launcher: Arc<dyn JobLauncher>,
     /// Opens credentials and speaks with the forge.
     pub forge: ForgeAccess,
+    /// Turns at what one alone may write.
+    pub turns: Turns,
     /// Makes launch tokens.
     pub run_token_key: RunTokenKey,
     /// Mirrors of repositories.

@@ -42,10 +42,11 @@ use crate::{
     run_steps::RunActivities,
     scheduled_start::ScheduleActivities,
     settings::WorkerSettings,
+    turns::Turns,
     workspaces::Workspaces,
 };
 
-/// Connections to Postgres. Activities hold one only for a statement or a short transaction.
+/// Connections to Postgres. Activities hold one only for a statement or a short transaction; a few for a turn ([`Turns`]).
 const DATABASE_CONNECTIONS: u32 = 16;
 
 /// Activities under way at a time. Every Job at work has one that watches it, so this has to be well above the Jobs that one
@@ -62,7 +63,7 @@ const TAKE_OVER_GRACE: Duration = LOOK_LIMIT;
 /// A crashed worker's workflows are picked up by another after this.
 const STICKY: Duration = Duration::from_secs(2);
 
-/// How often heartbeats are passed on, and so how soon a cancel is noticed.
+/// How often heartbeats are passed on at most, and so how soon a cancel is noticed by those that beat as often.
 const HEARTBEAT_THROTTLE: Duration = Duration::from_secs(2);
 
 /// How often a Temporal that is not there yet is tried.
@@ -141,6 +142,7 @@ pub fn build(settings: WorkerSettings, launcher: Arc<dyn JobLauncher>) -> anyhow
     Ok(Platform {
         workspaces: Workspaces::new(blobs.clone(), settings.places.scratch.clone()),
         blobs,
+        turns: Turns::new(store.clone()),
         store,
         dispatcher,
         launcher,

@@ -11,6 +11,9 @@ use temporalio_workflow::{
 /// Activities beat well within this; a dead worker is noticed after it.
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
 
+/// The same for watching a Job. It is only to notice an end that the Job itself does not report, and hundreds watch at once, for hours.
+pub const WATCH_HEARTBEAT: Duration = Duration::from_secs(30);
+
 /// How long an activity may take, and how often it is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -98,6 +101,7 @@ pub fn watch(scope: &WorkflowCancellationToken, secs: u64) -> ActivityOptions {
     let mut options = build(scope, limits(Step::Agent, secs));
     // Nothing of a watcher's end is worth waiting for: it learns of a cancel with its next heartbeat only.
     options.cancellation_type = ActivityCancellationType::TryCancel;
+    options.heartbeat_timeout = Some(WATCH_HEARTBEAT);
     options
 }
 

@@ -182,7 +182,7 @@ async fn logs(
 async fn delete_logs(platform: &Platform, of: OfAttempt) -> Result<(), StepError> {
     let mut conn = platform.store.acquire().await?;
     while retention::delete_log_chunks(&mut conn, of, BATCH).await? == u64::from(BATCH) {}
-    log_archives::delete(&platform.store, &platform.blobs, of.run, of.attempt).await?;
+    log_archives::delete(&mut conn, &platform.blobs, of.run, of.attempt).await?;
     delete_model_bodies(platform, &mut conn, of).await?;
     retention::delete_job_words(&mut conn, of).await?;
     retention::logs_deleted(&mut conn, of, platform.now()).await?;

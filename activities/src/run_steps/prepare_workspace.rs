@@ -73,6 +73,7 @@ async fn earlier(platform: &Platform, context: &RunContext) -> Result<Option<Clo
     let Some(output) = steps::output(&mut conn, progress::key(context.at, Step::Clone)).await? else { return Ok(None) };
     let packed = attempts::get(&mut conn, context.at.run, context.at.attempt).await?.workspace_blob;
     let Some(packed) = packed else { return Ok(None) };
+    drop(conn);
     if !platform.blobs.exists(&BlobKey::stored(&packed)).await? {
         return Ok(None);
     }

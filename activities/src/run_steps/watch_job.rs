@@ -29,9 +29,11 @@ const SILENCE: TimeDelta = TimeDelta::seconds(90);
 /// After the Job's end its last words may still be on their way.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
-/// Until the runner is heard of, what the cluster says is all there is to tell; it is kept so often. A pod that nothing is wrong with
-/// has mostly started before, even where many start at once: asking about each of those is work for the API server that helps nobody.
+/// Until the runner is heard of, what the cluster says is all there is to tell. It is kept after this, and then ever more seldom: a pod that
+/// nothing is wrong with has mostly started before, and where hundreds wait for room each asking makes the API server read all that is said
+/// in the namespace.
 const STORY: Duration = Duration::from_secs(20);
+const STORY_AT_MOST: Duration = Duration::from_secs(5 * 60);
 
 /// A Job that was asked to end is over this long after its report at the latest: its grace and what the node needs.
 const LEAVING: Duration = Duration::from_secs(30);
@@ -42,6 +44,8 @@ enum Heard {
     Report,
     /// It says that the Job was asked to end, and nobody of ours had asked.
     Interrupted,
+    /// There is none, and we have asked the Job to end ourselves.
+    Stopped,
     /// There is none; when the runner was last heard of, if ever.
     Nothing(Option<DateTime<Utc>>),
 }
@@ -56,7 +60,8 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<JobEnd, StepError> {
     let job = Box::pin(RunContext::load(platform, at)).await?.job();
     let begun = platform.now();
     let mut ended = std::pin::pin!(platform.launcher.ended(&job));
-    let mut story_at = tokio::time::Instant::now() + STORY;
+    let mut story = STORY;
+    let mut story_at = tokio::time::Instant::now() + story;
     loop {
         match Box::pin(heard(platform, at)).await? {
             Heard::Report => return Ok(JobEnd::Reported),
@@ -72,9 +77,10 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<JobEnd, StepError> {
             }
             Heard::Nothing(None) if tokio::time::Instant::now() >= story_at => {
                 Box::pin(job_story::keep(platform, at, &job)).await;
-                story_at = tokio::time::Instant::now() + STORY;
+                story = STORY_AT_MOST.min(story * 2);
+                story_at = tokio::time::Instant::now() + story;
             }
-            Heard::Nothing(None) => {}
+            Heard::Nothing(None) | Heard::Stopped => {}
         }
         tokio::select! {
             ending = &mut ended => {
@@ -82,6 +88,8 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<JobEnd, StepError> {
                 return match Box::pin(heard(platform, at)).await? {
                     Heard::Report => Ok(JobEnd::Reported),
                     Heard::Interrupted => Box::pin(lost(platform, at, &job, ending?.of_interrupted())).await,
+                    // Nothing that anybody has to be told of.
+                    Heard::Stopped => Ok(JobEnd::Lost { cause: told(&ending?) }),
                     Heard::Nothing(_) => Box::pin(lost(platform, at, &job, ending?)).await,
                 };
             }
@@ -91,10 +99,13 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<JobEnd, StepError> {
 }
 
 async fn lost(platform: &Platform, at: RunRef, job: &JobRef, ending: JobEnding) -> Result<JobEnd, StepError> {
-    let class = ending.class();
-    let cause = sentences::ended_and_next(ending.sentence(), class.next_step());
+    let (class, cause) = (ending.class(), told(&ending));
     keep(platform, at, job, class, Some(ending)).await?;
     Ok(JobEnd::Lost { cause })
+}
+
+fn told(ending: &JobEnding) -> String {
+    sentences::ended_and_next(ending.sentence(), ending.class().next_step())
 }
 
 async fn give_up(platform: &Platform, at: RunRef, job: &JobRef, silent: TimeDelta) -> Result<JobEnd, StepError> {
@@ -139,6 +150,9 @@ async fn heard(platform: &Platform, at: RunRef) -> Result<Heard, StepError> {
         let report = serde_json::from_value::<JobReport>(report).ok();
         let interrupted = report.is_some_and(|report| report.is_of_interrupted(attempt.was_asked_to_end()));
         return Ok(if interrupted { Heard::Interrupted } else { Heard::Report });
+    }
+    if attempt.stop_requested_at.is_some() || attempt.finished_at.is_some() {
+        return Ok(Heard::Stopped);
     }
     let is_heard_of = matches!(attempt.job_state, JobState::Running | JobState::Ended);
     Ok(Heard::Nothing(attempt.job_heartbeat_at.filter(|_| is_heard_of)))

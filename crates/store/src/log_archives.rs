@@ -105,11 +105,11 @@ pub async fn read(
 ///
 /// # Errors
 /// The database or the blob store fails.
-pub async fn delete(store: &Store, blobs: &Blobs, run: RunId, attempt: Attempt) -> Result<()> {
+pub async fn delete(conn: &mut PgConnection, blobs: &Blobs, run: RunId, attempt: Attempt) -> Result<()> {
     // The blob first: while the row is there, somebody comes back for it.
     blobs.delete(&BlobKey::log(run, attempt)).await?;
     sqlx::query!("delete from log_archives where run_id = $1 and attempt = $2", run.as_uuid(), attempt_number(attempt))
-        .execute(&mut *store.acquire().await?)
+        .execute(conn)
         .await?;
     Ok(())
 }

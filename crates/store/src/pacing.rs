@@ -1,7 +1,7 @@
 //! Pacing of writes to the forge, for each credential: ten at once, then one a second; never more than 80 in any minute nor
 //! 500 in any hour, the last of which are kept back for what must be said.
 //!
-//! Nothing is reserved: who is told a time comes back then and asks again, so that one who dies meanwhile holds up nobody.
+//! Nothing is reserved: who is told a time comes back then or later and asks again, so that one who dies meanwhile holds up nobody.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::CredentialId;
@@ -20,7 +20,7 @@ const PER_HOUR: i64 = 500;
 const KEPT_BACK: i64 = 20;
 
 /// What a write is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Urgency {
     /// One of many.
     Ordinary,

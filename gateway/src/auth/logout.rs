@@ -4,6 +4,8 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use chrono::{DateTime, Utc};
+use domain::ids::{PersonId, SessionId};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::json;
 use store::{
@@ -12,23 +14,21 @@ use store::{
     sessions,
 };
 
-use super::{access, configured, cookies::Kind, origin, secret::hash};
+use super::{
+    access, configured,
+    cookies::{Cookies, Kind},
+    origin,
+    secret::hash,
+};
 use crate::{app::AppState, problem::Problem};
 
 pub(super) async fn leave(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, Problem> {
     let sign_in = configured(&state)?;
     origin::check(&Method::POST, &headers, sign_in.public_url())?;
-    let cookies = sign_in.cookies();
-    let (now, mut tx) = (state.now(), state.store().begin().await?);
-    // Either cookie is enough: the other may have died meanwhile.
-    let mut found = None;
-    if let Some(token) = cookies.read(Kind::Refresh, &headers) {
-        found = sessions::by_token(&mut tx, &hash(token)).await?;
-    }
-    if let (None, Some(token)) = (found, cookies.read(Kind::Access, &headers)) {
-        let checked = access::check(token, state.instance(), (state.store(), state.known_keys()), now).await;
-        found = checked.ok().map(|signed_in| (signed_in.session, signed_in.person));
-    }
+    let (cookies, now) = (sign_in.cookies(), state.now());
+    // Before anything is held: looking for a key takes a connection of its own.
+    let found = signed_in(&state, cookies, &headers, now).await?;
+    let mut tx = state.store().begin().await?;
     if let Some((session, person)) = found
         && sessions::revoke(&mut tx, session, "signed out", now).await?
     {
@@ -42,4 +42,26 @@ pub(super) async fn leave(State(state): State<AppState>, headers: HeaderMap) -> 
     cookies.clear(response.headers_mut(), Kind::Refresh);
     cookies.clear(response.headers_mut(), Kind::Access);
     Ok(response)
+}
+
+/// Whose session it is. Either cookie is enough: the other may have died meanwhile.
+async fn signed_in(
+    state: &AppState,
+    cookies: &Cookies,
+    headers: &HeaderMap,
+    now: DateTime<Utc>,
+) -> Result<Option<(SessionId, PersonId)>, Problem> {
+    if let Some(token) = cookies.read(Kind::Refresh, headers) {
+        let found = sessions::by_token(&mut *state.store().acquire().await?, &hash(token)).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    let Some(token) = cookies.read(Kind::Access, headers) else { return Ok(None) };
+    match access::check(token, state.instance(), (state.store(), state.known_keys()), now).await {
+        Ok(signed_in) => Ok(Some((signed_in.session, signed_in.person))),
+        // What can't be judged now is not over.
+        Err(problem) if problem.status.is_server_error() => Err(problem),
+        Err(_) => Ok(None),
+    }
 }

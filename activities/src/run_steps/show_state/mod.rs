@@ -2,12 +2,14 @@
 //!
 //! A projection of the row, so running it twice, late or beside itself does no harm: after writing, the row is read again. If the run
 //! has ended, that is written now; if it has only moved on, the workflow is told, which shows it after its pause. What took so long that
-//! a later look may have come before it is written anew at once, too.
+//! a later look may have come before it is written anew at once, too. Where the forge is to be left alone for a while, a run that goes on is
+//! shown after that, and its end is not held up by it.
 
 mod refusal;
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use domain::{
     forge_text::{self, Continues},
     intent::label_key,
@@ -17,7 +19,7 @@ use domain::{
 use forge::{Account, AccountId, CommentId, CommentSearch, ForgeError, IssueNumber, NewStatus, StatusState, labels};
 use store::{
     IntentKind, PgConnection, attempts, checkpoints, egress, ends,
-    locks::{self, Turn},
+    locks::Turn,
     model_calls,
     pacing::{self, Urgency},
     runs::{self, Facts},
@@ -65,7 +67,10 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<Shown, StepError> {
         if context.run.attempt != at.attempt {
             break; // A later attempt shows itself.
         }
-        let forge = context.forge(platform).await?;
+        let forge = match context.forge(platform).await {
+            Err(StepError::NotBefore { at, .. }) if context.run.outcome.is_none() => return Ok(later(platform, at)),
+            forge => forge?,
+        };
         if let Some(refused) = refusal::of(platform, &context).await? {
             refused.show(platform, &context, &forge).await?;
             end_is_shown(platform, &context).await?;
@@ -76,9 +81,10 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<Shown, StepError> {
             break;
         }
         let show = Show { platform, context: &context, forge: &forge, urgency: urgency(&context) };
-        show.label().await?;
-        show.comment().await?;
-        show.status().await?;
+        match show.all().await {
+            Err(StepError::NotBefore { at, .. }) if context.run.outcome.is_none() => return Ok(later(platform, at)),
+            done => done?,
+        }
         shown.pause_secs = show.pause().await?;
         end_is_shown(platform, &context).await?;
         let mut conn = platform.store.acquire().await?;
@@ -92,6 +98,12 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<Shown, StepError> {
     Ok(shown)
 }
 
+/// There is something to show, and not before then.
+fn later(platform: &Platform, at: DateTime<Utc>) -> Shown {
+    let wait = (at - platform.now()).to_std().unwrap_or_default();
+    Shown { pause_secs: wait.as_secs() + 1, moved_on: true }
+}
+
 /// The end is always shown: it may take the writes that are kept back for it.
 fn urgency(context: &RunContext) -> Urgency {
     if context.run.state == RunState::Finished { Urgency::Final } else { Urgency::Ordinary }
@@ -102,9 +114,12 @@ fn urgency(context: &RunContext) -> Urgency {
 pub(crate) async fn show_wait(platform: &Platform, at: RunRef) {
     let shown = async {
         let context = RunContext::load(platform, at).await?;
-        if context.run.attempt == at.attempt && context.run.comment_id.is_some() {
-            let forge = context.forge(platform).await?;
-            Show { platform, context: &context, forge: &forge, urgency: Urgency::Final }.comment().await?;
+        let Some(id) = context.run.comment_id.filter(|_| context.run.attempt == at.attempt) else { return Ok(()) };
+        let forge = context.forge(platform).await?;
+        let show = Show { platform, context: &context, forge: &forge, urgency: Urgency::Final };
+        let body = show.body().await?;
+        if platform.forge.may_write_now(&forge, show.urgency).await? {
+            forge.provider.update_comment(&forge.repo, CommentId(id), &body).await?;
         }
         Ok::<_, StepError>(())
     };
@@ -147,6 +162,12 @@ impl Show<'_> {
         IssueNumber(self.context.run.subject.number)
     }
 
+    async fn all(&self) -> Result<(), StepError> {
+        self.label().await?;
+        self.comment().await?;
+        self.status().await
+    }
+
     /// One state label at a time: others go first, so that there are never two.
     async fn label(&self) -> Result<(), StepError> {
         let wanted = state_label(self.context.run.state, self.context.run.outcome);
@@ -180,31 +201,27 @@ impl Show<'_> {
         self.create_comment(&body).await
     }
 
-    /// Under a lock, since between looking and writing another try of this activity could write too.
+    /// In turns, since between looking and writing another try of this activity could write too.
     async fn create_comment(&self, body: &str) -> Result<(), StepError> {
         let run = self.context.at.run;
-        let mut tx = self.platform.store.begin().await?;
-        locks::take(&mut tx, &Turn::sticky_comment(run)).await?;
+        let place = self.platform.turns.place().await?;
+        self.platform.forge.pace_for(self.forge, self.urgency).await?;
+        let mut turn = place.take(&Turn::sticky_comment(run)).await?;
         let marker = comment_marker(run);
         let search = CommentSearch { marker: &marker, since: Some(self.context.run.created_at), author_is_me: true };
         let found = self.forge.provider.find_comment(&self.forge.repo, self.number(), search).await?;
         let id = match found {
             Some(comment) if comment.body == body => comment.id,
-            Some(comment) => {
-                self.platform.forge.pace_for(self.forge, self.urgency).await?;
-                self.forge.provider.update_comment(&self.forge.repo, comment.id, body).await?.id
-            }
+            Some(comment) => self.forge.provider.update_comment(&self.forge.repo, comment.id, body).await?.id,
             None => {
                 let intent = self.intend(IntentKind::Comment, &marker).await?;
-                self.platform.forge.pace_for(self.forge, self.urgency).await?;
                 let comment = self.forge.provider.create_comment(&self.forge.repo, self.number(), body).await?;
                 intent.done(Some(comment.id.get())).await?;
                 comment.id
             }
         };
-        runs::set_facts(&mut tx, run, Facts { comment_id: Some(id.get()), ..Facts::default() }).await?;
-        tx.commit().await.map_err(store::StoreError::from)?;
-        Ok(())
+        runs::set_facts(turn.tx(), run, Facts { comment_id: Some(id.get()), ..Facts::default() }).await?;
+        turn.done().await
     }
 
     /// On the head of our branch, once there is one.

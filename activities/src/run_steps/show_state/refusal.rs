@@ -1,15 +1,15 @@
 //! Telling somebody that they may not start an agent: politely, once an issue, a few times an hour, and on public
 //! repositories not at all, where every stranger could make us speak.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     forge_text,
     run::{Outcome, Step, comment_marker, refusal_marker},
 };
 use forge::{CommentSearch, IssueNumber};
 use store::{
-    IntentKind, attempts,
-    locks::{self, Turn},
+    IntentKind, PgConnection, attempts,
+    locks::Turn,
     refusals::{self, Refusal},
 };
 
@@ -41,6 +41,14 @@ pub(super) async fn of(platform: &Platform, context: &RunContext) -> Result<Opti
     Ok(Some(Refused { login, cause: attempt.cause.unwrap_or_default(), marker }))
 }
 
+/// Whether something may be said about it on the issue.
+async fn may_speak(conn: &mut PgConnection, context: &RunContext, now: DateTime<Utc>) -> Result<bool, StepError> {
+    let repository = context.repository.id;
+    let told_lately = refusals::count_since(conn, repository, now - TimeDelta::hours(1)).await?;
+    let told_here = refusals::commented_on(conn, repository, context.run.subject.number).await?;
+    Ok(context.repository.private && !told_here && told_lately < COMMENTS_AN_HOUR)
+}
+
 impl Refused {
     /// Records the refusal, and says it on the issue if that is in order.
     pub(super) async fn show(
@@ -52,18 +60,18 @@ impl Refused {
         let subject_number = context.run.subject.number;
         let repository = context.repository.id;
         let now = platform.now();
-        let mut tx = platform.store.begin().await?;
-        locks::take(&mut tx, &Turn::sticky_comment(context.at.run)).await?;
-        let told_lately = refusals::count_since(&mut tx, repository, now - TimeDelta::hours(1)).await?;
-        let told_here = refusals::commented_on(&mut tx, repository, subject_number).await?;
-        let speak = context.repository.private && !told_here && told_lately < COMMENTS_AN_HOUR;
+        let place = platform.turns.place().await?;
+        if may_speak(&mut *platform.store.acquire().await?, context, now).await? {
+            platform.forge.pace(forge).await?;
+        }
+        let mut turn = place.take(&Turn::sticky_comment(context.at.run)).await?;
+        let speak = may_speak(turn.tx(), context, now).await?;
         if speak {
             self.say(platform, context, forge).await?;
         }
         let refusal = Refusal { run: context.at.run, repository, subject_number, commented: speak, now };
-        refusals::record(&mut tx, refusal).await?;
-        tx.commit().await.map_err(store::StoreError::from)?;
-        Ok(())
+        refusals::record(turn.tx(), refusal).await?;
+        turn.done().await
     }
 
     async fn say(&self, platform: &Platform, context: &RunContext, forge: &ForgeRepo) -> Result<(), StepError> {
@@ -74,7 +82,6 @@ impl Refused {
         }
         let body = forge_text::refusal_comment(&self.marker, &self.login, &self.cause);
         let intent = intend(platform, context, IntentKind::Comment, &self.marker).await?;
-        platform.forge.pace(forge).await?;
         let posted = forge.provider.create_comment(&forge.repo, number, &body).await?;
         intent.done(Some(posted.id.get())).await
     }

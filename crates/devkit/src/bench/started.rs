@@ -26,7 +26,7 @@ use crate::harness::until;
 const AT_WORK: &str = "trap 'exit 0' TERM; sleep 600 & wait";
 
 /// However busy the machine is, a container starts or does not within this.
-const LIMIT: Duration = Duration::from_secs(150);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// The label by which a pod tells its Job's name.
 const JOB_NAME: &str = "batch.kubernetes.io/job-name";

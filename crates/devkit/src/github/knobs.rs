@@ -83,6 +83,14 @@ pub struct Fault {
     pub effect: Effect,
 }
 
+impl Fault {
+    /// The next request of this method and path meets this.
+    #[must_use]
+    pub fn once(method: &str, path: impl Into<String>, effect: Effect) -> Self {
+        Self { method: Some(method.to_owned()), path: Some(path.into()), times: 1, effect }
+    }
+}
+
 /// What happens to a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -165,6 +173,10 @@ impl Knobs {
 
     pub(crate) fn add_fault(&self, fault: Fault) {
         self.lock().faults.push(fault);
+    }
+
+    pub(crate) fn faults_to_come(&self) -> usize {
+        self.lock().faults.len()
     }
 
     pub(crate) fn add_delivery_fault(&self, fault: DeliveryFault) {
@@ -293,9 +305,11 @@ mod tests {
     #[test]
     fn a_fault_is_used_up() {
         let knobs = Knobs::default();
-        knobs.add_fault(Fault { method: Some("POST".into()), path: None, times: 1, effect: Effect::Error(502) });
+        knobs.add_fault(Fault::once("POST", "*", Effect::Error(502)));
         assert_eq!(knobs.meet("GET", "/"), []);
+        assert_eq!(knobs.faults_to_come(), 1);
         assert_eq!(knobs.meet("POST", "/"), [Effect::Error(502)]);
+        assert_eq!(knobs.faults_to_come(), 0);
         assert_eq!(knobs.meet("POST", "/"), []);
     }
 

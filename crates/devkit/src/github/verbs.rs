@@ -363,6 +363,12 @@ impl StandIn {
         self.forge.knobs.add_fault(fault);
     }
 
+    /// How many faults no request has met yet.
+    #[must_use]
+    pub fn faults_to_come(&self) -> usize {
+        self.forge.knobs.faults_to_come()
+    }
+
     /// The next deliveries that fit meet trouble.
     pub fn fail_deliveries(&self, fault: DeliveryFault) {
         self.forge.knobs.add_delivery_fault(fault);

@@ -21,7 +21,7 @@ const ISSUE: IssueNumber = IssueNumber(1);
 const MARKER: &str = "<!-- codex-k8s:run:7 -->";
 
 fn next_comment(effect: Effect) -> Fault {
-    Fault { method: Some("POST".to_owned()), path: Some("/repos/*/comments".to_owned()), times: 1, effect }
+    Fault::once("POST", "/repos/*/comments", effect)
 }
 
 fn ours() -> CommentSearch<'static> {

@@ -152,8 +152,7 @@ async fn github_being_away_is_told_as_that() {
     let browser = world.browser();
     let asked = browser.begin().await;
     let back = browser.agree(&asked, "writer").await;
-    let (method, path) = (Some("GET".into()), Some("/user/emails".into()));
-    world.stand_in.fail(Fault { method, path, times: 1, effect: Effect::Error(502) });
+    world.stand_in.fail(Fault::once("GET", "/user/emails", Effect::Error(502)));
     browser.get(&back).await.refused(503, "github_unavailable");
 }
 

@@ -121,13 +121,8 @@ async fn another_worker_takes_over_while_an_agent_is_at_work() -> anyhow::Result
 async fn a_step_ends_where_it_began_while_another_worker_takes_over() -> anyhow::Result<()> {
     let platform = super::platform_with(1).await?;
     let number = platform.open_issue("no-change")?;
-    platform.forge.fail(Fault {
-        method: Some("GET".to_owned()),
-        path: Some(format!("/repos/*/issues/{number}")),
-        times: 1,
-        // Longer than anything gets when the whole process ends.
-        effect: Effect::Latency(9_000),
-    });
+    // Longer than anything gets when the whole process ends.
+    platform.forge.fail(Fault::once("GET", format!("/repos/*/issues/{number}"), Effect::Latency(9_000)));
     platform.label(number, "run:dev")?;
     let run = platform.await_run(number, "writing the prompt", |run| run.step == Some(Step::Prompt)).await?;
     platform.renew_worker().await?;

@@ -37,6 +37,7 @@ mod staff;
 mod stale_starts;
 mod terminal;
 mod traces;
+mod turns;
 mod uploads;
 mod webhooks;
 

@@ -14,12 +14,7 @@ use store::attempts;
 async fn a_failed_publish_is_retried_without_paying_the_agent_again() -> anyhow::Result<()> {
     let platform = super::platform_with(1).await?;
     let number = platform.open_issue("good-fix")?;
-    platform.forge.fail(Fault {
-        method: Some("POST".into()),
-        path: Some("/repos/*/pulls".into()),
-        times: 1,
-        effect: Effect::Error(422),
-    });
+    platform.forge.fail(Fault::once("POST", "/repos/*/pulls", Effect::Error(422)));
     platform.label(number, "run:dev")?;
     let run = platform.await_end(number).await?;
     assert_eq!(run.outcome, Some(Outcome::Failed), "{run:?}");
@@ -117,12 +112,7 @@ async fn an_outsiders_retry_leaves_the_run_as_it_was() -> anyhow::Result<()> {
 async fn a_wait_for_the_forge_is_shown_with_its_end() -> anyhow::Result<()> {
     let platform = super::platform_with(1).await?;
     let number = platform.open_issue("good-fix")?;
-    platform.forge.fail(Fault {
-        method: Some("POST".into()),
-        path: Some("/repos/*/pulls".into()),
-        times: 1,
-        effect: Effect::SecondaryLimit { status: 403, retry_after: 4 },
-    });
+    platform.forge.fail(Fault::once("POST", "/repos/*/pulls", Effect::SecondaryLimit { status: 403, retry_after: 4 }));
     platform.label(number, "run:dev")?;
     let waiting = platform
         .await_that("publishing waits", async || {

@@ -5,10 +5,15 @@ use std::time::Duration;
 use anyhow::Context;
 use devkit::{
     github::{Effect, Fault},
-    harness::{Platform, REPOSITORY, until},
+    harness::{Hosting, Platform, REPOSITORY, until},
 };
-use domain::run::{Outcome, StateLabel, Step, comment_marker};
-use store::{runs::Run, slots};
+use domain::{
+    run::{Outcome, Step, comment_marker},
+    workflow_id,
+};
+use store::{benching, runs::Run, slots};
+use temporalio_client::WorkflowFetchHistoryOptions;
+use workflows::AgentRun;
 
 /// What is told of a run that is the next to get a slot, and of the one after it.
 const NEXT: &str = "next in line";
@@ -16,13 +21,6 @@ const SECOND: &str = "number 2 in line";
 
 /// Sooner than a run that waits asks again for its slot, and is shown anew for that.
 const SOON: Duration = Duration::from_secs(40);
-
-/// The next request of this kind takes longer.
-fn slow(platform: &Platform, method: &str, path: String, by: Duration) -> anyhow::Result<()> {
-    let effect = Effect::Latency(u64::try_from(by.as_millis())?);
-    platform.forge.fail(Fault { method: Some(method.to_owned()), path: Some(path), times: 1, effect });
-    Ok(())
-}
 
 /// The sticky comment of a run, if it is there.
 fn told(platform: &Platform, number: u64, run: &Run) -> anyhow::Result<Option<String>> {
@@ -36,12 +34,18 @@ async fn await_told(platform: &Platform, number: u64, run: &Run, what: &str) -> 
     platform.await_that(&format!("`{what}` is told on #{number}"), looking).await
 }
 
+/// Waits until the slow request is on its way, so that what it writes was made up before.
+async fn under_way(platform: &Platform) -> anyhow::Result<()> {
+    let on_its_way = async || Ok((platform.forge.faults_to_come() == 0).then_some(()));
+    platform.await_that("the slow request is on its way", on_its_way).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_takes_long_before_the_agent_is_shown_meanwhile() -> anyhow::Result<()> {
     let platform = super::platform_with(1).await?;
     let number = platform.open_issue("no-change")?;
     // Asked when the prompt is written.
-    slow(&platform, "GET", format!("/repos/*/issues/{number}"), Duration::from_secs(12))?;
+    platform.forge.fail(Fault::once("GET", format!("/repos/*/issues/{number}"), Effect::Latency(12_000)));
     platform.label(number, "run:dev")?;
     let run = platform.await_run(number, "writing the prompt", |run| run.step == Some(Step::Prompt)).await?;
     await_told(&platform, number, &run, Step::Prompt.describe()).await?;
@@ -86,14 +90,9 @@ async fn what_changes_while_it_is_shown_is_shown_soon() -> anyhow::Result<()> {
     let platform = super::platform_with(1).await?;
     let ((first, _), (second, before)) = (in_line(&platform).await?, in_line(&platform).await?);
     let third = platform.open_issue("held")?;
-    slow(&platform, "POST", format!("/repos/*/issues/{third}/comments"), Duration::from_secs(3))?;
+    platform.forge.fail(Fault::once("POST", format!("/repos/*/issues/{third}/comments"), Effect::Latency(3_000)));
     let last = line_up(&platform, third).await?;
-    platform
-        .await_that("its comment is on the way", async || {
-            let labels = platform.forge.labels(REPOSITORY, third)?;
-            Ok(labels.contains(&StateLabel::Waiting.as_str().to_owned()).then_some(()))
-        })
-        .await?;
+    under_way(&platform).await?;
     slip_away(&platform, &before).await?;
     let shown = async || Ok(told(&platform, third, &last)?.filter(|body| body.contains(NEXT)).map(drop));
     assert!(until(SOON, shown).await?.is_some(), "{:?}", told(&platform, third, &last)?);
@@ -108,10 +107,9 @@ async fn a_look_that_may_write_after_a_later_one_looks_again_before_it_ends() ->
     await_told(&platform, third, &last, SECOND).await?;
     assert!(!platform.look(&last).await?.moved_on, "nothing has changed meanwhile");
     let comment = platform.run_of(third).await?.and_then(|run| run.comment_id).context("it was shown")?;
-    slow(&platform, "PATCH", format!("/repos/*/issues/comments/{comment}"), Duration::from_secs(6))?;
+    platform.forge.fail(Fault::once("PATCH", format!("/repos/*/issues/comments/{comment}"), Effect::Latency(6_000)));
     let moving = async {
-        // Not before what is written late is made up.
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        under_way(&platform).await?;
         slip_away(&platform, &before).await
     };
     let (shown, moved) = tokio::join!(platform.look(&last), moving);
@@ -120,4 +118,56 @@ async fn a_look_that_may_write_after_a_later_one_looks_again_before_it_ends() ->
     let body = told(&platform, third, &last)?;
     assert!(body.as_ref().is_some_and(|body| body.contains(NEXT)), "{body:?}");
     let_go(platform, (second, [first, third])).await
+}
+
+/// More than the worker has connections to the database.
+const MANY: usize = 20;
+
+/// How often the showing of a run was tried, each time that it has ended.
+async fn tries(platform: &Platform, run: &Run) -> anyhow::Result<Vec<u64>> {
+    let client = platform.engine().client().await?;
+    let id = workflow_id::agent_run(&platform.instance, run.id, run.attempt);
+    let history = client.get_workflow_handle::<AgentRun>(id);
+    let history = history.fetch_history(WorkflowFetchHistoryOptions::builder().build()).to_json().await?;
+    let history: serde_json::Value = serde_json::from_slice(&history)?;
+    let events = history["events"].as_array().context("a history has events")?;
+    let shows = |scheduled: &serde_json::Value| {
+        events.iter().any(|event| {
+            let is_of_show =
+                event["attributes"]["ActivityTaskScheduledEventAttributes"]["activity_type"]["name"] == "show_state";
+            is_of_show && event["event_id"] == *scheduled
+        })
+    };
+    let started = events.iter().map(|event| &event["attributes"]["ActivityTaskStartedEventAttributes"]);
+    Ok(started.filter(|of| shows(&of["scheduled_event_id"])).filter_map(|of| of["attempt"].as_u64()).collect())
+}
+
+/// Roles of their own keep the pace of writes that GitHub asks for: ten at once, then one a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_that_are_to_be_shown_at_once_wait_for_their_turn_and_not_in_vain() -> anyhow::Result<()> {
+    let platform = super::start(1, Hosting::Processes).await?;
+    let numbers = (0..MANY).map(|_| platform.open_issue("held")).collect::<anyhow::Result<Vec<u64>>>()?;
+    for number in &numbers {
+        platform.label(*number, "run:dev")?;
+    }
+    let mut runs = Vec::new();
+    for number in &numbers {
+        let run = platform.await_run(*number, "there", |_| true).await?;
+        let shown = async || Ok(told(&platform, *number, &run)?.map(drop));
+        platform.await_that(&format!("#{number} is shown"), shown).await?;
+        runs.push(run);
+    }
+    for run in &runs {
+        let tries = tries(&platform, run).await?;
+        assert!(!tries.is_empty() && tries.iter().all(|tries| *tries == 1), "{tries:?}");
+    }
+    // Their ends are shown as fast as can be: they are not what this is about.
+    benching::lift_write_limits(platform.store()).await?;
+    for number in &numbers {
+        platform.forge.comment("maintainer", REPOSITORY, *number, "/cancel")?;
+    }
+    for number in numbers {
+        assert_eq!(platform.await_end(number).await?.outcome, Some(Outcome::Cancelled));
+    }
+    platform.finish().await
 }

@@ -76,8 +76,7 @@ async fn a_failed_run_is_begun_again_from_its_failing_step() -> anyhow::Result<(
     let platform = super::platform_with(1).await?;
     staff(&platform).await?;
     let number = platform.open_issue("good-fix")?;
-    let (method, path) = (Some("POST".into()), Some("/repos/*/pulls".into()));
-    platform.forge.fail(Fault { method, path, times: 1, effect: Effect::Error(422) });
+    platform.forge.fail(Fault::once("POST", "/repos/*/pulls", Effect::Error(422)));
     platform.label(number, "run:dev")?;
     let run = platform.await_end(number).await?;
     assert_eq!(run.outcome, Some(Outcome::Failed), "{run:?}");

@@ -88,12 +88,7 @@ async fn a_failed_run_is_found_explained_and_retried() -> anyhow::Result<()> {
     staff(&platform).await?;
     let terminal = Terminal::of(&platform)?;
     let number = platform.open_issue("good-fix")?;
-    platform.forge.fail(Fault {
-        method: Some("POST".into()),
-        path: Some("/repos/*/pulls".into()),
-        times: 1,
-        effect: Effect::Error(422),
-    });
+    platform.forge.fail(Fault::once("POST", "/repos/*/pulls", Effect::Error(422)));
     let started = ["run", "start", REPOSITORY, &number.to_string(), "--agent", "dev"];
     let id = terminal.says(&started).await?.well()?.trim().to_owned();
     let run = platform.await_end(number).await?;

@@ -36,6 +36,9 @@ const TOOLS: &str = "/codex-k8s";
 /// Room for the runner's own files, beside what the project asks for.
 const TOOLS_ROOM: u128 = 1 << 30;
 
+/// What a step before the agent asks of the processor, in thousandths.
+const STEP_CPU: u128 = 50;
+
 /// Seconds from the asking to the ending: less than the 15 s within which nothing may live after a cancel.
 pub const GRACE_SECS: i64 = 10;
 
@@ -45,7 +48,7 @@ pub fn spec(order: &JobOrder, settings: &KubernetesSettings, own_users: bool) ->
     let runtime = &order.runtime;
     let storage = runtime.ephemeral_storage.as_ref().unwrap_or(&settings.defaults.ephemeral_storage);
     PodSpec {
-        init_containers: Some(vec![tools(settings), network(order, settings)]),
+        init_containers: Some(vec![tools(order, settings), network(order, settings)]),
         containers: vec![agent(order, settings)],
         volumes: Some(volumes(&order.job.name(), storage)),
         restart_policy: Some("Never".to_owned()),
@@ -103,12 +106,12 @@ fn agent(order: &JobOrder, settings: &KubernetesSettings) -> Container {
     }
 }
 
-fn tools(settings: &KubernetesSettings) -> Container {
+fn tools(order: &JobOrder, settings: &KubernetesSettings) -> Container {
     Container {
         name: TOOLS_STEP.to_owned(),
         command: Some(words(&["/bin/sh", BUNDLE, "install", TOOLS])),
         volume_mounts: Some(vec![mount("tools", TOOLS, false)]),
-        ..step(settings)
+        ..step(settings, set_aside(cpu(order, &settings.defaults)))
     }
 }
 
@@ -123,12 +126,13 @@ fn network(order: &JobOrder, settings: &KubernetesSettings) -> Container {
         command: Some(words(&["/bin/sh", &format!("{TOOLS}/bin/runner"), "await-network"])),
         env: Some(env),
         volume_mounts: Some(vec![mount("tools", TOOLS, true)]),
-        ..step(settings)
+        ..step(settings, set_aside(cpu(order, &settings.defaults)))
     }
 }
 
-/// What the steps before the agent have in common.
-fn step(settings: &KubernetesSettings) -> Container {
+/// What the steps before the agent have in common. They ask for no more of the processor than the agent: the scheduler finds room for
+/// whichever of them asks for most.
+fn step(settings: &KubernetesSettings, agent: u128) -> Container {
     let amounts = |cpu: &str, memory: &str, storage: &str| {
         [("cpu", cpu), ("memory", memory), ("ephemeral-storage", storage)]
             .map(|(name, amount)| (name.to_owned(), Amount(amount.to_owned())))
@@ -138,7 +142,7 @@ fn step(settings: &KubernetesSettings) -> Container {
         image: Some(settings.runner_image.clone()),
         image_pull_policy: Some("IfNotPresent".to_owned()),
         resources: Some(ResourceRequirements {
-            requests: Some(amounts("50m", "64Mi", "64Mi")),
+            requests: Some(amounts(&format!("{}m", agent.min(STEP_CPU)), "64Mi", "64Mi")),
             limits: Some(amounts("1", "256Mi", "1Gi")),
             ..ResourceRequirements::default()
         }),
@@ -147,11 +151,19 @@ fn step(settings: &KubernetesSettings) -> Container {
     }
 }
 
-/// Memory and disk are set aside whole, so that a Job is ended for what it takes and not for what others do; of the processor
-/// a quarter, since an agent mostly waits for the model.
+fn cpu<'a>(order: &'a JobOrder, defaults: &'a Defaults) -> &'a Quantity {
+    order.runtime.cpu.as_ref().unwrap_or(&defaults.cpu)
+}
+
+/// What of the processor is set aside for an agent, in thousandths: a quarter, since an agent mostly waits for the model.
+fn set_aside(cpu: &Quantity) -> u128 {
+    (cpu.milli() / 4).max(10)
+}
+
+/// Memory and disk are set aside whole, so that a Job is ended for what it takes and not for what others do.
 fn resources(order: &JobOrder, defaults: &Defaults) -> ResourceRequirements {
     let runtime = &order.runtime;
-    let cpu = runtime.cpu.as_ref().unwrap_or(&defaults.cpu);
+    let cpu = cpu(order, defaults);
     let memory = runtime.memory.as_ref().unwrap_or(&defaults.memory);
     let storage = runtime.ephemeral_storage.as_ref().unwrap_or(&defaults.ephemeral_storage);
     let room = Amount((storage.milli() / 1_000 + TOOLS_ROOM).to_string());
@@ -161,7 +173,7 @@ fn resources(order: &JobOrder, defaults: &Defaults) -> ResourceRequirements {
             .into()
     };
     ResourceRequirements {
-        requests: Some(set(Amount(format!("{}m", (cpu.milli() / 4).max(10))))),
+        requests: Some(set(Amount(format!("{}m", set_aside(cpu))))),
         limits: Some(set(amount(cpu))),
         ..ResourceRequirements::default()
     }
@@ -212,7 +224,7 @@ pub fn probe(settings: &KubernetesSettings) -> PodSpec {
         containers: vec![Container {
             name: "look".to_owned(),
             command: Some(words(&["/bin/sh", "-c", look])),
-            ..step(settings)
+            ..step(settings, STEP_CPU)
         }],
         restart_policy: Some("Never".to_owned()),
         service_account_name: Some(SERVICE_ACCOUNT.to_owned()),

@@ -59,7 +59,7 @@ async fn an_old_log_goes_with_its_blob() {
     log_archives::archive(&store, &blobs, run, FIRST, at(9)).await.unwrap();
     assert!(blobs.exists(&BlobKey::log(run, FIRST)).await.unwrap());
     for _ in 0..2 {
-        log_archives::delete(&store, &blobs, run, FIRST).await.unwrap();
+        log_archives::delete(&mut store.acquire().await.unwrap(), &blobs, run, FIRST).await.unwrap();
         assert!(!blobs.exists(&BlobKey::log(run, FIRST)).await.unwrap());
         let left = log_archives::read(&store, &blobs, run, FIRST, 0).await.unwrap();
         assert_eq!(left.try_collect::<Vec<_>>().await.unwrap(), []);

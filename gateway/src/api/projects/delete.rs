@@ -52,13 +52,15 @@ pub(in crate::api) async fn delete_project(
     Sent(wanted): Sent<DeleteProject>,
 ) -> Result<Response, Problem> {
     let wish = Wish::read(&headers, &format!("delete_project {slug}"), &wanted)?;
-    // Who sent this before finds it deleted, and is to get the answer of then.
+    // Who sent this before finds it deleted, and is to get the answer of then: so what is not allowed now is said after that. It is looked at
+    // before, while nothing of the database is held.
     caller.on_project(&slug, ProjectRole::Read).await?;
+    let project = caller.on_project(&slug, ProjectRole::Admin).await;
     let mut writing = match wish.begin(&caller).await? {
         Begun::Answered(answer) => return Ok(answer),
         Begun::New(writing) => writing,
     };
-    let project = caller.on_project(&slug, ProjectRole::Admin).await?;
+    let project = project?;
     let by = account(&caller)?;
     let reason = reasons::needed(&wanted.reason)?;
     if wanted.name != project.slug {
