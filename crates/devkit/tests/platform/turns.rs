@@ -37,7 +37,7 @@ async fn a_turn_is_one_persons_until_it_is_done() -> anyhow::Result<()> {
     let database = TestDatabase::create().await;
     // As from two workers: places are counted by each of them.
     let [one, other] =
-        [Store::connect(database.url(), 2).await?, Store::connect(&database.url(), 2).await?].map(Turns::new);
+        [Store::connect(database.url(), 2).await?, Store::connect(database.url(), 2).await?].map(Turns::new);
     let held = take(&one, 1).await?;
     let mut next = pin!(take(&other, 1));
     assert!(timeout(SOON, &mut next).await.is_err(), "two have it");
