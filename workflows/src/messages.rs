@@ -119,9 +119,10 @@ pub struct Settlement {
 /// What is left to be shown on the forge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
-    /// Seconds to wait until the next change is shown; grows as the credential's budget shrinks.
+    /// Seconds to wait until the next change is shown; grows as the credential's budget shrinks, and is as long as the forge or the pace of
+    /// writes demands.
     pub pause_secs: u64,
-    /// Whether the run has moved on meanwhile, so that there is something to show after that wait, whatever else happens.
+    /// Whether there is something to show after that wait, whatever else happens: the run has moved on meanwhile, or could not be shown yet.
     #[serde(default)]
     pub moved_on: bool,
 }

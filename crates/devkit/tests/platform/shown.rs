@@ -120,7 +120,7 @@ async fn a_look_that_may_write_after_a_later_one_looks_again_before_it_ends() ->
     let_go(platform, (second, [first, third])).await
 }
 
-/// More than the worker has connections to the database.
+/// More than can be shown within the time that is waited for a write at once, so that some are put off.
 const MANY: usize = 20;
 
 /// How often the showing of a run was tried, each time that it has ended.
@@ -142,7 +142,7 @@ async fn tries(platform: &Platform, run: &Run) -> anyhow::Result<Vec<u64>> {
     Ok(started.filter(|of| shows(&of["scheduled_event_id"])).filter_map(|of| of["attempt"].as_u64()).collect())
 }
 
-/// Roles of their own keep the pace of writes that GitHub asks for: ten at once, then one a second.
+/// Roles of their own keep the pace of writes that GitHub asks for: ten at once, then one a second. Who is put off has not failed.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_that_are_to_be_shown_at_once_wait_for_their_turn_and_not_in_vain() -> anyhow::Result<()> {
     let platform = super::start(1, Hosting::Processes).await?;
