@@ -6,7 +6,9 @@ use devkit::{
     harness::{Hosting, Platform, REPOSITORY, Victim},
 };
 use domain::run::{Outcome, Step, comment_marker};
-use store::{JobState, attempts, steps};
+use store::steps;
+
+use super::in_engine;
 
 /// Steps at whose beginning something dies. Settling is over too soon to be met from outside.
 const STEPS: [Step; 8] =
@@ -93,11 +95,9 @@ async fn another_worker_takes_over_while_an_agent_is_at_work() -> anyhow::Result
     let number = platform.open_issue("slow")?;
     platform.label(number, "run:dev")?;
     let run = platform.await_run(number, "at work", |run| run.step == Some(Step::Agent)).await?;
-    // By then the watch has long been begun, by the worker that is to go.
     platform
-        .await_that("the runner was heard of", async || {
-            let attempt = attempts::get(&mut *platform.store().acquire().await?, run.id, run.attempt).await?;
-            Ok((attempt.job_state == JobState::Running).then_some(()))
+        .await_that("the Job is watched by the worker that is to go", async || {
+            Ok(in_engine::is_at(&platform, &run, "watch_job").await?.then_some(()))
         })
         .await?;
     platform.renew_worker().await?;

@@ -8,6 +8,7 @@ mod continue_run;
 mod crash;
 mod deleting;
 mod happy_path;
+mod in_engine;
 mod looking_back;
 mod lost;
 mod metrics;

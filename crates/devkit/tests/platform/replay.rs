@@ -6,14 +6,13 @@
 use std::{fs, path::PathBuf};
 
 use devkit::harness::{Platform, REPOSITORY};
-use domain::{
-    run::{Outcome, Step},
-    workflow_id,
-};
+use domain::run::{Outcome, Step};
 use store::runs::Run;
-use temporalio_client::{WorkflowFetchHistoryOptions, WorkflowHistory};
+use temporalio_client::WorkflowHistory;
 use temporalio_sdk::workflow_replayer::{WorkflowReplayer, WorkflowReplayerOptions};
 use workflows::AgentRun;
+
+use super::in_engine;
 
 pub(super) fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../workflows/histories")
@@ -55,12 +54,9 @@ async fn a_history_of_another_workflow_does_not_replay() -> anyhow::Result<()> {
 }
 
 async fn record(platform: &Platform, name: &str, run: &Run) -> anyhow::Result<()> {
-    let client = platform.engine().client().await?;
-    let id = workflow_id::agent_run(&platform.instance, run.id, run.attempt);
-    let handle = client.get_workflow_handle::<AgentRun>(id);
     // Waits for the close: the last look of the forge comes after the run has settled.
-    let _ = handle.get_result(Default::default()).await?;
-    let json = handle.fetch_history(WorkflowFetchHistoryOptions::builder().build()).to_json().await?;
+    let _ = in_engine::workflow(platform, run).await?.get_result(Default::default()).await?;
+    let json = in_engine::history(platform, run).await?;
     fs::create_dir_all(folder())?;
     Ok(fs::write(folder().join(format!("{name}.json")), json)?)
 }

@@ -7,13 +7,10 @@ use devkit::{
     github::{Effect, Fault},
     harness::{Hosting, Platform, REPOSITORY, until},
 };
-use domain::{
-    run::{Outcome, Step, comment_marker},
-    workflow_id,
-};
+use domain::run::{Outcome, Step, comment_marker};
 use store::{benching, runs::Run, slots};
-use temporalio_client::WorkflowFetchHistoryOptions;
-use workflows::AgentRun;
+
+use super::in_engine;
 
 /// What is told of a run that is the next to get a slot, and of the one after it.
 const NEXT: &str = "next in line";
@@ -125,11 +122,7 @@ const MANY: usize = 20;
 
 /// How often the showing of a run was tried, each time that it has ended.
 async fn tries(platform: &Platform, run: &Run) -> anyhow::Result<Vec<u64>> {
-    let client = platform.engine().client().await?;
-    let id = workflow_id::agent_run(&platform.instance, run.id, run.attempt);
-    let history = client.get_workflow_handle::<AgentRun>(id);
-    let history = history.fetch_history(WorkflowFetchHistoryOptions::builder().build()).to_json().await?;
-    let history: serde_json::Value = serde_json::from_slice(&history)?;
+    let history: serde_json::Value = serde_json::from_slice(&in_engine::history(platform, run).await?)?;
     let events = history["events"].as_array().context("a history has events")?;
     let shows = |scheduled: &serde_json::Value| {
         events.iter().any(|event| {
