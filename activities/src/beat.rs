@@ -15,7 +15,7 @@ use crate::{failure::StepError, leaving};
 const INTERVAL: Duration = Duration::from_millis(1500);
 
 /// The same for what lasts for hours, by [`workflows::options::WATCH_HEARTBEAT`]: the engine stores each sign of life, of hundreds at once.
-const SELDOM: Duration = Duration::from_secs(8);
+const SELDOM: Duration = Duration::from_secs(20);
 
 /// What a cancel means to a piece of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

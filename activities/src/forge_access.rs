@@ -1,12 +1,10 @@
-//! The way to the forge: opens the sealed credential of a repository and keeps the pace of writes.
+//! The way to the forge: opens the sealed credential of a repository, and writes at the pace that is asked for.
 
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError},
-    time::Duration,
 };
 
-use chrono::{DateTime, Utc};
 use domain::{connection::CredentialKind, ids::CredentialId};
 use forge::{
     Clock, Credential, ForgeRepoId, RepoRef, RepositoryProvider, Secret,
@@ -17,17 +15,14 @@ use forge::{
 use store::{
     Store,
     credentials::{self, Learnt},
-    pacing::{self, Taken, Urgency},
+    pacing::Urgency,
     repositories::Repository,
 };
 use telemetry::Telemetry;
 use tokio::sync::Mutex;
 use url::Url;
 
-use crate::{failure::StepError, write_queue::WriteQueue};
-
-/// A wait shorter than this is slept, behind a few others; a longer one is given back to the engine, which can show it.
-const SLEPT_WAIT: Duration = Duration::from_secs(10);
+use crate::{failure::StepError, write_pace::WritePace};
 
 /// Opens credentials and makes clients, one a credential and repository: an App's tokens are cut to one.
 pub struct ForgeAccess {
@@ -35,13 +30,11 @@ pub struct ForgeAccess {
     keys: OpeningKeys,
     base_url: Url,
     clock: Clock,
-    paced: bool,
+    pace: WritePace,
     telemetry: Arc<Telemetry>,
     clients: Mutex<HashMap<(CredentialId, ForgeRepoId), Arc<dyn RepositoryProvider>>>,
     /// What the forge tells one client of a credential holds for the others.
     limits: std::sync::Mutex<HashMap<CredentialId, SharedLimit>>,
-    /// Who may not write yet.
-    waiting: WriteQueue,
 }
 
 /// A repository together with the right to work on it.
@@ -70,13 +63,14 @@ impl ForgeAccess {
     #[must_use]
     pub fn new(store: Store, keys: OpeningKeys, base_url: Url, clock: Clock, telemetry: Arc<Telemetry>) -> Self {
         let (clients, limits) = (Mutex::default(), std::sync::Mutex::default());
-        Self { store, keys, base_url, clock, paced: true, telemetry, clients, limits, waiting: WriteQueue::default() }
+        let pace = WritePace::new(store.clone(), Arc::clone(&clock));
+        Self { store, keys, base_url, clock, pace, telemetry, clients, limits }
     }
 
     /// The same without any pace of writes.
     #[must_use]
     pub fn unpaced(self) -> Self {
-        Self { paced: false, ..self }
+        Self { pace: self.pace.unkept(), ..self }
     }
 
     /// The way to a repository.
@@ -191,44 +185,20 @@ impl ForgeAccess {
         self.pace_credential(to.credential, urgency).await
     }
 
-    /// Whether a write that is worth no waiting may go out now: it is one of those that are counted then.
-    ///
-    /// # Errors
-    /// When the database is away.
-    pub async fn may_write_now(&self, to: &ForgeRepo, urgency: Urgency) -> Result<bool, StepError> {
-        Ok(!self.paced || self.ask_for(to.credential, urgency, (self.clock)()).await? == Taken::Now)
-    }
-
-    async fn ask_for(&self, id: CredentialId, urgency: Urgency, now: DateTime<Utc>) -> Result<Taken, StepError> {
-        let mut tx = self.store.begin().await?;
-        let taken = pacing::take(&mut tx, id, urgency, now).await?;
-        tx.commit().await.map_err(store::StoreError::from)?;
-        Ok(taken)
-    }
-
     /// The same as [`Self::pace_for`] where only the credential is known.
     ///
     /// # Errors
     /// See [`Self::pace`].
     pub async fn pace_credential(&self, id: CredentialId, urgency: Urgency) -> Result<(), StepError> {
-        if !self.paced {
-            return Ok(());
-        }
-        loop {
-            let now = (self.clock)();
-            let at = match self.ask_for(id, urgency, now).await? {
-                Taken::Now => return Ok(()),
-                Taken::At(earliest) => self.waiting.line_up(id, urgency, earliest),
-            };
-            let wait = (at - now).to_std().unwrap_or_default();
-            if wait > SLEPT_WAIT {
-                return Err(StepError::NotBefore {
-                    at,
-                    message: domain::sentences::write_limit_reached(at.format("%Y-%m-%d %H:%M:%S UTC")),
-                });
-            }
-            tokio::time::sleep(wait.max(Duration::from_millis(20))).await;
-        }
+        self.pace.take(id, urgency).await
+    }
+
+    /// Takes a write that is worth no waiting, if one may go out now; says whether it may.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn take_write_if_free(&self, to: &ForgeRepo, urgency: Urgency) -> Result<bool, StepError> {
+        self.pace.take_if_free(to.credential, urgency).await
     }
 }
 

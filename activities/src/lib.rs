@@ -34,4 +34,4 @@ pub mod turns;
 pub mod worker;
 pub mod workspaces;
 pub mod write_intent;
-mod write_queue;
+mod write_pace;

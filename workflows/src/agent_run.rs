@@ -15,8 +15,8 @@ use domain::{
 use temporalio_common::error::IncomingError;
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_workflow::{
-    ActivityExecutionError, SyncWorkflowContext, TimerOptions, WaitConditionOptions, WorkflowCancellationToken,
-    WorkflowContext, WorkflowContextView, WorkflowResult, join, select,
+    ActivityExecutionError, SyncWorkflowContext, WaitConditionOptions, WorkflowCancellationToken, WorkflowContext,
+    WorkflowContextView, WorkflowResult, join, select,
 };
 
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
     },
     options,
     steps::RunSteps,
+    timer::timer,
 };
 
 /// How often a waiting run asks again for its slot, in case the grant's signal was lost.
@@ -37,7 +38,7 @@ pub(crate) const LAUNCH_PAUSE: Duration = Duration::from_secs(2);
 
 /// A run is first shown on the forge when its agent is started, so that one look tells what would have taken several; or this long after
 /// its sender is known to be allowed, or as soon as it has to wait for a slot.
-pub(crate) const FIRST_LOOK: Duration = Duration::from_secs(3);
+pub(crate) const FIRST_LOOK: Duration = Duration::from_secs(6);
 
 /// Pause before a settling that failed is repeated.
 pub(crate) const SETTLE_PAUSE: Duration = Duration::from_secs(30);
@@ -144,6 +145,8 @@ impl AgentRun {
         let end = match Self::work(ctx, scope).await {
             Ok(end) => end,
             Err(stopped) => {
+                // A step that is told to end may fail meanwhile, or have lost its worker before.
+                let stopped = if scope.is_cancelled() { Stopped::Cancelled } else { stopped };
                 // Whatever broke off, no Job may go on for a run that has ended.
                 let _ = ctx.execute_activity(RunSteps::stop_job, at, options::quick(detached)).await;
                 Self::explain_end(ctx, &stopped)
@@ -154,7 +157,6 @@ impl AgentRun {
         // Settling only writes our own database: it is repeated until it is through, since a held slot blocks others.
         let options = options::step(Step::Settle, detached);
         while ctx.execute_activity(RunSteps::settle, settlement.clone(), options.clone()).await.is_err() {
-            // Not one of the workflow's own: after a cancel that would not wait at all.
             ctx.timer(timer(SETTLE_PAUSE, detached)).await;
         }
         ctx.state_mut(|s| {
@@ -200,9 +202,9 @@ impl AgentRun {
     async fn await_slot(ctx: &WorkflowContext<Self>, scope: &WorkflowCancellationToken) -> Result<(), Stopped> {
         let at = Self::at(ctx);
         Self::enter(ctx, Step::Slot);
-        let waiting = own_token(ctx);
+        let waiting = WorkflowCancellationToken::new();
         loop {
-            let work = ctx.execute_activity(RunSteps::claim_slot, at, options::step(Step::Slot, scope));
+            let work = ctx.execute_local_activity(RunSteps::claim_slot, at, options::local(Step::Slot, scope));
             let claim = Self::step(Step::Slot, work).await?;
             if claim.granted {
                 ctx.state_mut(|s| s.status.slot_granted = true);
@@ -314,14 +316,14 @@ impl AgentRun {
 
     /// Shows changes on the forge, newest state only, with the pauses it asks for.
     async fn show_changes(ctx: &WorkflowContext<Self>, detached: &WorkflowCancellationToken) {
-        let (at, pausing) = (Self::at(ctx), own_token(ctx));
+        let (at, pausing) = (Self::at(ctx), WorkflowCancellationToken::new());
         let until = || WaitConditionOptions::builder().cancellation_token(detached.clone()).build();
         let _ = ctx.wait_condition_with_options(|s| s.closing || s.authorised, until()).await;
         if ctx.state(|s| s.closing) {
             return;
         }
         let worth_a_look = |s: &Self| s.closing || s.queued || s.status.step >= Some(Step::Agent);
-        let early = own_token(ctx);
+        let early = WorkflowCancellationToken::new();
         select! {
             _ = ctx.wait_condition_with_options(worth_a_look, until()) => early.cancel(),
             _ = ctx.timer(timer(FIRST_LOOK, &early)) => {}
@@ -371,17 +373,6 @@ impl AgentRun {
             }
         }
     }
-}
-
-/// A token that is cancelled with the workflow, for timers that may be dropped before they end. The SDK lets go of a timer only when it
-/// ends; one that is registered with the workflow's own token would hold the workflow, which holds that token, and both would stay in
-/// memory until the worker ends.
-fn own_token(ctx: &WorkflowContext<AgentRun>) -> WorkflowCancellationToken {
-    ctx.cancellation_token().child_token()
-}
-
-fn timer(after: Duration, token: &WorkflowCancellationToken) -> TimerOptions {
-    TimerOptions::builder(after).cancellation_token(token.clone()).build()
 }
 
 /// Why the work broke off.

@@ -13,8 +13,8 @@ use domain::{
 };
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_workflow::{
-    ActivityExecutionError, TimerOptions, WaitConditionOptions, WorkflowCancellationToken, WorkflowContext,
-    WorkflowContextView, WorkflowResult, join, select,
+    ActivityExecutionError, WaitConditionOptions, WorkflowCancellationToken, WorkflowContext, WorkflowContextView,
+    WorkflowResult, join, select,
 };
 
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     failure::innermost,
     messages::{ConnectionEnd, ConnectionRef},
     options,
+    timer::timer,
 };
 
 /// How long is waited at first until the runs of a repository are counted again; each time twice as long.
@@ -69,7 +70,7 @@ impl ConnectRepository {
         let end = ConnectionEnd { connection, failure, left };
         // Whoever waits for the row must not wait for ever.
         while ctx.execute_activity(ConnectSteps::end_connecting, end.clone(), options::quick(detached)).await.is_err() {
-            ctx.timer(Duration::from_secs(30)).await;
+            ctx.timer(timer(Duration::from_secs(30), detached)).await;
         }
         ctx.state_mut(|s| s.closing = true);
     }
@@ -115,7 +116,7 @@ impl ConnectRepository {
             if Self::step(ctx, ConnectionStep::Runs, work).await?.runs == 0 {
                 break;
             }
-            ctx.timer(TimerOptions::builder(pause).cancellation_token(scope.clone()).build()).await;
+            ctx.timer(timer(pause, scope)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         let work = ctx.execute_activity(ConnectSteps::withdraw_credential, at, options::quick(scope));

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use temporalio_common::ActivityError;
 use temporalio_macros::{activity_definitions, workflow, workflow_methods};
-use temporalio_workflow::{WorkflowContext, WorkflowContextView, WorkflowResult};
+use temporalio_workflow::{WorkflowCancellationToken, WorkflowContext, WorkflowContextView, WorkflowResult};
 
 use crate::{
     messages::{ProjectLeft, ProjectRef},
     options,
+    timer::timer,
 };
 
 /// How long is waited at first until is looked again what is left; each time twice as long.
@@ -69,9 +70,9 @@ impl DeleteProject {
     pub async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<()> {
         let input = ctx.state(|s| s.input);
         let scope = ctx.cancellation_token();
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, pausing) = (FIRST_PAUSE, WorkflowCancellationToken::new());
         while !ctx.execute_activity(DeleteSteps::detach_repositories, input, options::quick(&scope)).await?.nothing {
-            ctx.timer(pause).await;
+            ctx.timer(timer(pause, &pausing)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         ctx.execute_activity(DeleteSteps::leave_cluster, input, options::forge(&scope)).await?;

@@ -16,6 +16,7 @@ pub mod scheduled_start;
 pub mod steps;
 
 mod failure;
+mod timer;
 
 pub use agent_run::AgentRun;
 pub use connect_repository::ConnectRepository;

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use domain::run::Step;
 use temporalio_workflow::{
-    ActivityCancellationType, ActivityCloseTimeouts, ActivityOptions, RetryPolicy, WorkflowCancellationToken,
+    ActivityCancellationType, ActivityCloseTimeouts, ActivityOptions, LocalActivityOptions, RetryPolicy,
+    WorkflowCancellationToken,
 };
 
 /// Activities beat well within this; a dead worker is noticed after it.
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// The same for watching a Job. It is only to notice an end that the Job itself does not report, and hundreds watch at once, for hours.
-pub const WATCH_HEARTBEAT: Duration = Duration::from_secs(30);
+pub const WATCH_HEARTBEAT: Duration = Duration::from_secs(60);
 
 /// How long an activity may take, and how often it is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,19 +106,40 @@ pub fn watch(scope: &WorkflowCancellationToken, secs: u64) -> ActivityOptions {
     options
 }
 
-fn build(scope: &WorkflowCancellationToken, limits: Limits) -> ActivityOptions {
-    let retry = RetryPolicy::builder()
+/// A local activity's pause that is longer is a timer, so that a database that is away keeps no workflow task open.
+const LOCAL_PAUSE: Duration = Duration::from_secs(3);
+
+/// For an activity that does a step with a few statements in our own database. The worker that has the workflow does it by itself, which
+/// spares the engine the work of handing it out.
+#[must_use]
+pub fn local(step: Step, scope: &WorkflowCancellationToken) -> LocalActivityOptions {
+    let limits = limits(step, 0);
+    LocalActivityOptions::builder()
+        .retry_policy(retry(limits))
+        .timer_backoff_threshold(LOCAL_PAUSE)
+        .cancel_type(ActivityCancellationType::WaitCancellationCompleted)
+        .cancellation_token(scope.clone())
+        .schedule_to_close_timeout(limits.schedule_to_close)
+        .start_to_close_timeout(limits.start_to_close)
+        .build()
+}
+
+fn retry(limits: Limits) -> RetryPolicy {
+    RetryPolicy::builder()
         .initial_interval(Duration::from_secs(1))
         .maximum_interval(Duration::from_secs(30))
         .maximum_attempts(limits.attempts)
-        .build();
+        .build()
+}
+
+fn build(scope: &WorkflowCancellationToken, limits: Limits) -> ActivityOptions {
     let mut options = ActivityOptions::with_close_timeouts(ActivityCloseTimeouts::ScheduleAndStartToClose {
         start_to_close: limits.start_to_close,
         schedule_to_close: limits.schedule_to_close,
     })
     .heartbeat_timeout(HEARTBEAT)
     .cancellation_type(ActivityCancellationType::WaitCancellationCompleted)
-    .retry_policy(retry)
+    .retry_policy(retry(limits))
     .build();
     options.cancellation_token = Some(scope.clone());
     options

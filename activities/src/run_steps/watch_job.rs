@@ -16,12 +16,13 @@ use store::{
     JobState, attempts,
     job_failures::{self, Evidence, JobFailure},
 };
+use tokio::time::Instant;
 use workflows::messages::{JobEnd, RunRef};
 
 use crate::{failure::StepError, job_story, platform::Platform, run_context::RunContext};
 
-/// How often is looked for a report and a sign of life, which come no more often. Nothing on the way of a run waits for this.
-const PERIOD: Duration = Duration::from_secs(5);
+/// How often is looked for a report and a sign of life. Nothing on the way of a run waits for this, and hundreds look.
+const PERIOD: Duration = Duration::from_secs(10);
 
 /// A runner that is alive says so every 5 s; this silence is taken for its end.
 const SILENCE: TimeDelta = TimeDelta::seconds(90);
@@ -29,10 +30,11 @@ const SILENCE: TimeDelta = TimeDelta::seconds(90);
 /// After the Job's end its last words may still be on their way.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
-/// Until the runner is heard of, what the cluster says is all there is to tell. It is kept after this, and then ever more seldom: a pod that
-/// nothing is wrong with has mostly started before, and where hundreds wait for room each asking makes the API server read all that is said
-/// in the namespace.
+/// Until the runner is heard of, what the cluster says is all there is to tell. It is kept after this, or after so long where nothing is known
+/// to be wrong, and then ever more seldom: where hundreds wait for room, each asking makes the API server read all that is said in the
+/// namespace.
 const STORY: Duration = Duration::from_secs(20);
+const STORY_OF_WELL: Duration = Duration::from_secs(2 * 60);
 const STORY_AT_MOST: Duration = Duration::from_secs(5 * 60);
 
 /// A Job that was asked to end is over this long after its report at the latest: its grace and what the node needs.
@@ -60,8 +62,8 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<JobEnd, StepError> {
     let job = Box::pin(RunContext::load(platform, at)).await?.job();
     let begun = platform.now();
     let mut ended = std::pin::pin!(platform.launcher.ended(&job));
-    let mut story = STORY;
-    let mut story_at = tokio::time::Instant::now() + story;
+    let (mut story, watching) = (STORY, Instant::now());
+    let mut story_at = watching + story;
     loop {
         match Box::pin(heard(platform, at)).await? {
             Heard::Report => return Ok(JobEnd::Reported),
@@ -75,10 +77,12 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<JobEnd, StepError> {
                     return Box::pin(give_up(platform, at, &job, silent)).await;
                 }
             }
-            Heard::Nothing(None) if tokio::time::Instant::now() >= story_at => {
-                Box::pin(job_story::keep(platform, at, &job)).await;
-                story = STORY_AT_MOST.min(story * 2);
-                story_at = tokio::time::Instant::now() + story;
+            Heard::Nothing(None) if Instant::now() >= story_at => {
+                if watching.elapsed() >= STORY_OF_WELL || !platform.launcher.is_well(&job) {
+                    Box::pin(job_story::keep(platform, at, &job)).await;
+                    story = STORY_AT_MOST.min(story * 2);
+                    story_at = Instant::now() + story;
+                }
             }
             Heard::Nothing(None) | Heard::Stopped => {}
         }

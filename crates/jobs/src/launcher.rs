@@ -102,6 +102,11 @@ pub trait JobLauncher: Send + Sync {
     /// is not there has ended, too.
     async fn ended(&self, job: &JobRef) -> Result<JobEnding, LaunchError>;
 
+    /// Whether it is there and nothing is known to be wrong with it, without asking anybody. Nothing is known of one that nobody waits for.
+    fn is_well(&self, _job: &JobRef) -> bool {
+        false
+    }
+
     /// The last of what it wrote itself, as long as that is kept: at most [`LAST_OUTPUT`] bytes.
     async fn last_output(&self, job: &JobRef) -> Result<Option<String>, LaunchError>;
 

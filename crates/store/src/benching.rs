@@ -146,6 +146,15 @@ pub async fn lift_write_limits(store: &Store) -> Result<()> {
     Ok(())
 }
 
+/// Undoes [`lift_write_limits`].
+///
+/// # Errors
+/// The database fails.
+pub async fn put_write_limits_back(store: &Store) -> Result<()> {
+    sqlx::raw_sql(WRITE_LIMITS).execute(store.pool()).await?;
+    Ok(())
+}
+
 /// Stores finished runs, and projects with a repository each that nothing is known of: what has gathered where many work for long.
 ///
 /// # Errors
@@ -275,16 +284,18 @@ const STANDING: &str = r#"
 "#;
 
 const NO_WRITE_LIMITS: &str = r#"
-    create function bench_no_limits() returns trigger language plpgsql as $$
+    create or replace function bench_no_limits() returns trigger language plpgsql as $$
     begin
         new.refilled_at := now() - interval '1 day';
         new.taken := new.taken + 1000;
         return new;
     end
     $$;
-    create trigger bench_no_limits before insert or update on write_pacing
+    create or replace trigger bench_no_limits before insert or update on write_pacing
         for each row execute function bench_no_limits();
 "#;
+
+const WRITE_LIMITS: &str = "drop trigger if exists bench_no_limits on write_pacing";
 
 const TIMINGS: &str = r#"
     select r.created_at, s.started_at,

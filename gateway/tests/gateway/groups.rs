@@ -323,7 +323,7 @@ async fn a_gateway_that_is_told_to_stop_answers_what_it_has() {
 
 #[tokio::test]
 async fn one_issue_that_everybody_writes_about_does_not_hold_up_the_others() {
-    let world = World::new().await;
+    let world = World::with_connections(16).await;
     let mut other = world.store().begin().await.unwrap();
     locks::take(&mut other, &Turn::subject(FORGE_REPOSITORY, 1)).await.unwrap();
     let hot = join_all((0..12).map(async |place| {

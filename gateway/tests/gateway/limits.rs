@@ -58,7 +58,7 @@ async fn the_largest_body_is_read_and_a_larger_one_is_not() {
 
 #[tokio::test]
 async fn what_is_buffered_over_all_requests_is_bounded() {
-    let world = World::with_buffer(Some(1 << 20)).await;
+    let world = World::with_buffer(1 << 20).await;
     let held = begin(&world, 900_000, 800_000).await;
     eventually("the bytes are buffered", async || world.state.body_budget().free() < (1 << 20) - 790_000).await;
     let body = format!("{{\"a\":\"{}\"}}", "x".repeat(400_000));

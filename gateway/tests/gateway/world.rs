@@ -48,17 +48,27 @@ pub struct World {
 }
 
 impl World {
+    /// One whose gateway has a single connection to the database: who takes a second one while having the first waits in vain.
     pub async fn new() -> Self {
-        Self::with_buffer(None).await
+        Self::with(1, None).await
     }
 
-    pub async fn with_buffer(buffer_bytes: Option<usize>) -> Self {
+    /// One whose deliveries can wait for each other.
+    pub async fn with_connections(connections: u32) -> Self {
+        Self::with(connections, None).await
+    }
+
+    pub async fn with_buffer(bytes: usize) -> Self {
+        Self::with(1, Some(bytes)).await
+    }
+
+    async fn with(connections: u32, buffer_bytes: Option<usize>) -> Self {
         let database = TestDatabase::create().await;
         let mut conn = database.store().acquire().await.unwrap();
         let (project, repository) = connect(&mut conn).await;
         drop(conn);
         // As the role opens it, with its limits on statements and locks.
-        let store = Store::connect_lazy(database.url(), 16).unwrap();
+        let store = Store::connect_lazy(database.url(), connections).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let blobs = Blobs::local(folder.path()).unwrap();
         let key = GatewayKey::generate();

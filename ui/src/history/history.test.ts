@@ -33,6 +33,23 @@ it('puts an activity together with its tries and its end', () => {
   expect([groups[1]?.began, groups[1]?.ended]).toEqual([4000, 8000])
 })
 
+it('tells of an activity that the worker did by itself', () => {
+  const marker = (id: number, told: Record<string, unknown>, more: Record<string, unknown> = {}) => {
+    const data = btoa(JSON.stringify({ activity_type: 'claim_slot', original_schedule_time: { seconds: 3, nanos: 500_000_000 }, backoff: null, ...told }))
+    return event(id, 'MarkerRecorded', { marker_name: 'core_local_activity', details: { data: { payloads: [{ data }] } }, ...more })
+  }
+  const paused = marker(5, { attempt: 2, complete_time: { seconds: 4, nanos: 0 }, backoff: { seconds: 5 } }, { failure: { message: 'away' } })
+  expect(groupsOf([paused])).toMatchObject([{ name: 'claim_slot', tries: 2, fate: 'under_way', failure: 'away', ended: undefined }])
+  const done = marker(8, { attempt: 3, complete_time: { seconds: 9, nanos: 250_000_000 } })
+  const [group] = groupsOf([paused, done])
+  expect(group).toMatchObject({ kind: 'activity', events: [5, 8], began: 3500, ended: 9250, tries: 3, fate: 'done', failure: '' })
+  expect(stepOf(group as never)).toBe('slot')
+  expect(groupsOf([marker(9, { attempt: 1 }, { failure: { message: 'no' } })])).toMatchObject([{ fate: 'failed', failure: 'no', ended: 9000 }])
+  expect(groupsOf([marker(9, { attempt: 1 }, { failure: { message: 'no', failure_info: { CanceledFailureInfo: {} } } })])).toMatchObject([{ fate: 'cancelled' }])
+  expect(groupsOf([event(9, 'MarkerRecorded', { marker_name: 'core_local_activity' })])).toMatchObject([{ name: '', fate: 'done' }])
+  expect(groupsOf([event(9, 'MarkerRecorded', { marker_name: 'core_patch' })])).toEqual([])
+})
+
 it('reads a history that the engine wrote', () => {
   const { events } = JSON.parse(readFileSync('../workflows/histories/agent-run-queued-no-change.json', 'utf8')) as { events: EngineEvent[] }
   const steps = groupsOf(events).flatMap((group) => stepOf(group) ?? [])

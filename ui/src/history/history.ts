@@ -43,6 +43,9 @@ const FATES: Record<string, Fate> = {
   WorkflowExecutionCanceled: 'cancelled',
 }
 
+/** A marker of this name is an activity that the workflow's own worker has done. There is one for each end: of the last try, or of those before a longer pause. */
+const LOCAL_ACTIVITY = 'core_local_activity'
+
 /** Puts together what belongs together, in the order in which it began. What only drives the workflow is left out. */
 export function groupsOf(events: readonly EngineEvent[]): Group[] {
   const groups: Group[] = []
@@ -61,7 +64,8 @@ export function groupsOf(events: readonly EngineEvent[]): Group[] {
     else if (kind === 'WorkflowExecutionSignaled' || kind === 'WorkflowExecutionCancelRequested') {
       begin(event, 'signal', text(says.signal_name) || 'cancel')
       end(groups.at(-1), event, 'done', says)
-    } else if (kind === 'WorkflowExecutionStarted') begin(event, 'workflow', text(record(says.workflow_type)?.name))
+    } else if (kind === 'MarkerRecorded' && says.marker_name === LOCAL_ACTIVITY) takeLocal(groups, event, says)
+    else if (kind === 'WorkflowExecutionStarted') begin(event, 'workflow', text(record(says.workflow_type)?.name))
     else if (kind.startsWith('WorkflowExecution') && FATES[kind]) end(groups[0]?.kind === 'workflow' ? groups[0] : undefined, event, FATES[kind], says)
     else if (known && kind.startsWith(known.kind === 'timer' ? 'Timer' : 'ActivityTask')) {
       known.events.push(event.event_id)
@@ -74,6 +78,23 @@ export function groupsOf(events: readonly EngineEvent[]): Group[] {
     }
   }
   return groups
+}
+
+/** The event tells of the whole activity. After a pause that is a timer, it goes on where it was. */
+function takeLocal(groups: Group[], event: EngineEvent, says: Record<string, unknown>): void {
+  const told = payload(record(says.details)?.data)
+  const name = text(told?.activity_type)
+  const began = seconds(told?.original_schedule_time) ?? at(event)
+  const before = groups.find((group) => group.kind === 'activity' && group.name === name && group.began === began)
+  const group: Group = before ?? { kind: 'activity', name, events: [], began, ended: undefined, tries: 1, fate: 'under_way', failure: '' }
+  if (!before) groups.push(group)
+  group.events.push(event.event_id)
+  group.tries = number(told?.attempt) ?? group.tries
+  group.failure = failureOf(says.failure)
+  if (record(told?.backoff)) return
+  group.ended = seconds(told?.complete_time) ?? at(event)
+  const cancelled = record(record(record(says.failure)?.failure_info)?.CanceledFailureInfo)
+  group.fate = cancelled ? 'cancelled' : record(says.failure) ? 'failed' : 'done'
 }
 
 function end(group: Group | undefined, event: EngineEvent, fate: Fate, says: Record<string, unknown>): void {
@@ -109,6 +130,23 @@ const STEPS: Record<string, Step> = {
 
 function failureOf(failure: unknown): string {
   return text(record(failure)?.message)
+}
+
+/** The JSON in the first of some payloads. */
+function payload(payloads: unknown): Record<string, unknown> | undefined {
+  const all = record(payloads)?.payloads
+  const first = Array.isArray(all) ? text(record(all[0])?.data) : ''
+  try {
+    return record(JSON.parse(atob(first)))
+  } catch {
+    return undefined
+  }
+}
+
+/** A moment as the engine's SDK notes it, in milliseconds. */
+function seconds(moment: unknown): number | undefined {
+  const [whole, nanos] = [number(record(moment)?.seconds), record(moment)?.nanos]
+  return whole === undefined ? undefined : whole * 1000 + (typeof nanos === 'number' ? nanos / 1_000_000 : 0)
 }
 
 function at(event: EngineEvent): number | undefined {

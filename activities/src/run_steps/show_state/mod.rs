@@ -118,7 +118,7 @@ pub(crate) async fn show_wait(platform: &Platform, at: RunRef) {
         let forge = context.forge(platform).await?;
         let show = Show { platform, context: &context, forge: &forge, urgency: Urgency::Final };
         let body = show.body().await?;
-        if platform.forge.may_write_now(&forge, show.urgency).await? {
+        if platform.forge.take_write_if_free(&forge, show.urgency).await? {
             forge.provider.update_comment(&forge.repo, CommentId(id), &body).await?;
         }
         Ok::<_, StepError>(())

@@ -156,11 +156,11 @@ async fn write(client: &Client, order: &JobOrder, settings: &KubernetesSettings)
 }
 
 /// On both sides agents are at work until all have started, as they are for minutes in life; what is measured is how they come to start.
+/// Until then roles write to the forge at the pace that GitHub asks for, as in life: no start waits for it. Ends would.
 async fn in_cluster(report: &mut Report) -> anyhow::Result<()> {
     let kubeconfig: PathBuf = super::from_environment(cluster::KUBECONFIG)?.into();
     let (client, _) = kubernetes::client_of(&kubeconfig).await?;
     let platform = start(kubeconfig).await?;
-    benching::lift_write_limits(platform.store()).await?;
     platform.forge.commit("writer", REPOSITORY, "main", &[("services.yaml", Some(LITTLE))]).await?;
     let namespace = kubernetes::namespace(&format!("codexk8s-run-{}-", platform.instance), &platform.project().await?);
     let started = Started::watch(&client, &namespace);
@@ -187,6 +187,7 @@ async fn in_cluster(report: &mut Report) -> anyhow::Result<()> {
         report.ratio(name("container started"), ms(our_took.started), ms(bare_took.started), "ms", Target::AtMost(1.2));
     }
     report.note("jobs: the baseline is a Job with the same pod, made through the API, its Secret before it");
+    benching::lift_write_limits(platform.store()).await?;
     platform.finish().await
 }
 
@@ -224,13 +225,13 @@ async fn from_webhook(platform: &Platform, started: &Started) -> anyhow::Result<
     platform.label(number, "run:dev")?;
     let name = job_of(platform, number).await?;
     let at = started.all(&[name]).await?;
-    end(platform, &[number]).await?;
-    started.rest().await?;
+    end(platform, started, &[number]).await?;
     Ok(at.since(begun).started)
 }
 
-/// Ends the runs, none of which has ended by itself.
-async fn end(platform: &Platform, numbers: &[u64]) -> anyhow::Result<()> {
+/// Ends the runs, none of which has ended by itself, and waits until nothing of them is left.
+async fn end(platform: &Platform, started: &Started, numbers: &[u64]) -> anyhow::Result<()> {
+    benching::lift_write_limits(platform.store()).await?;
     for number in numbers {
         platform.forge.comment("maintainer", REPOSITORY, *number, "/cancel")?;
     }
@@ -238,6 +239,8 @@ async fn end(platform: &Platform, numbers: &[u64]) -> anyhow::Result<()> {
         let run = platform.await_end(*number).await?;
         ensure!((run.attempt, run.outcome) == (Attempt::FIRST, Some(Outcome::Cancelled)), "{run:?}");
     }
+    started.rest().await?;
+    benching::put_write_limits_back(platform.store()).await?;
     Ok(())
 }
 
@@ -252,8 +255,7 @@ async fn all_at_once(platform: &Platform, started: &Started, number: usize) -> a
         names.push(job_of(platform, *number).await?);
     }
     let last = started.all(&names).await?;
-    end(platform, &numbers).await?;
-    started.rest().await?;
+    end(platform, started, &numbers).await?;
     Ok(last.since(begun))
 }
 

@@ -28,6 +28,9 @@ const AT_WORK: &str = "trap 'exit 0' TERM; sleep 600 & wait";
 /// However busy the machine is, a container starts or does not within this.
 const LIMIT: Duration = Duration::from_secs(300);
 
+/// The machine is at rest when it was for so long.
+const AT_REST_FOR: Duration = Duration::from_secs(3);
+
 /// The label by which a pod tells its Job's name.
 const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 
@@ -111,12 +114,43 @@ impl Started {
         tokio::time::timeout(LIMIT, waiting).await.with_context(|| format!("not all of {jobs:?} started"))
     }
 
-    /// Waits until no pod is left: taking one away is work for the node, which would slow whatever starts next.
+    /// Waits until no pod is left, and the machine has nothing to do: taking a pod away is work for the node, of which the larger part
+    /// comes when the pod is gone, and which would slow whatever starts next.
     pub(super) async fn rest(&self) -> anyhow::Result<()> {
         let gone = until(LIMIT, async || {
             Ok(self.pods.list_metadata(&ListParams::default()).await?.items.is_empty().then_some(()))
         });
-        gone.await?.context("the pods of before do not go away")
+        gone.await?.context("the pods of before do not go away")?;
+        let mut before = Processors::now()?;
+        let idle = until(LIMIT, async || {
+            tokio::time::sleep(AT_REST_FOR).await;
+            let earlier = std::mem::replace(&mut before, Processors::now()?);
+            Ok(earlier.is_at_rest_until(before).then_some(()))
+        });
+        idle.await?.context("the machine does not come to rest")
+    }
+}
+
+/// What all processors have done since the machine began, in ticks.
+#[derive(Clone, Copy)]
+struct Processors {
+    idle: u64,
+    all: u64,
+}
+
+impl Processors {
+    fn now() -> anyhow::Result<Self> {
+        let told = std::fs::read_to_string("/proc/stat").context("what the processors do")?;
+        let ticks: Vec<u64> =
+            told.lines().next().into_iter().flat_map(str::split_whitespace).flat_map(str::parse).collect();
+        // user, nice, system, idle, iowait, irq, softirq, steal; those of guests are in the first two.
+        let idle = ticks.iter().skip(3).take(2).sum();
+        Ok(Self { idle, all: ticks.iter().take(8).sum() })
+    }
+
+    /// Whether a third of them at most was at work from now to then.
+    fn is_at_rest_until(self, then: Self) -> bool {
+        (then.idle - self.idle) * 3 >= (then.all - self.all) * 2
     }
 }
 

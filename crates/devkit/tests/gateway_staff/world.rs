@@ -49,6 +49,12 @@ pub struct World {
     _folder: tempfile::TempDir,
 }
 
+/// A gateway's access with one connection: a request that takes a second one while it has the first could wait for itself, as
+/// soon as there are enough of them at once.
+fn narrow(database: &TestDatabase) -> Store {
+    Store::connect_lazy(database.url(), 1).unwrap()
+}
+
 impl World {
     /// An owner, an admin, and a member of each kind on the list; nobody has signed in yet.
     pub async fn start() -> Self {
@@ -96,8 +102,7 @@ impl World {
         let sign_in = sign_in(&stand_in, address, proxies);
         let blobs = Blobs::local(&folder.path().join("blobs")).unwrap();
         let told = Arc::clone(&clock);
-        let parts =
-            parts(database.store().clone(), blobs.clone(), key.clone(), Arc::new(move || *told.lock().unwrap()));
+        let parts = parts(narrow(&database), blobs.clone(), key.clone(), Arc::new(move || *told.lock().unwrap()));
         let dispatcher = dispatcher(&engine, &parts);
         let state = AppState::new(AppParts { sign_in: Some(sign_in), sealing, engine_ui, dispatcher, ..parts });
         let server = serve(listener, state);
@@ -110,7 +115,7 @@ impl World {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let told = Arc::clone(&self.clock);
         let clock: dispatch::Clock = Arc::new(move || *told.lock().unwrap());
-        let parts = parts(self.store().clone(), self.blobs.clone(), self.key.clone(), clock);
+        let parts = parts(narrow(&self.database), self.blobs.clone(), self.key.clone(), clock);
         let sign_in = sign_in(&self.stand_in, self.address, TrustedProxies::default());
         serve(listener, AppState::new(AppParts { sign_in: Some(sign_in), ..parts }));
         url

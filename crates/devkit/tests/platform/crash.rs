@@ -89,6 +89,30 @@ async fn a_run_survives_the_death_of_temporal_at_each_step() -> anyhow::Result<(
     if turn_of(Victim::Temporal) { survives_the_death_of(Victim::Temporal).await } else { Ok(()) }
 }
 
+/// Both wait for the next worker then, and are told to it in one breath.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_and_a_timer_that_end_while_no_worker_is_there_both_count() -> anyhow::Result<()> {
+    let mut platform = super::start(1, Hosting::Processes).await?;
+    let number = platform.open_issue("endless-loop")?;
+    // Until the agent works, a timer runs towards the first look of the forge.
+    platform.forge.fail(Fault::once("GET", format!("/repos/*/issues/{number}"), Effect::Latency(9_000)));
+    platform.label(number, "run:dev")?;
+    let run = platform.await_run(number, "writing the prompt", |run| run.step == Some(Step::Prompt)).await?;
+    platform.stop(Victim::Worker).await?;
+    platform.forge.comment("maintainer", REPOSITORY, number, "/cancel")?;
+    platform
+        .await_that("cancel and timer", async || {
+            let history = String::from_utf8(in_engine::history(&platform, &run).await?)?;
+            let both = ["WorkflowExecutionCancelRequestedEventAttributes", "TimerFiredEventAttributes"];
+            Ok(both.iter().all(|event| history.contains(event)).then_some(()))
+        })
+        .await?;
+    platform.bring_up(Victim::Worker).await?;
+    let run = platform.await_end(number).await?;
+    assert_eq!(run.outcome, Some(Outcome::Cancelled), "{run:?}");
+    platform.finish().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn another_worker_takes_over_while_an_agent_is_at_work() -> anyhow::Result<()> {
     let platform = super::platform_with(2).await?;

@@ -32,6 +32,25 @@ async fn a_run_whose_job_is_killed_is_lost_with_a_cause() -> anyhow::Result<()> 
     let run = platform.await_end(number).await?;
     assert_eq!(run.outcome, Some(Outcome::Lost), "{run:?}");
     assert!(run.cause.as_deref().is_some_and(|cause| cause.contains("without a report")), "{:?}", run.cause);
+    let failure = job_failures::get(&mut *platform.store().acquire().await?, run.id, run.attempt).await?;
+    assert!(failure.is_some(), "{run:?}");
+    platform.finish().await
+}
+
+/// Evidence is kept of what nobody wanted: it counts as a failure, and is shown as one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_we_asked_to_end_leaves_no_failure_when_it_ends_without_a_report() -> anyhow::Result<()> {
+    let platform = super::platform_with(1).await?;
+    let number = platform.open_issue("endless-loop")?;
+    platform.label(number, "run:dev")?;
+    let run = platform.await_run(number, "at work", |run| run.step == Some(Step::Agent)).await?;
+    let asked_at = chrono::Utc::now();
+    attempts::request_stop(&mut *platform.store().acquire().await?, run.id, run.attempt, asked_at).await?;
+    platform.kill_job(run.id, run.attempt).await?;
+    let run = platform.await_end(number).await?;
+    assert_eq!(run.outcome, Some(Outcome::Lost), "{run:?}");
+    let failure = job_failures::get(&mut *platform.store().acquire().await?, run.id, run.attempt).await?;
+    assert!(failure.is_none(), "{failure:?}");
     platform.finish().await
 }
 

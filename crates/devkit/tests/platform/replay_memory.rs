@@ -96,10 +96,6 @@ fn of_a_dropped_timer() -> anyhow::Result<WorkflowHistory> {
 async fn the_sdk_keeps_a_workflow_that_drops_a_timer_of_its_own_token() -> anyhow::Result<()> {
     let options = WorkflowReplayerOptions::new().register_workflow::<DropsATimer>()?.build();
     let counts = replayed(options, of_a_dropped_timer()?).await?;
-    assert_eq!(
-        counts,
-        (1, 1),
-        "if none is left, the SDK was mended: `own_token` in workflows/src/agent_run.rs can go then"
-    );
+    assert_eq!(counts, (1, 1), "if none is left, the SDK was mended, and half of what workflows/src/timer.rs is for");
     Ok(())
 }

@@ -41,6 +41,9 @@ pub struct Seen<'a> {
 pub enum Judged {
     /// It goes on as far as is known.
     Running,
+    /// It has not begun. Nothing is known to be wrong, but what keeps it may be told by events alone: it is to be judged with them
+    /// now and then.
+    Starting,
     /// It has trouble that may pass; it is to be judged again then, with its events.
     Troubled {
         /// The moment from which the trouble counts as its end.
@@ -231,7 +234,7 @@ fn waiting(seen: Seen<'_>, pod: &Pod) -> Judged {
         (false, Some(said)) => {
             after(seen, since, seen.patience.start, JobEnding::NotStarted { words: said.message.clone() })
         }
-        (false, None) => Judged::Troubled { until: since + delta(seen.patience.start) },
+        (false, None) => Judged::Starting,
     }
 }
 
@@ -243,7 +246,7 @@ fn no_pod(seen: Seen<'_>, job: &Job) -> Judged {
             after(seen, made, seen.patience.room, JobEnding::Quota { words: said.message.clone() })
         }
         Some(said) => after(seen, made, seen.patience.start, JobEnding::NotStarted { words: said.message.clone() }),
-        None => Judged::Troubled { until: made + delta(seen.patience.start) },
+        None => Judged::Starting,
     }
 }
 

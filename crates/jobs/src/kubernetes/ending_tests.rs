@@ -185,6 +185,15 @@ fn what_may_pass_is_waited_for_and_not_for_ever() {
 }
 
 #[test]
+fn one_that_nothing_is_known_to_be_wrong_with_is_starting_however_long_that_takes() {
+    let going = job(&json!([]));
+    for age in [0, 179, 180, 9_999] {
+        assert_eq!(judged(Some(&going), &[waits("ContainerCreating")], &[], age), Judged::Starting);
+        assert_eq!(judged(Some(&going), &[], &[], age), Judged::Starting);
+    }
+}
+
+#[test]
 fn a_node_that_is_not_heard_of_is_known_by_what_became_of_its_pods() {
     assert_eq!(lost_node(&at_work("True")), None);
     assert_eq!(lost_node(&at_work("False")), Some("node-1".to_owned()));

@@ -47,6 +47,7 @@ pub use self::{
 use self::{
     failure::{call, find, persist},
     namespace::{Namespaces, apply},
+    waiting::Turns,
     watch::Watches,
 };
 use crate::{FoundJob, JobEvent, JobLauncher, JobOrder, JobRef, LaunchError};
@@ -64,6 +65,7 @@ pub struct KubernetesLauncher {
     settings: KubernetesSettings,
     namespaces: Namespaces,
     watches: Watches,
+    turns: Turns,
     own_users: tokio::sync::OnceCell<bool>,
 }
 
@@ -133,6 +135,7 @@ impl KubernetesLauncher {
             settings,
             namespaces: Namespaces::default(),
             watches: Watches::default(),
+            turns: Turns::default(),
             own_users: tokio::sync::OnceCell::new(),
         }
     }
@@ -238,6 +241,10 @@ impl JobLauncher for KubernetesLauncher {
 
     async fn ended(&self, job: &JobRef) -> Result<JobEnding, LaunchError> {
         waiting::ended(self, job).await
+    }
+
+    fn is_well(&self, job: &JobRef) -> bool {
+        waiting::is_well(self, job)
     }
 
     async fn last_output(&self, job: &JobRef) -> Result<Option<String>, LaunchError> {

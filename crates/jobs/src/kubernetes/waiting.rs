@@ -1,6 +1,10 @@
 //! Waiting for a Job's end: by the watch, and now and then by a look of one's own.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use domain::job_ending::JobEnding;
@@ -15,7 +19,7 @@ use super::{
     failure::{call, find},
     kept::Lighter as _,
     names,
-    watch::Known,
+    watch::{Known, Watched},
 };
 use crate::{JobEvent, JobRef, LaunchError};
 
@@ -24,6 +28,10 @@ const RETRY: Duration = Duration::from_secs(2);
 
 /// Trouble that may pass is looked at again so often: not all of its ends are told by the watch.
 const TROUBLE: Duration = Duration::from_secs(15);
+
+/// Of all the Jobs that nothing is known to be wrong with, one in so long is asked about: the API server reads all that was said in the
+/// namespace each time, and a hundred pods that begin at once have enough to do.
+const APART: Duration = Duration::from_secs(5);
 
 /// Shortest pause between two looks.
 const SOON: Duration = Duration::from_millis(200);
@@ -36,8 +44,7 @@ const STEP: Duration = Duration::from_millis(500);
 
 /// Waits for the end.
 pub(super) async fn ended(launcher: &KubernetesLauncher, job: &JobRef) -> Result<JobEnding, LaunchError> {
-    let selector = names::agents_selector(&launcher.settings.instance);
-    let watched = launcher.watches.of(&launcher.client, &launcher.namespace(&job.project), &selector);
+    let watched = watched(launcher, job);
     let begun = Instant::now();
     let mut wait = Wait {
         launcher,
@@ -75,6 +82,22 @@ pub(super) async fn ended(launcher: &KubernetesLauncher, job: &JobRef) -> Result
     }
 }
 
+/// Whose turn it is to be asked about without need.
+#[derive(Default)]
+pub(super) struct Turns(Mutex<Option<Instant>>);
+
+impl Turns {
+    /// Whether a turn is free; it is taken then.
+    fn take(&self) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_free = last.is_none_or(|last| last.elapsed() >= APART);
+        if is_free {
+            *last = Some(Instant::now());
+        }
+        is_free
+    }
+}
+
 struct Wait<'a> {
     launcher: &'a KubernetesLauncher,
     job: &'a JobRef,
@@ -105,14 +128,15 @@ impl Wait<'_> {
         let is_first = !std::mem::replace(&mut self.is_told_of, true);
         let judged = self.judge(Some(job), &[]);
         let at = now + self.pause(&judged);
-        self.look_at = if is_first || judged == Judged::Running { at } else { self.look_at.min(at) };
+        let is_well = matches!(judged, Judged::Running | Judged::Starting);
+        self.look_at = if is_first || is_well { at } else { self.look_at.min(at) };
     }
 
     /// Until the next look, unless the watch tells of something before.
     fn pause(&self, judged: &Judged) -> Duration {
         match judged {
             Judged::Ended(_) => Duration::ZERO,
-            Judged::Running => self.launcher.settings.patience.look,
+            Judged::Running | Judged::Starting => self.launcher.settings.patience.look,
             Judged::Troubled { until } => {
                 let left = *until - (self.launcher.settings.clock)();
                 left.to_std().unwrap_or_default().clamp(SOON, TROUBLE)
@@ -125,10 +149,7 @@ impl Wait<'_> {
     }
 
     fn judge(&self, job: Option<&Job>, events: &[JobEvent]) -> Judged {
-        let pods: Vec<&Pod> = self.pods.values().map(|pod| &**pod).collect();
-        let now: DateTime<Utc> = (self.launcher.settings.clock)();
-        let patience = self.launcher.settings.patience;
-        judge(Seen { job, pods: &pods, events, now, patience })
+        judge_now(self.launcher, job, &self.pods, events)
     }
 
     async fn look(&mut self) -> Result<Judged, LaunchError> {
@@ -139,12 +160,42 @@ impl Wait<'_> {
             pods.into_iter().map(|pod| (pod.metadata.uid.clone().unwrap_or_default(), Arc::new(pod.lighter()))),
         );
         let judged = self.judge(job.as_ref(), &[]);
-        if !matches!(judged, Judged::Troubled { .. }) {
+        let is_asked_about = match judged {
+            Judged::Troubled { .. } => true,
+            Judged::Starting => self.launcher.turns.take(),
+            Judged::Running | Judged::Ended(_) => false,
+        };
+        if !is_asked_about {
             return Ok(judged);
         }
         let events = events::of_job(self.launcher, self.job).await?;
         Ok(self.judge(job.as_ref(), &events))
     }
+}
+
+fn judge_now(
+    launcher: &KubernetesLauncher,
+    job: Option<&Job>,
+    pods: &BTreeMap<String, Arc<Pod>>,
+    events: &[JobEvent],
+) -> Judged {
+    let pods: Vec<&Pod> = pods.values().map(|pod| &**pod).collect();
+    let now: DateTime<Utc> = (launcher.settings.clock)();
+    judge(Seen { job, pods: &pods, events, now, patience: launcher.settings.patience })
+}
+
+/// Whether there is a pod, and nothing is known to be wrong with it, by what the watch has told to those who wait.
+pub(super) fn is_well(launcher: &KubernetesLauncher, job: &JobRef) -> bool {
+    let known = watched(launcher, job).news(job, 0);
+    known.is_some_and(|known| {
+        let judged = judge_now(launcher, known.job.as_deref(), &known.pods, &[]);
+        !known.pods.is_empty() && matches!(judged, Judged::Running | Judged::Starting)
+    })
+}
+
+fn watched(launcher: &KubernetesLauncher, job: &JobRef) -> Arc<Watched> {
+    let selector = names::agents_selector(&launcher.settings.instance);
+    launcher.watches.of(&launcher.client, &launcher.namespace(&job.project), &selector)
 }
 
 /// The pods of a Job that are there.

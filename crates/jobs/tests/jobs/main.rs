@@ -242,6 +242,36 @@ async fn a_pod_that_does_not_go_is_taken_away() {
     assert_eq!(server.count("/pods/"), 0);
 }
 
+/// A large image may take longer than anything else may.
+#[tokio::test]
+async fn one_that_starts_for_long_is_looked_at_no_more_often_than_one_at_work() {
+    let server = Server::default();
+    let (launcher, order) = (Arc::new(looking_every(Duration::from_secs(2), &server)), order(1));
+    launcher.launch(&order).await.unwrap();
+    let long_ago = chrono::Utc::now() - chrono::TimeDelta::minutes(10);
+    let scheduled = json!({"type": "PodScheduled", "status": "True", "lastTransitionTime": long_ago.to_rfc3339()});
+    let pulling = json!({"phase": "Pending", "conditions": [scheduled]});
+    server.pod(&order.job, "1", &pulling);
+    assert!(!launcher.is_well(&order.job), "nobody waits, so nothing is known");
+    let waiting = tokio::spawn({
+        let (launcher, job) = (Arc::clone(&launcher), order.job.clone());
+        async move { launcher.ended(&job).await }
+    });
+    let before = server.reads();
+    sleep(Duration::from_secs(5)).await;
+    // Two looks, with what is said of Job and pod; and the lists from which the watches begin.
+    assert!((6..=20).contains(&(server.reads() - before)), "{}", server.reads() - before);
+    assert!(launcher.is_well(&order.job));
+    let state = json!({"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}});
+    let agent = json!({"name": "agent", "state": state, "image": "", "imageID": "", "ready": false, "restartCount": 0});
+    server.pod(
+        &order.job,
+        "1",
+        &json!({"phase": "Pending", "conditions": pulling["conditions"], "containerStatuses": [agent]}),
+    );
+    assert!(matches!(waiting.await.unwrap().unwrap(), JobEnding::ImagePull { .. }));
+}
+
 #[tokio::test]
 async fn a_thousand_jobs_are_waited_for_by_two_streams() {
     let server = Server::default();

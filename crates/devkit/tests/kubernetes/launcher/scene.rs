@@ -63,6 +63,7 @@ fn settings(name: &str, actor: String) -> KubernetesSettings {
             room: Duration::from_secs(6),
             start: Duration::from_secs(60),
             cluster: Duration::from_secs(60),
+            look: Duration::from_secs(15),
             ..Patience::default()
         },
         clock: Arc::new(chrono::Utc::now),
