@@ -29,8 +29,8 @@ const RETRY: Duration = Duration::from_secs(2);
 /// Trouble that may pass is looked at again so often: not all of its ends are told by the watch.
 const TROUBLE: Duration = Duration::from_secs(15);
 
-/// Of all the Jobs that nothing is known to be wrong with, one in so long is asked about: the API server reads all that was said in the
-/// namespace each time, and a hundred pods that begin at once have enough to do.
+/// Of all the Jobs that nothing is known to be wrong with, one in so long is asked about, as long as they have not waited for long: the API
+/// server reads all that was said in the namespace each time, and has enough to do where a hundred pods begin at once.
 const APART: Duration = Duration::from_secs(5);
 
 /// Shortest pause between two looks.
@@ -50,6 +50,7 @@ pub(super) async fn ended(launcher: &KubernetesLauncher, job: &JobRef) -> Result
         launcher,
         job,
         pods: BTreeMap::new(),
+        begun,
         answered: begun,
         heard: 0,
         is_told_of: false,
@@ -103,6 +104,8 @@ struct Wait<'a> {
     job: &'a JobRef,
     /// Every pod of the Job that was ever seen, as it was last: a pod that is gone is evidence, too.
     pods: BTreeMap<String, Arc<Pod>>,
+    /// Since when is waited.
+    begun: Instant,
     /// When the API server last answered, or told something.
     answered: Instant,
     /// What of the watch's news was taken in.
@@ -162,7 +165,9 @@ impl Wait<'_> {
         let judged = self.judge(job.as_ref(), &[]);
         let is_asked_about = match judged {
             Judged::Troubled { .. } => true,
-            Judged::Starting => self.launcher.turns.take(),
+            Judged::Starting => {
+                self.begun.elapsed() >= self.launcher.settings.patience.start || self.launcher.turns.take()
+            }
             Judged::Running | Judged::Ended(_) => false,
         };
         if !is_asked_about {
