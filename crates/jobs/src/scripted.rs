@@ -238,6 +238,8 @@ impl State {
         };
         // Thousands are there, of which one kind is asked for.
         let of_kind = self.objects.range(below.clone()..).take_while(|(place, _)| place.starts_with(&below));
+        // What is in a namespace is below that namespace, and is none.
+        let of_kind = of_kind.filter(|(place, _)| place.get(below.len()..).is_some_and(|name| !name.contains('/')));
         let listed = of_kind.filter(|(_, object)| selected(object));
         let items: Vec<&Value> = listed.map(|(_, object)| object).collect();
         let version = self.version.max(1).to_string();

@@ -106,6 +106,7 @@ async fn a_job_is_made_once_and_its_secret_after_it() {
     assert_eq!((&spec["backoffLimit"], &spec["podReplacementPolicy"]), (&json!(0), &json!("Failed")));
     assert_eq!(spec["template"]["spec"]["hostUsers"], json!(false));
     assert!(!job.to_string().contains("hunter2"), "the token is in the Job");
+    assert_eq!(one.projects().await.unwrap(), [order.job.project]);
 }
 
 #[tokio::test]
