@@ -11,11 +11,11 @@ use tokio::time::Instant;
 
 use crate::{failure::StepError, leaving};
 
-/// Well under [`workflows::options::HEARTBEAT`], so that a busy machine does not look like a dead one.
-const INTERVAL: Duration = Duration::from_millis(1500);
+/// Well under [`workflows::options::HEARTBEAT`], so that a busy machine does not look like a dead one; the engine stores each sign of life.
+const INTERVAL: Duration = Duration::from_secs(4);
 
-/// The same for what lasts for hours, by [`workflows::options::WATCH_HEARTBEAT`]: the engine stores each sign of life, of hundreds at once.
-const SELDOM: Duration = Duration::from_secs(20);
+/// The same for what lasts for hours, by [`workflows::options::WATCH_HEARTBEAT`]: hundreds do at once.
+const SELDOM: Duration = Duration::from_secs(30);
 
 /// What a cancel means to a piece of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

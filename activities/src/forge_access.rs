@@ -22,7 +22,10 @@ use telemetry::Telemetry;
 use tokio::sync::Mutex;
 use url::Url;
 
-use crate::{failure::StepError, write_pace::WritePace};
+use crate::{
+    failure::StepError,
+    write_pace::{Line, WritePace},
+};
 
 /// Opens credentials and makes clients, one a credential and repository: an App's tokens are cut to one.
 pub struct ForgeAccess {
@@ -174,23 +177,23 @@ impl ForgeAccess {
     /// # Errors
     /// [`StepError::NotBefore`] when the wait is long enough to be worth showing.
     pub async fn pace(&self, to: &ForgeRepo) -> Result<(), StepError> {
-        self.pace_for(to, Urgency::Ordinary).await
+        self.pace_credential(to.credential).await
     }
 
-    /// The same for a write that may be more than ordinary.
+    /// The same for a write that may be more than ordinary, or one of several.
     ///
     /// # Errors
     /// See [`Self::pace`].
-    pub async fn pace_for(&self, to: &ForgeRepo, urgency: Urgency) -> Result<(), StepError> {
-        self.pace_credential(to.credential, urgency).await
+    pub async fn pace_for(&self, to: &ForgeRepo, urgency: Urgency, line: Line) -> Result<(), StepError> {
+        self.pace.take(to.credential, urgency, line).await
     }
 
-    /// The same as [`Self::pace_for`] where only the credential is known.
+    /// The same as [`Self::pace`] where only the credential is known.
     ///
     /// # Errors
     /// See [`Self::pace`].
-    pub async fn pace_credential(&self, id: CredentialId, urgency: Urgency) -> Result<(), StepError> {
-        self.pace.take(id, urgency).await
+    pub async fn pace_credential(&self, id: CredentialId) -> Result<(), StepError> {
+        self.pace.take(id, Urgency::Ordinary, Line::End).await
     }
 
     /// Takes a write that is worth no waiting, if one may go out now; says whether it may.

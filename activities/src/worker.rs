@@ -23,7 +23,10 @@ use telemetry::{
 use temporalio_client::Client;
 use temporalio_sdk::{
     WorkerOptions, WorkerOptionsBuilder,
-    runtime::worker_tuner::{FixedSizeSlotSupplier, TunerHolder},
+    runtime::{
+        PollerBehavior,
+        worker_tuner::{FixedSizeSlotSupplier, TunerHolder},
+    },
 };
 use workflows::{AgentRun, ConnectRepository, DeleteProject, Reconcile, ScheduledStart, options::LOOK_LIMIT};
 
@@ -56,14 +59,19 @@ const ACTIVITIES: usize = 500;
 /// Workflow tasks at a time, and of the kinds of work that there are none of: the SDK's own number.
 const OTHER_TASKS: usize = 100;
 
+/// Workflow tasks waited for at a time, a fifth of them of workflows that no worker has: one for which nobody waits is kept by the engine
+/// meanwhile, which is more work for it than the task itself.
+const TASK_POLLS: usize = 20;
+
 /// A worker from which another of this process has taken over may end what it began. No try of anything takes longer, but for the
 /// watching of Jobs, which moves at once.
 const TAKE_OVER_GRACE: Duration = LOOK_LIMIT;
 
 /// A crashed worker's workflows are picked up by another after this.
-const STICKY: Duration = Duration::from_secs(2);
+const STICKY: Duration = Duration::from_secs(10);
 
-/// How often heartbeats are passed on at most, and so how soon a cancel is noticed by those that beat as often.
+/// How often heartbeats are passed on at most: the SDK holds back what comes sooner, of its own accord nearly until the limit. A cancel is
+/// noticed with the next one that is.
 const HEARTBEAT_THROTTLE: Duration = Duration::from_secs(2);
 
 /// How often a Temporal that is not there yet is tried.
@@ -198,6 +206,7 @@ pub fn options(platform: &Arc<Platform>) -> anyhow::Result<WorkerOptions> {
         .graceful_shutdown_period(TAKE_OVER_GRACE)
         .sticky_queue_schedule_to_start_timeout(STICKY)
         .max_heartbeat_throttle_interval(HEARTBEAT_THROTTLE)
+        .workflow_task_poller_behavior(PollerBehavior::SimpleMaximum(TASK_POLLS))
         .tuner(tuner())
         .build())
 }

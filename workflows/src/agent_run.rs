@@ -12,7 +12,9 @@ use domain::{
     run::{Outcome, Step},
     sentences,
 };
-use temporalio_common::error::IncomingError;
+use temporalio_common::{
+    ActivityDefinition, error::IncomingError, protos::temporal::api::failure::v1::failure::FailureInfo,
+};
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_workflow::{
     ActivityExecutionError, SyncWorkflowContext, WaitConditionOptions, WorkflowCancellationToken, WorkflowContext,
@@ -37,8 +39,8 @@ pub(crate) const LAUNCH_TRIES: u32 = 3;
 pub(crate) const LAUNCH_PAUSE: Duration = Duration::from_secs(2);
 
 /// A run is first shown on the forge when its agent is started, so that one look tells what would have taken several; or this long after
-/// its sender is known to be allowed, or as soon as it has to wait for a slot.
-pub(crate) const FIRST_LOOK: Duration = Duration::from_secs(6);
+/// its sender is known to be allowed (some seconds more while the worker asks the forge for something else), or as soon as it has to wait for a slot.
+pub(crate) const FIRST_LOOK: Duration = Duration::from_secs(10);
 
 /// Pause before a settling that failed is repeated.
 pub(crate) const SETTLE_PAUSE: Duration = Duration::from_secs(30);
@@ -169,8 +171,7 @@ impl AgentRun {
     async fn work(ctx: &WorkflowContext<Self>, scope: &WorkflowCancellationToken) -> Result<RunEnd, Stopped> {
         let at = Self::at(ctx);
         Self::enter(ctx, Step::Authorise);
-        let work = ctx.execute_activity(RunSteps::authorise, at, options::step(Step::Authorise, scope));
-        let sender = Self::step(Step::Authorise, work).await?;
+        let sender = Self::ask_the_forge(ctx, scope, Step::Authorise, || RunSteps::authorise).await?;
         if !sender.allowed {
             return Ok(RunEnd { outcome: Outcome::Refused, cause: sender.reason });
         }
@@ -182,8 +183,7 @@ impl AgentRun {
             let work = ctx.execute_activity(RunSteps::prepare_workspace, at, options::step(Step::Clone, scope));
             let workspace = Self::step(Step::Clone, work).await?;
             Self::enter(ctx, Step::Prompt);
-            let work = ctx.execute_activity(RunSteps::write_prompt, at, options::step(Step::Prompt, scope));
-            Self::step(Step::Prompt, work).await?;
+            Self::ask_the_forge(ctx, scope, Step::Prompt, || RunSteps::write_prompt).await?;
             if let Some(end) = Self::have_the_agent_work(ctx, scope, workspace.job_secs).await? {
                 return Ok(end);
             }
@@ -197,6 +197,25 @@ impl AgentRun {
         Self::enter(ctx, Step::Publish);
         let work = ctx.execute_activity(RunSteps::publish, at, options::step(Step::Publish, scope));
         Self::step(Step::Publish, work).await
+    }
+
+    /// A step that takes some questions to the forge, which are soon answered, or not for long. So the worker that has the workflow asks
+    /// by itself, which spares the engine the work of handing it out; what that does not bring about has all the patience of an activity.
+    async fn ask_the_forge<A>(
+        ctx: &WorkflowContext<Self>,
+        scope: &WorkflowCancellationToken,
+        step: Step,
+        activity: fn() -> A,
+    ) -> Result<A::Output, Stopped>
+    where
+        A: ActivityDefinition<Input = RunRef>,
+    {
+        let at = Self::at(ctx);
+        match Self::step(step, ctx.execute_local_activity(activity(), at, options::at_once(scope))).await {
+            Err(Stopped::Failed { in_doubt: true, .. }) => {}
+            done => return done,
+        }
+        Self::step(step, ctx.execute_activity(activity(), at, options::step(step, scope))).await
     }
 
     async fn await_slot(ctx: &WorkflowContext<Self>, scope: &WorkflowCancellationToken) -> Result<(), Stopped> {
@@ -385,5 +404,11 @@ enum Stopped {
 /// Whether the activity may have done its work all the same: its answer was lost, or it broke off at something passing.
 fn in_doubt(error: &ActivityExecutionError) -> bool {
     let passing = |error: &IncomingError| matches!(error, IncomingError::Application(app) if !app.is_non_retryable());
-    error.as_timeout().is_some() || error.cause().is_some_and(passing)
+    // What a local activity fails with is not the cause of anything; its timeout is one while it is new, and none once it is replayed.
+    let local = match error.failure().and_then(|failure| failure.failure_info.as_ref()) {
+        Some(FailureInfo::ApplicationFailureInfo(app)) => !app.non_retryable,
+        Some(FailureInfo::TimeoutFailureInfo(_)) => true,
+        _ => false,
+    };
+    local || error.as_timeout().is_some() || error.cause().is_some_and(passing)
 }

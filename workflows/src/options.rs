@@ -10,10 +10,10 @@ use temporalio_workflow::{
 };
 
 /// Activities beat well within this; a dead worker is noticed after it.
-pub const HEARTBEAT: Duration = Duration::from_secs(10);
+pub const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// The same for watching a Job. It is only to notice an end that the Job itself does not report, and hundreds watch at once, for hours.
-pub const WATCH_HEARTBEAT: Duration = Duration::from_secs(60);
+pub const WATCH_HEARTBEAT: Duration = Duration::from_secs(90);
 
 /// How long an activity may take, and how often it is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +121,22 @@ pub fn local(step: Step, scope: &WorkflowCancellationToken) -> LocalActivityOpti
         .cancellation_token(scope.clone())
         .schedule_to_close_timeout(limits.schedule_to_close)
         .start_to_close_timeout(limits.start_to_close)
+        .build()
+}
+
+/// Well below the time after which the engine has to be told that a workflow task goes on.
+pub(crate) const AT_ONCE: Duration = Duration::from_secs(5);
+
+/// For one try by the worker that has the workflow. That workflow hears of nothing else meanwhile, and takes the place of another: so it
+/// is short, and has no other try.
+#[must_use]
+pub fn at_once(scope: &WorkflowCancellationToken) -> LocalActivityOptions {
+    LocalActivityOptions::builder()
+        .retry_policy(RetryPolicy::builder().maximum_attempts(1).build())
+        .cancel_type(ActivityCancellationType::WaitCancellationCompleted)
+        .cancellation_token(scope.clone())
+        .schedule_to_close_timeout(AT_ONCE)
+        .start_to_close_timeout(AT_ONCE)
         .build()
 }
 

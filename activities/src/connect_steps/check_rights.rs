@@ -9,7 +9,6 @@ use forge::{ForgeError, ForgeRepoId, RepoRef};
 use store::{
     connections::{self, Connection},
     credentials::{self, Learnt},
-    pacing::Urgency,
 };
 use workflows::messages::RightsVerdict;
 
@@ -26,7 +25,7 @@ pub(super) async fn run(platform: &Platform, connection: Connection) -> Result<R
         CredentialKind::Token => {
             let found = find(&access, &connection).await?;
             for _ in 0..PROBES {
-                platform.forge.pace_credential(credential, Urgency::Ordinary).await?;
+                platform.forge.pace_credential(credential).await?;
             }
             access.provider.rights(&found.repo).await?
         }

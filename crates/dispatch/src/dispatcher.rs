@@ -30,6 +30,9 @@ use uuid::Uuid;
 
 use crate::engine::{Applied, Engine, EngineError, Target};
 
+/// The type of a run's workflow, which is what a start means that names none.
+pub const AGENT_RUN: &str = "AgentRun";
+
 /// Longer than delivering a handful of commands takes; after it, a dead dispatcher's queue is taken over.
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -356,7 +359,7 @@ impl Dispatcher {
         let target = Target { workflow_id: &command.workflow_id, request_id: command.request_id };
         match command.kind {
             CommandKind::Start => {
-                self.engine.start(target, command.name.as_deref().unwrap_or("AgentRun"), &command.payload).await
+                self.engine.start(target, command.name.as_deref().unwrap_or(AGENT_RUN), &command.payload).await
             }
             CommandKind::Signal => {
                 self.engine.signal(target, command.name.as_deref().unwrap_or_default(), &command.payload).await

@@ -3,6 +3,7 @@
 //! Used by the gateway, which stores commands with the deliveries that cause them, and by the worker, which wakes the run
 //! that a free slot goes to.
 
+mod closed;
 pub mod dispatcher;
 pub mod engine;
 mod histories;
@@ -11,7 +12,7 @@ pub mod schedules;
 mod server;
 mod terminations;
 
-pub use dispatcher::{Clock, DispatchError, Dispatcher};
+pub use dispatcher::{AGENT_RUN, Clock, DispatchError, Dispatcher};
 pub use engine::{Engine, EngineError, EngineSettings};
 pub use place::EnginePlace;
 pub use schedules::{Schedule, When};

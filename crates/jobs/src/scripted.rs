@@ -40,7 +40,7 @@ struct Watch {
 struct State {
     objects: BTreeMap<String, Value>,
     written: Vec<String>,
-    reads: u32,
+    reads: Vec<String>,
     version: u64,
     script: Vec<(String, VecDeque<Answer>)>,
     watches: Vec<Watch>,
@@ -110,8 +110,14 @@ impl Server {
 
     /// Reads so far, but for the opening of watches.
     #[must_use]
-    pub fn reads(&self) -> u32 {
-        self.state().reads
+    pub fn reads(&self) -> usize {
+        self.state().reads.len()
+    }
+
+    /// Those of addresses that end so.
+    #[must_use]
+    pub fn reads_of(&self, end: &str) -> usize {
+        self.state().reads.iter().filter(|path| path.ends_with(end)).count()
     }
 
     /// How many objects there are whose address contains `part`.
@@ -217,7 +223,7 @@ impl State {
     }
 
     fn read(&mut self, path: &str, query: &str) -> Response<Stream> {
-        self.reads += 1;
+        self.reads.push(path.to_owned());
         if let Some(there) = self.objects.get(path) {
             return whole(200, there);
         }

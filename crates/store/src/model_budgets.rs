@@ -9,11 +9,12 @@ use domain::{
     model::{Account, Amount, Decision, Limits, Scope, Usd, Wish, decide},
 };
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::{
     Result,
-    convert::{self, stored, unsigned},
-    model_calls::{self, ModelCallId, NewCall, Reserved},
+    convert::{self, attempt_number, clean, stored, unsigned},
+    model_calls::{ModelCallId, NewCall, Reserved},
     model_gateways::ModelGatewayId,
 };
 
@@ -69,38 +70,65 @@ pub async fn reserve(
         Decision::Granted { output, cut, amount } => (output, cut, amount),
         other => return Ok(Reservation::Not(other)),
     };
-    sqlx::query!(
-        "update model_budgets set reserved_tokens = reserved_tokens + $4, reserved_nano_usd = reserved_nano_usd + $5 \
-         where (scope = 'day' and key = $1) or (scope = 'month' and key = $2) or (scope = 'run' and key = $3)",
-        keys.day,
-        keys.month,
-        keys.run,
-        stored(amount.tokens),
-        stored(amount.usd.nano()),
-    )
-    .execute(&mut *conn)
-    .await?;
-    let reserved = Reserved { input: wish.input, output, usd: wish.price.map(|_| amount.usd) };
-    let id = model_calls::insert(conn, call, gateway, reserved).await?;
+    let usd = wish.price.map(|_| amount.usd);
+    let reserved = Reserved { input: wish.input, output, usd };
+    let id = note(conn, (call, &keys), gateway, reserved).await?;
     Ok(Reservation::Granted { id, output, cut })
 }
 
-/// Moves a call from one booked amount to another, and gives back what it had reserved.
+/// Counts the reservation and notes the call, in one statement: others wait meanwhile.
+async fn note(
+    conn: &mut PgConnection,
+    (call, keys): (&NewCall<'_>, &Keys),
+    gateway: ModelGatewayId,
+    reserved: Reserved,
+) -> Result<ModelCallId> {
+    let id = Uuid::now_v7();
+    sqlx::query!(
+        "with counted as (update model_budgets set reserved_tokens = reserved_tokens + $4 + $5, \
+             reserved_nano_usd = reserved_nano_usd + coalesce($6, 0) \
+             where (scope = 'day' and key = $1) or (scope = 'month' and key = $2) or (scope = 'run' and key = $3)) \
+         insert into model_calls (id, run_id, attempt, started_at, kind, model, gateway_id, reserved_input_tokens, \
+             reserved_output_tokens, reserved_nano_usd) values ($7, $8, $9, $10, $11, $12, $13, $4, $5, $6)",
+        keys.day,
+        keys.month,
+        keys.run,
+        stored(reserved.input),
+        stored(reserved.output),
+        reserved.usd.map(|usd| stored(usd.nano())) as Option<i64>,
+        id,
+        call.run.as_uuid(),
+        attempt_number(call.attempt),
+        call.now,
+        call.kind.as_str(),
+        &clean(call.model),
+        gateway.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(ModelCallId(id))
+}
+
+/// Moves a call from one booked amount to another, and gives back what it had reserved. The last thing in its transaction, since others
+/// of the project wait for it from here on.
 pub(crate) async fn book(
     conn: &mut PgConnection,
     keys: &Keys,
     (from, to): (Amount, Amount),
     given_back: Option<Reserved>,
 ) -> Result<()> {
-    lock(conn, keys).await?;
     let reserved = given_back.map_or_else(Amount::default, |reserved| Amount {
         tokens: reserved.input + reserved.output,
         usd: reserved.usd.unwrap_or_default(),
     });
     sqlx::query!(
-        "update model_budgets set spent_tokens = spent_tokens + $4, spent_nano_usd = spent_nano_usd + $5, \
-             reserved_tokens = reserved_tokens - $6, reserved_nano_usd = reserved_nano_usd - $7 \
-         where (scope = 'day' and key = $1) or (scope = 'month' and key = $2) or (scope = 'run' and key = $3)",
+        // Locked in the order in which reserving does it.
+        "with locked as (select scope, key from model_budgets \
+             where (scope = 'day' and key = $1) or (scope = 'month' and key = $2) or (scope = 'run' and key = $3) \
+             order by scope for update) \
+         update model_budgets b set spent_tokens = b.spent_tokens + $4, spent_nano_usd = b.spent_nano_usd + $5, \
+             reserved_tokens = b.reserved_tokens - $6, reserved_nano_usd = b.reserved_nano_usd - $7 \
+         from locked where b.scope = locked.scope and b.key = locked.key",
         keys.day,
         keys.month,
         keys.run,
@@ -146,8 +174,8 @@ struct Row {
     reserved_nano_usd: i64,
 }
 
-/// Locks the rows of a call, and makes them where it is the first of its run, day or month. One statement takes them in one
-/// order for everybody, whether they are there or not: two calls never wait for each other.
+/// Locks the rows of a call, and makes them where it is the first of its run, day or month. They are taken in one order by everybody,
+/// whether they are there or not, here and by [`book`]: two calls never wait for each other.
 async fn lock(conn: &mut PgConnection, keys: &Keys) -> Result<[Account; 3]> {
     let rows = sqlx::query_as!(
         Row,

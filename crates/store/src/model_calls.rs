@@ -17,7 +17,6 @@ use crate::{
     convert::{self, attempt_number, clean, stored, unsigned},
     kinds::ModelCallKind,
     model_budgets::{self, Keys},
-    model_gateways::ModelGatewayId,
 };
 
 /// Names a call. Also what the provider is told, so that a call that is sent twice can be known as one.
@@ -144,33 +143,6 @@ pub async fn set_policy(conn: &mut PgConnection, run: RunId, attempt: Attempt, p
     Ok(())
 }
 
-/// Notes a call that has its reservation; [`model_budgets::reserve`] does.
-pub(crate) async fn insert(
-    conn: &mut PgConnection,
-    call: &NewCall<'_>,
-    gateway: ModelGatewayId,
-    reserved: Reserved,
-) -> Result<ModelCallId> {
-    let id = Uuid::now_v7();
-    sqlx::query!(
-        "insert into model_calls (id, run_id, attempt, started_at, kind, model, gateway_id, reserved_input_tokens, \
-             reserved_output_tokens, reserved_nano_usd) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        id,
-        call.run.as_uuid(),
-        attempt_number(call.attempt),
-        call.now,
-        call.kind.as_str(),
-        &clean(call.model),
-        gateway.0,
-        stored(reserved.input),
-        stored(reserved.output),
-        reserved.usd.map(|usd| stored(usd.nano())),
-    )
-    .execute(conn)
-    .await?;
-    Ok(ModelCallId(id))
-}
-
 /// Notes a call that we did not make, and what its caller was told.
 ///
 /// # Errors
@@ -225,8 +197,8 @@ pub async fn finish(conn: &mut PgConnection, id: ModelCallId, end: &CallEnd<'_>)
     };
     let booked = Amount { tokens: usage.input_tokens + usage.output_tokens, usd: usd.unwrap_or_default() };
     let given_back = if open.ended { None } else { Some(open.reserved) };
-    model_budgets::book(conn, &open.keys, (open.booked, booked), given_back).await?;
     write_end(conn, id, end, (usage, usd)).await?;
+    model_budgets::book(conn, &open.keys, (open.booked, booked), given_back).await?;
     Ok(true)
 }
 

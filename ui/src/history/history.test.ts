@@ -57,3 +57,12 @@ it('reads a history that the engine wrote', () => {
   expect(read(events[0] as EngineEvent).kind).toBe('WorkflowExecutionStarted')
   expect(groupsOf([{ event_id: 1 }])).toEqual([])
 })
+
+it('takes a try by the own worker and what was handed out after it for one', () => {
+  const { events } = JSON.parse(readFileSync('../workflows/histories/agent-run-late-forge.json', 'utf8')) as { events: EngineEvent[] }
+  const groups = groupsOf(events)
+  const asked = groups.filter((group) => group.name === 'authorise')
+  expect(asked).toMatchObject([{ tries: 2, fate: 'done', failure: '' }])
+  expect(asked[0]?.events.length).toBe(4)
+  expect(groups.flatMap((group) => stepOf(group) ?? [])).toEqual(['authorise', 'slot', 'clone', 'prompt', 'launch', 'agent', 'collect', 'settle'])
+})

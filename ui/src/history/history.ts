@@ -50,6 +50,7 @@ const LOCAL_ACTIVITY = 'core_local_activity'
 export function groupsOf(events: readonly EngineEvent[]): Group[] {
   const groups: Group[] = []
   const byFirst = new Map<number, Group>()
+  const triedLocally = new Map<Group, number>()
   const begin = (event: EngineEvent, kind: Group['kind'], name: string): void => {
     const group: Group = { kind, name, events: [event.event_id], began: at(event), ended: undefined, tries: kind === 'activity' ? 0 : 1, fate: 'under_way', failure: '' }
     groups.push(group)
@@ -59,18 +60,24 @@ export function groupsOf(events: readonly EngineEvent[]): Group[] {
     const { kind, says } = read(event)
     const first = number(says.scheduled_event_id) ?? number(says.started_event_id)
     const known = first === undefined ? undefined : byFirst.get(first)
-    if (kind === 'ActivityTaskScheduled') begin(event, 'activity', text(record(says.activity_type)?.name))
-    else if (kind === 'TimerStarted') begin(event, 'timer', text(says.timer_id))
+    if (kind === 'ActivityTaskScheduled') {
+      const name = text(record(says.activity_type)?.name)
+      const before = groups.findLast((group) => group.kind === 'activity' && group.name === name)
+      if (before?.fate === 'failed' && triedLocally.has(before)) goOn(before, event, byFirst)
+      else begin(event, 'activity', name)
+    } else if (kind === 'TimerStarted') begin(event, 'timer', text(says.timer_id))
     else if (kind === 'WorkflowExecutionSignaled' || kind === 'WorkflowExecutionCancelRequested') {
       begin(event, 'signal', text(says.signal_name) || 'cancel')
       end(groups.at(-1), event, 'done', says)
-    } else if (kind === 'MarkerRecorded' && says.marker_name === LOCAL_ACTIVITY) takeLocal(groups, event, says)
-    else if (kind === 'WorkflowExecutionStarted') begin(event, 'workflow', text(record(says.workflow_type)?.name))
+    } else if (kind === 'MarkerRecorded' && says.marker_name === LOCAL_ACTIVITY) {
+      const group = takeLocal(groups, event, says)
+      triedLocally.set(group, group.tries)
+    } else if (kind === 'WorkflowExecutionStarted') begin(event, 'workflow', text(record(says.workflow_type)?.name))
     else if (kind.startsWith('WorkflowExecution') && FATES[kind]) end(groups[0]?.kind === 'workflow' ? groups[0] : undefined, event, FATES[kind], says)
     else if (known && kind.startsWith(known.kind === 'timer' ? 'Timer' : 'ActivityTask')) {
       known.events.push(event.event_id)
       if (kind === 'ActivityTaskStarted') {
-        known.tries = number(says.attempt) ?? 1
+        known.tries = (triedLocally.get(known) ?? 0) + (number(says.attempt) ?? 1)
         known.failure = failureOf(says.last_failure) || known.failure
       }
       const fate = FATES[kind]
@@ -81,7 +88,7 @@ export function groupsOf(events: readonly EngineEvent[]): Group[] {
 }
 
 /** The event tells of the whole activity. After a pause that is a timer, it goes on where it was. */
-function takeLocal(groups: Group[], event: EngineEvent, says: Record<string, unknown>): void {
+function takeLocal(groups: Group[], event: EngineEvent, says: Record<string, unknown>): Group {
   const told = payload(record(says.details)?.data)
   const name = text(told?.activity_type)
   const began = seconds(told?.original_schedule_time) ?? at(event)
@@ -91,10 +98,19 @@ function takeLocal(groups: Group[], event: EngineEvent, says: Record<string, unk
   group.events.push(event.event_id)
   group.tries = number(told?.attempt) ?? group.tries
   group.failure = failureOf(says.failure)
-  if (record(told?.backoff)) return
+  if (record(told?.backoff)) return group
   group.ended = seconds(told?.complete_time) ?? at(event)
   const cancelled = record(record(record(says.failure)?.failure_info)?.CanceledFailureInfo)
   group.fate = cancelled ? 'cancelled' : record(says.failure) ? 'failed' : 'done'
+  return group
+}
+
+/** What the workflow's own worker has tried in vain is handed out to be done. */
+function goOn(group: Group, event: EngineEvent, byFirst: Map<number, Group>): void {
+  group.events.push(event.event_id)
+  group.ended = undefined
+  group.fate = 'under_way'
+  byFirst.set(event.event_id, group)
 }
 
 function end(group: Group | undefined, event: EngineEvent, fate: Fate, says: Record<string, unknown>): void {

@@ -183,9 +183,9 @@ impl Change<'_> {
         if there.as_ref() == Some(&head) {
             return Ok(Landed::At(head));
         }
+        self.platform.forge.pace(self.forge).await?;
         let intent =
             intend(self.platform, self.context, IntentKind::Push, &push_key(branch.as_str(), head.as_str())).await?;
-        self.platform.forge.pace(self.forge).await?;
         let push = Push { sha: &head, branch, expect: there.as_ref() };
         git.push(repository, &self.forge.clone_url, Some(&self.forge.git), push).await.map_err(lost_race)?;
         intent.done(None).await?;

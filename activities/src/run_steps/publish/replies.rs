@@ -28,8 +28,8 @@ pub(super) async fn post(change: &Change<'_>, head_sha: &str) -> Result<(), Step
             continue;
         }
         let body = forge_text::reply(&marker, words, head_sha);
-        let intent = intend(change.platform, change.context, IntentKind::Comment, &marker).await?;
         change.platform.forge.pace(change.forge).await?;
+        let intent = intend(change.platform, change.context, IntentKind::Comment, &marker).await?;
         let posted = change.forge.provider.reply_to_review_comment(&change.forge.repo, number, comment, &body).await?;
         intent.done(Some(posted.id.get())).await?;
     }

@@ -58,8 +58,8 @@ impl Words<'_> {
         }
         let base = &self.cloned.base_sha;
         let commit = base.parse().map_err(|_| StepError::fatal("store_corrupt", "the base is no commit"))?;
-        let intent = intend(self.platform, self.context, IntentKind::Review, marker).await?;
         self.platform.forge.pace(self.forge).await?;
+        let intent = intend(self.platform, self.context, IntentKind::Review, marker).await?;
         let posted = provider.create_review(repo, number, &commit, body).await?;
         intent.done(Some(posted.id.get())).await
     }
@@ -72,8 +72,8 @@ impl Words<'_> {
         if provider.find_comment(repo, number, search).await?.is_some() {
             return Ok(());
         }
-        let intent = intend(self.platform, self.context, IntentKind::Comment, marker).await?;
         self.platform.forge.pace(self.forge).await?;
+        let intent = intend(self.platform, self.context, IntentKind::Comment, marker).await?;
         let posted = provider.create_comment(repo, number, body).await?;
         intent.done(Some(posted.id.get())).await
     }

@@ -7,7 +7,10 @@
 
 mod refusal;
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use domain::{
@@ -39,6 +42,7 @@ use crate::{
     run_context::RunContext,
     run_steps::authorise::may_write,
     write_intent::{Intended, intend},
+    write_pace::Line,
 };
 
 /// Seconds until the next change is worth an edit, and when the credential's hour is nearly spent.
@@ -80,7 +84,7 @@ pub async fn run(platform: &Platform, at: RunRef) -> Result<Shown, StepError> {
             end_is_shown(platform, &context).await?;
             break;
         }
-        let show = Show { platform, context: &context, forge: &forge, urgency: urgency(&context) };
+        let show = Show::new(platform, &context, &forge, urgency(&context));
         match show.all().await {
             Err(StepError::NotBefore { at, .. }) if context.run.outcome.is_none() => return Ok(later(platform, at)),
             done => done?,
@@ -116,7 +120,7 @@ pub(crate) async fn show_wait(platform: &Platform, at: RunRef) {
         let context = RunContext::load(platform, at).await?;
         let Some(id) = context.run.comment_id.filter(|_| context.run.attempt == at.attempt) else { return Ok(()) };
         let forge = context.forge(platform).await?;
-        let show = Show { platform, context: &context, forge: &forge, urgency: Urgency::Final };
+        let show = Show::new(platform, &context, &forge, Urgency::Final);
         let body = show.body().await?;
         if platform.forge.take_write_if_free(&forge, show.urgency).await? {
             forge.provider.update_comment(&forge.repo, CommentId(id), &body).await?;
@@ -155,9 +159,23 @@ struct Show<'a> {
     context: &'a RunContext,
     forge: &'a ForgeRepo,
     urgency: Urgency,
+    /// A write was allowed.
+    begun: AtomicBool,
 }
 
-impl Show<'_> {
+impl<'a> Show<'a> {
+    fn new(platform: &'a Platform, context: &'a RunContext, forge: &'a ForgeRepo, urgency: Urgency) -> Self {
+        Self { platform, context, forge, urgency, begun: AtomicBool::new(false) }
+    }
+
+    /// Waits until a write is allowed. What has begun to be shown is shown whole, before others begin.
+    async fn pace(&self) -> Result<(), StepError> {
+        let line = if self.begun.load(Ordering::Relaxed) { Line::Front } else { Line::End };
+        self.platform.forge.pace_for(self.forge, self.urgency, line).await?;
+        self.begun.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
     fn number(&self) -> IssueNumber {
         IssueNumber(self.context.run.subject.number)
     }
@@ -174,14 +192,14 @@ impl Show<'_> {
         let provider = &self.forge.provider;
         let plan = labels::plan(&provider.labels(&self.forge.repo, self.number()).await?, wanted);
         for &old in &plan.remove {
+            self.pace().await?;
             let intent = self.intend_label(old, false).await?;
-            self.platform.forge.pace_for(self.forge, self.urgency).await?;
             provider.remove_label(&self.forge.repo, self.number(), old.as_str()).await?;
             intent.done(None).await?;
         }
         if plan.add {
+            self.pace().await?;
             let intent = self.intend_label(wanted, true).await?;
-            self.platform.forge.pace_for(self.forge, self.urgency).await?;
             provider.add_label(&self.forge.repo, self.number(), wanted.as_str(), labels::style(wanted)).await?;
             intent.done(None).await?;
         }
@@ -191,7 +209,7 @@ impl Show<'_> {
     async fn comment(&self) -> Result<(), StepError> {
         let body = self.body().await?;
         if let Some(id) = self.context.run.comment_id {
-            self.platform.forge.pace_for(self.forge, self.urgency).await?;
+            self.pace().await?;
             match self.forge.provider.update_comment(&self.forge.repo, CommentId(id), &body).await {
                 Ok(_) => return Ok(()),
                 Err(ForgeError::NotFound | ForgeError::Gone { .. }) => {}
@@ -205,7 +223,7 @@ impl Show<'_> {
     async fn create_comment(&self, body: &str) -> Result<(), StepError> {
         let run = self.context.at.run;
         let place = self.platform.turns.place().await?;
-        self.platform.forge.pace_for(self.forge, self.urgency).await?;
+        self.pace().await?;
         let mut turn = place.take(&Turn::sticky_comment(run)).await?;
         let marker = comment_marker(run);
         let search = CommentSearch { marker: &marker, since: Some(self.context.run.created_at), author_is_me: true };
@@ -242,8 +260,8 @@ impl Show<'_> {
         if newest.is_some_and(|status| status.state == state && status.description == description) {
             return Ok(());
         }
+        self.pace().await?;
         let intent = self.intend(IntentKind::Status, head).await?;
-        self.platform.forge.pace_for(self.forge, self.urgency).await?;
         let status = NewStatus { state, context: STATUS_CONTEXT, description: &description, target_url: None };
         self.forge.provider.set_status(&self.forge.repo, &sha, &status).await?;
         intent.done(None).await

@@ -6,12 +6,16 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{forge::Forge, state::Model};
 
 /// Changes that come close together are written once.
 const DEBOUNCE: Duration = Duration::from_millis(200);
+
+/// The whole model is written each time: so much longer than that takes it is left alone, however much there is in it.
+const REST: u32 = 20;
 
 /// Why the model could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -65,14 +69,19 @@ pub(crate) fn save(forge: &Forge) -> Result<(), SnapshotError> {
 
 /// Saves after changes until it is told to stop.
 pub(crate) async fn keep(forge: Forge, stop: CancellationToken) {
+    let mut not_before = Instant::now();
     loop {
+        let changes = async {
+            forge.dirty.notified().await;
+            tokio::time::sleep_until(not_before.max(Instant::now() + DEBOUNCE)).await;
+        };
         tokio::select! {
             () = stop.cancelled() => return,
-            () = forge.dirty.notified() => {}
+            () = changes => {}
         }
-        tokio::time::sleep(DEBOUNCE).await;
-        let saving = forge.clone();
+        let (saving, begun) = (forge.clone(), Instant::now());
         let saved = tokio::task::spawn_blocking(move || save(&saving)).await;
+        not_before = Instant::now() + begun.elapsed() * REST;
         if let Ok(Err(error)) = saved {
             tracing::error!(%error, source = ?std::error::Error::source(&error), "the model was not saved");
         }

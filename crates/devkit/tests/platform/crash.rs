@@ -146,13 +146,20 @@ async fn a_step_ends_where_it_began_while_another_worker_takes_over() -> anyhow:
     let platform = super::platform_with(1).await?;
     let number = platform.open_issue("no-change")?;
     // Longer than anything gets when the whole process ends.
-    platform.forge.fail(Fault::once("GET", format!("/repos/*/issues/{number}"), Effect::Latency(9_000)));
+    platform.forge.fail(Fault::once("GET", "/*/info/refs", Effect::Latency(9_000)));
+    // This one by the worker that has the workflow.
+    platform.forge.fail(Fault::once("GET", format!("/repos/*/issues/{number}"), Effect::Latency(3_000)));
     platform.label(number, "run:dev")?;
-    let run = platform.await_run(number, "writing the prompt", |run| run.step == Some(Step::Prompt)).await?;
-    platform.renew_worker().await?;
-    assert_eq!(platform.await_end(number).await?.outcome, Some(Outcome::NoChange));
+    for step in [Step::Clone, Step::Prompt] {
+        platform.await_run(number, step.as_str(), |run| run.step == Some(step)).await?;
+        platform.renew_worker().await?;
+    }
+    let run = platform.await_end(number).await?;
+    assert_eq!(run.outcome, Some(Outcome::NoChange), "{run:?}");
     let steps = steps::list(&mut *platform.store().acquire().await?, run.id).await?;
-    let tries = steps.iter().find(|row| row.step == Step::Prompt).map(|row| row.tries);
-    assert_eq!(tries, Some(1), "{steps:?}");
+    let tries: Vec<_> = steps.iter().map(|row| (row.step, row.tries)).collect();
+    for step in [Step::Clone, Step::Prompt] {
+        assert!(tries.contains(&(step, 1)), "{tries:?}");
+    }
     platform.finish().await
 }

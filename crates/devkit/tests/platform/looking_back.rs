@@ -8,12 +8,11 @@ use domain::{
     workflow_id,
 };
 use serde_json::{Value, json};
-use temporalio_client::tonic::Request;
-use temporalio_common::protos::temporal::api::{
-    common::v1::WorkflowExecution, workflowservice::v1::DeleteWorkflowExecutionRequest,
-};
 
-use super::staff::{TOKEN, post, staff};
+use super::{
+    in_engine::forget,
+    staff::{TOKEN, post, staff},
+};
 
 async fn get(platform: &Platform, path: &str) -> anyhow::Result<(u16, Value)> {
     let client = reqwest::Client::builder().no_proxy().build()?;
@@ -26,21 +25,6 @@ async fn read(platform: &Platform, path: &str) -> anyhow::Result<Value> {
     let (status, body) = get(platform, path).await?;
     anyhow::ensure!(status == 200, "{path}: {status}: {body}");
     Ok(body)
-}
-
-/// Has the engine forget a workflow, as it does by itself when its retention ends.
-async fn forget(platform: &Platform, workflow_id: &str) -> anyhow::Result<()> {
-    let client = platform.engine().client().await?;
-    let request = DeleteWorkflowExecutionRequest {
-        namespace: "default".into(),
-        workflow_execution: Some(WorkflowExecution { workflow_id: workflow_id.into(), run_id: String::new() }),
-    };
-    client.connection().workflow_service().delete_workflow_execution(Request::new(request)).await?;
-    platform
-        .await_that("the engine has forgotten the workflow", async || {
-            Ok(platform.engine().history(workflow_id).await?.is_none().then_some(()))
-        })
-        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

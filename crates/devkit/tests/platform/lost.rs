@@ -1,10 +1,14 @@
 //! A run that is no longer heard of becomes lost, everywhere and with a cause.
 
-use devkit::harness::{Platform, REPOSITORY};
+use std::time::Duration;
+
+use anyhow::Context;
+use devkit::harness::{Platform, REPOSITORY, until};
 use domain::{
     ids::Attempt,
     job_ending::FailureClass,
     run::{Outcome, RunState, Step, comment_marker},
+    sentences,
     workflow_id::{self, job_name},
 };
 use nix::{
@@ -21,6 +25,11 @@ use temporalio_client::tonic::IntoRequest;
 use temporalio_common::protos::temporal::api::{
     common::v1::WorkflowExecution, workflowservice::v1::TerminateWorkflowExecutionRequest,
 };
+
+use super::in_engine;
+
+/// Comment, label and row agree 10 s after any end; on a busy machine a little later, but sooner than each run is asked about.
+const SOON: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_whose_job_is_killed_is_lost_with_a_cause() -> anyhow::Result<()> {
@@ -70,8 +79,17 @@ async fn a_run_terminated_in_the_engine_is_lost_and_frees_its_slot_and_job() -> 
         reason: "an operator pressed the button".to_owned(),
         ..Default::default()
     };
+    let before = chrono::Utc::now() - chrono::TimeDelta::seconds(1);
     client.connection().workflow_service().terminate_workflow_execution(request.into_request()).await?;
-    let run = platform.await_end(number).await?;
+    // Each run is asked about as well, but only once a minute.
+    platform
+        .await_that("the engine lists it", async || {
+            let closed = platform.engine().closed_since(dispatch::AGENT_RUN, before).await?;
+            Ok((closed == [workflow_id::agent_run(&platform.instance, run.id, run.attempt)]).then_some(()))
+        })
+        .await?;
+    let soon = until(SOON, async || Ok(platform.run_of(number).await?.filter(|run| run.outcome.is_some()))).await?;
+    let run = soon.context("it is lost within seconds")?;
     assert_eq!(run.outcome, Some(Outcome::Lost), "{run:?}");
     assert!(run.cause.as_deref().is_some_and(|cause| cause.contains("terminated")), "{:?}", run.cause);
     let marker = comment_marker(run.id);
@@ -86,6 +104,22 @@ async fn a_run_terminated_in_the_engine_is_lost_and_frees_its_slot_and_job() -> 
             Ok((told && labels.contains(&"codex:failed".to_owned())).then_some(()))
         })
         .await?;
+    platform.finish().await
+}
+
+/// Nothing lists it any more, so it is missed when each run is asked about.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_the_engine_has_forgotten_is_lost() -> anyhow::Result<()> {
+    let platform = super::platform_with(1).await?;
+    let number = platform.open_issue("endless-loop")?;
+    platform.label(number, "run:dev")?;
+    let run = platform.await_run(number, "at work", |run| run.step == Some(Step::Agent)).await?;
+    in_engine::forget(&platform, &workflow_id::agent_run(&platform.instance, run.id, run.attempt)).await?;
+    let run = platform.await_end(number).await?;
+    assert_eq!(run.outcome, Some(Outcome::Lost), "{run:?}");
+    // It is ended before it is forgotten, and may have been looked at just then.
+    let causes = [sentences::workflow_unknown(), sentences::workflow_terminated()];
+    assert!(run.cause.as_deref().is_some_and(|cause| causes.contains(&cause)), "{run:?}");
     platform.finish().await
 }
 

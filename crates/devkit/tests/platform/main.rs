@@ -34,6 +34,7 @@ mod set_up;
 mod settings;
 mod shown;
 mod slots;
+mod slow_forge;
 mod staff;
 mod stale_starts;
 mod terminal;

@@ -5,14 +5,18 @@
 
 use std::{fs, path::PathBuf};
 
-use devkit::harness::{Platform, REPOSITORY};
+use anyhow::Context;
+use devkit::{
+    github::{Effect, Fault},
+    harness::{Platform, REPOSITORY},
+};
 use domain::run::{Outcome, Step};
 use store::runs::Run;
 use temporalio_client::WorkflowHistory;
 use temporalio_sdk::workflow_replayer::{WorkflowReplayer, WorkflowReplayerOptions};
 use workflows::AgentRun;
 
-use super::in_engine;
+use super::{in_engine, slow_forge::MAY_THEY};
 
 pub(super) fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../workflows/histories")
@@ -33,13 +37,18 @@ fn replayer() -> anyhow::Result<WorkflowReplayer> {
     Ok(WorkflowReplayer::new(WorkflowReplayerOptions::new().register_workflow::<AgentRun>()?.build())?)
 }
 
+/// Whether today's workflow would have come to the same decisions.
+pub(super) async fn replays(history: &[u8]) -> anyhow::Result<()> {
+    replayer()?.replay_workflow(WorkflowHistory::from_json(history)?).await?;
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn recorded_histories_replay() -> anyhow::Result<()> {
     let histories = histories()?;
-    assert!(histories.len() >= 3, "{}", histories.len());
+    assert!(histories.len() >= 5, "{}", histories.len());
     for (name, json) in histories {
-        let replayed = replayer()?.replay_workflow(WorkflowHistory::from_json(&json)?).await;
-        assert!(replayed.is_ok(), "{name}: {:?}", replayed.err());
+        replays(&json).await.context(name)?;
     }
     Ok(())
 }
@@ -48,8 +57,7 @@ async fn recorded_histories_replay() -> anyhow::Result<()> {
 async fn a_history_of_another_workflow_does_not_replay() -> anyhow::Result<()> {
     let (name, json) = histories()?.into_iter().find(|(name, _)| name.contains("pull-request")).unwrap_or_default();
     let other = String::from_utf8(json)?.replace("prepare_workspace", "prepare_something");
-    let replayed = replayer()?.replay_workflow(WorkflowHistory::from_json(other.as_bytes())?).await;
-    assert!(replayed.is_err(), "{name} replayed although it schedules other activities");
+    assert!(replays(other.as_bytes()).await.is_err(), "{name} replayed although it schedules other activities");
     Ok(())
 }
 
@@ -86,5 +94,10 @@ async fn histories_are_recorded_on_demand() -> anyhow::Result<()> {
     let run = platform.await_end(refused).await?;
     assert_eq!(run.outcome, Some(Outcome::Refused));
     record(&platform, "agent-run-refused", &run).await?;
+
+    let late = platform.open_issue("no-change")?;
+    platform.forge.fail(Fault::once("GET", MAY_THEY, Effect::Latency(8_000)));
+    platform.label(late, "run:dev")?;
+    record(&platform, "agent-run-late-forge", &platform.await_end(late).await?).await?;
     platform.finish().await
 }

@@ -41,8 +41,9 @@ async fn under_way(platform: &Platform) -> anyhow::Result<()> {
 async fn what_takes_long_before_the_agent_is_shown_meanwhile() -> anyhow::Result<()> {
     let platform = super::platform_with(1).await?;
     let number = platform.open_issue("no-change")?;
-    // Asked when the prompt is written.
-    platform.forge.fail(Fault::once("GET", format!("/repos/*/issues/{number}"), Effect::Latency(12_000)));
+    // Asked when the prompt is written: at once, and by an activity when that takes too long.
+    let late = Effect::Latency(12_000);
+    platform.forge.fail(Fault { times: 2, ..Fault::once("GET", format!("/repos/*/issues/{number}"), late) });
     platform.label(number, "run:dev")?;
     let run = platform.await_run(number, "writing the prompt", |run| run.step == Some(Step::Prompt)).await?;
     await_told(&platform, number, &run, Step::Prompt.describe()).await?;
@@ -104,7 +105,7 @@ async fn a_look_that_may_write_after_a_later_one_looks_again_before_it_ends() ->
     await_told(&platform, third, &last, SECOND).await?;
     assert!(!platform.look(&last).await?.moved_on, "nothing has changed meanwhile");
     let comment = platform.run_of(third).await?.and_then(|run| run.comment_id).context("it was shown")?;
-    platform.forge.fail(Fault::once("PATCH", format!("/repos/*/issues/comments/{comment}"), Effect::Latency(6_000)));
+    platform.forge.fail(Fault::once("PATCH", format!("/repos/*/issues/comments/{comment}"), Effect::Latency(9_000)));
     let moving = async {
         under_way(&platform).await?;
         slip_away(&platform, &before).await

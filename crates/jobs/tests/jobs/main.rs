@@ -273,6 +273,31 @@ async fn one_that_starts_for_long_is_looked_at_no_more_often_than_one_at_work() 
     assert!(matches!(waiting.await.unwrap().unwrap(), JobEnding::ImagePull { .. }));
 }
 
+/// What is said of a Job and its pods is asked for of the whole namespace.
+#[tokio::test]
+async fn of_many_that_start_one_after_another_is_asked_about() {
+    let server = Server::default();
+    let launcher = Arc::new(looking_every(Duration::from_secs(1), &server));
+    let begun = Instant::now();
+    let now = chrono::Utc::now().to_rfc3339();
+    let scheduled = json!({"type": "PodScheduled", "status": "True", "lastTransitionTime": now});
+    let pulling = json!({"phase": "Pending", "conditions": [scheduled]});
+    for number in 1..=20 {
+        let order = order(number);
+        launcher.launch(&order).await.unwrap();
+        server.pod(&order.job, &order.job.name(), &pulling);
+        let launcher = Arc::clone(&launcher);
+        tokio::spawn(async move { launcher.ended(&order.job).await });
+    }
+    while server.reads_of("/pods") < 100 {
+        sleep(Duration::from_millis(10)).await;
+    }
+    // Two lists each: of the Job, and of its pod.
+    let (asked, passed) = (server.reads_of("/events"), begun.elapsed());
+    let turns = usize::try_from(passed.as_secs()).unwrap() / 5 + 1;
+    assert!((1..=2 * turns).contains(&asked), "{asked} within {passed:?}");
+}
+
 #[tokio::test]
 async fn a_thousand_jobs_are_waited_for_by_two_streams() {
     let server = Server::default();
