@@ -112,9 +112,12 @@ impl WritePace {
     }
 }
 
-/// The turns of those who were sent away, in order. What must be said waits for less, so it has a line of its own.
+/// The turns of those who were sent away, in order.
+type Turns = VecDeque<DateTime<Utc>>;
+
+/// Who waits for which credential. What must be said waits for less, so it has a line of its own.
 #[derive(Default)]
-struct WriteQueue(Mutex<HashMap<(CredentialId, Urgency), VecDeque<DateTime<Utc>>>>);
+struct WriteQueue(Mutex<HashMap<(CredentialId, Urgency), Turns>>);
 
 impl WriteQueue {
     /// Gives a turn to one who may not write before `earliest`.
