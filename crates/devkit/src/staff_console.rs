@@ -17,8 +17,8 @@ use crate::{console::Step, file_error::FileError, layout::Layout, tools, tools::
 const TITLE: &str = "packages of the console";
 /// Where the source is in the tree.
 const SOURCE: &str = "ui";
-/// What it is made of and tried with that lies elsewhere: the description of the staff API, from which types are written, and a history
-/// that the engine wrote.
+/// What it is made of and tried with that lies elsewhere: the description of the staff API, from which types are written, and
+/// histories that the engine wrote.
 const OTHERS: [&str; 4] = [
     "docs/openapi.json",
     "docs/sentences.json",
