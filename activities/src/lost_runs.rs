@@ -62,7 +62,7 @@ impl Looks {
         for run in unfinished.iter().filter(|run| now - run.created_at > YOUNG) {
             let id = workflow_id::agent_run(platform.dispatcher.instance(), run.id, run.attempt);
             if (is_whole || is_due(run, now) || closed.as_ref().is_some_and(|closed| closed.contains(&id)))
-                && let Some(cause) = cause_of_death(platform, run, now).await?
+                && let Some(cause) = cause_of_death(platform, run, &id, now).await?
             {
                 settle(platform, run, cause).await?;
             }
@@ -99,14 +99,18 @@ fn is_due(run: &Run, now: DateTime<Utc>) -> bool {
 }
 
 /// None while the workflow lives and was heard of, or may still be on its way.
-async fn cause_of_death(platform: &Platform, run: &Run, now: DateTime<Utc>) -> Result<Option<String>, StepError> {
-    let id = workflow_id::agent_run(platform.dispatcher.instance(), run.id, run.attempt);
-    let cause = match sweeps::seen(platform, &id).await {
-        Seen::AtWork if is_due(run, now) => return unheard_of(platform, run, &id, now).await,
+async fn cause_of_death(
+    platform: &Platform,
+    run: &Run,
+    workflow_id: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<String>, StepError> {
+    let cause = match sweeps::seen(platform, workflow_id).await {
+        Seen::AtWork if is_due(run, now) => return unheard_of(platform, run, workflow_id, now).await,
         Seen::AtWork | Seen::Unasked => return Ok(None),
         Seen::Gone(cause) => cause,
     };
-    if sweeps::is_on_its_way(platform, &id).await? {
+    if sweeps::is_on_its_way(platform, workflow_id).await? {
         return Ok(None);
     }
     // A run that has settled meanwhile is no loss.

@@ -65,6 +65,16 @@ fn order(number: u128) -> JobOrder {
     }
 }
 
+/// Waits for something to be so, and not for ever.
+async fn until(limit: Duration, is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(limit, waiting).await.unwrap();
+}
+
 /// A launched Job whose pod is at work, and its end being waited for.
 async fn at_work(server: &Server) -> (JobRef, tokio::task::JoinHandle<Result<JobEnding, LaunchError>>) {
     let launcher = launcher(server);
@@ -73,10 +83,7 @@ async fn at_work(server: &Server) -> (JobRef, tokio::task::JoinHandle<Result<Job
     server.pod(&order.job, "1", &json!({"phase": "Running"}));
     let job = order.job.clone();
     let waiting = tokio::spawn(async move { launcher.ended(&order.job).await });
-    let begun = Instant::now();
-    while server.open_watches() < 2 && begun.elapsed() < Duration::from_secs(10) {
-        sleep(Duration::from_millis(10)).await;
-    }
+    until(Duration::from_secs(10), || server.open_watches() >= 2).await;
     assert_eq!((server.open_watches(), waiting.is_finished()), (2, false));
     (job, waiting)
 }
@@ -156,12 +163,7 @@ async fn a_watch_that_is_cut_is_taken_up_again() {
     let server = Server::default();
     let (job, waiting) = at_work(&server).await;
     server.cut_watches();
-    let again = async {
-        while server.open_watches() < 2 {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), again).await.unwrap();
+    until(Duration::from_secs(30), || server.open_watches() >= 2).await;
     server.pod(&job, "1", &failed(3));
     assert_eq!(waiting.await.unwrap().unwrap(), JobEnding::Failed { exit_code: 3 });
 }
@@ -289,9 +291,7 @@ async fn of_many_that_start_one_after_another_is_asked_about() {
         let launcher = Arc::clone(&launcher);
         tokio::spawn(async move { launcher.ended(&order.job).await });
     }
-    while server.reads_of("/pods") < 100 {
-        sleep(Duration::from_millis(10)).await;
-    }
+    until(Duration::from_secs(60), || server.reads_of("/pods") >= 100).await;
     // Two lists each: of the Job, and of its pod.
     let (asked, passed) = (server.reads_of("/events"), begun.elapsed());
     let turns = usize::try_from(passed.as_secs()).unwrap() / 5 + 1;
