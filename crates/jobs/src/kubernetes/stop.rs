@@ -20,34 +20,43 @@ const LOOK: Duration = Duration::from_millis(300);
 /// What the node needs beyond the grace to make an end and to say so.
 const NODE: Duration = Duration::from_secs(4);
 
-/// How long a pod that was taken away by force may still be shown.
-const FORCED: Duration = Duration::from_secs(5);
+/// How long a pod that was taken away by force may still be shown: a busy cluster takes its time to note that it is gone.
+const FORCED: Duration = Duration::from_secs(10);
+
+/// How often it is taken away meanwhile.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Longest that the deleting itself is tried while the API server is away.
 const DELETING: Duration = Duration::from_secs(15);
 
 /// Ends the Job with everything it started.
 pub(super) async fn stop(launcher: &KubernetesLauncher, job: &JobRef, grace: Duration) -> Result<(), LaunchError> {
-    let (jobs, name) = (launcher.jobs(job), job.name());
+    let name = job.name();
     // What grace there is includes what the node takes.
     let seconds = grace.saturating_sub(NODE).as_secs().min(u64::try_from(GRACE_SECS).unwrap_or_default());
     let seconds = u32::try_from(seconds).unwrap_or_default();
     let until = Instant::now() + Duration::from_secs(u64::from(seconds)) + NODE;
-    let params = DeleteParams::background();
-    persist(DELETING, || find("deleting the Job", jobs.delete(&name, &params))).await?;
-    delete_pods(launcher, job, seconds).await?;
+    delete(launcher, job, seconds).await?;
     if is_gone(launcher, job, until).await? {
         return Ok(());
     }
     tracing::warn!(job = name, "its pod did not end by itself and is taken away");
-    delete_pods(launcher, job, 0).await?;
-    if is_gone(launcher, job, Instant::now() + FORCED).await? {
-        return Ok(());
+    let until = Instant::now() + FORCED;
+    while Instant::now() < until {
+        // Again and again: a launch that is under way may make the Job, and the cluster its pod, after we looked.
+        delete(launcher, job, 0).await?;
+        if is_gone(launcher, job, until.min(Instant::now() + AGAIN)).await? {
+            return Ok(());
+        }
     }
     Err(LaunchError::Unavailable(format!("the pod of the Job {name} is still there")))
 }
 
-async fn delete_pods(launcher: &KubernetesLauncher, job: &JobRef, grace: u32) -> Result<(), LaunchError> {
+/// Deletes the Job and the pods that it has now.
+async fn delete(launcher: &KubernetesLauncher, job: &JobRef, grace: u32) -> Result<(), LaunchError> {
+    let (jobs, name) = (launcher.jobs(job), job.name());
+    let params = DeleteParams::background();
+    persist(DELETING, || find("deleting the Job", jobs.delete(&name, &params))).await?;
     let api: Api<Pod> = Api::namespaced(launcher.client.clone(), &launcher.namespace(&job.project));
     let params = DeleteParams { grace_period_seconds: Some(grace), ..DeleteParams::background() };
     for pod in persist(DELETING, || pods(launcher, job)).await? {

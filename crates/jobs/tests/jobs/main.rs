@@ -245,6 +245,23 @@ async fn a_pod_that_does_not_go_is_taken_away() {
     assert_eq!(server.count("/pods/"), 0);
 }
 
+#[tokio::test]
+async fn a_launch_that_comes_while_its_job_is_ended_leaves_nothing() {
+    let server = Server::default();
+    let (launcher, order) = (launcher(&server), order(1));
+    launcher.launch(&order).await.unwrap();
+    server.pod(&order.job, "1", &json!({"phase": "Running"}));
+    server.stubborn(true);
+    let late = async {
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(server.count("/jobs/"), 0, "the Job goes first");
+        launcher.launch(&order).await.unwrap();
+    };
+    let (stopped, ()) = tokio::join!(launcher.stop(&order.job, Duration::from_secs(6)), late);
+    stopped.unwrap();
+    assert_eq!((server.count("/jobs/"), server.count("/pods/")), (0, 0));
+}
+
 /// A large image may take longer than anything else may.
 #[tokio::test]
 async fn one_that_starts_for_long_is_looked_at_no_more_often_than_one_at_work() {
