@@ -2,6 +2,7 @@
 
 mod activity_watch;
 pub mod agent_versions;
+mod agent_waits;
 pub mod beat;
 pub mod config_refresh;
 pub mod connect_steps;

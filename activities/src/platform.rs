@@ -15,8 +15,8 @@ use url::Url;
 use jobs::JobLauncher;
 
 use crate::{
-    forge_access::ForgeAccess, mirrors::Mirrors, reconcile::Retention, run_token::RunTokenKey, turns::Turns,
-    workspaces::Workspaces,
+    agent_waits::AgentWaits, forge_access::ForgeAccess, mirrors::Mirrors, reconcile::Retention, run_token::RunTokenKey,
+    turns::Turns, workspaces::Workspaces,
 };
 
 /// Everything outside that an activity may touch.
@@ -53,6 +53,8 @@ pub struct Platform {
     pub clock: forge::Clock,
     /// Whether work is polled for.
     pub polls: Arc<AtomicBool>,
+    /// Until when agents wait for the model API.
+    pub(crate) agent_waits: AgentWaits,
     /// Counts what happens.
     pub telemetry: Arc<Telemetry>,
 }

@@ -32,6 +32,7 @@ use workflows::{AgentRun, ConnectRepository, DeleteProject, Reconcile, Scheduled
 
 use crate::{
     activity_watch::ActivityWatch,
+    agent_waits::{self, AgentWaits},
     config_refresh,
     connect_steps::ConnectActivities,
     delete_steps::DeleteActivities,
@@ -56,7 +57,11 @@ const DATABASE_CONNECTIONS: u32 = 16;
 /// worker may have: were all of them watchers, no run could take another step.
 const ACTIVITIES: usize = 500;
 
-/// Workflow tasks at a time, and of the kinds of work that there are none of: the SDK's own number.
+/// Workflow tasks at a time. A new run's first one takes several steps ([`workflows::options::at_once`]), so a hundred of these beside each
+/// other would all come near the time after which the engine takes them for lost; what it has not handed out yet has no such time.
+const WORKFLOW_TASKS: usize = 25;
+
+/// Steps within workflow tasks, and the kinds of work that there are none of: the SDK's own number.
 const OTHER_TASKS: usize = 100;
 
 /// Workflow tasks waited for at a time, a fifth of them of workflows that no worker has: one for which nobody waits is kept by the engine
@@ -164,6 +169,7 @@ pub fn build(settings: WorkerSettings, launcher: Arc<dyn JobLauncher>) -> anyhow
         told,
         clock,
         polls: Arc::default(),
+        agent_waits: AgentWaits::default(),
         telemetry,
     })
 }
@@ -228,6 +234,7 @@ pub fn start(
             config_refresh::keep(&platform),
             lost_runs::keep(&platform),
             owed_ends::keep(&platform),
+            agent_waits::keep(&platform),
             lost_connections::keep(&platform),
             lost_deletions::keep(&platform),
             schedules::put_in_place(&platform)
@@ -240,7 +247,7 @@ fn tuner() -> TunerHolder {
     let other = FixedSizeSlotSupplier::new(OTHER_TASKS);
     TunerHolder::builder()
         .activity_task_slot_supplier(FixedSizeSlotSupplier::new(ACTIVITIES))
-        .workflow_task_slot_supplier(other)
+        .workflow_task_slot_supplier(FixedSizeSlotSupplier::new(WORKFLOW_TASKS))
         .local_activity_task_slot_supplier(other)
         .nexus_task_slot_supplier(other)
         .build()

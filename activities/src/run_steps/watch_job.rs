@@ -147,17 +147,16 @@ async fn keep(
 
 async fn heard(platform: &Platform, at: RunRef) -> Result<Heard, StepError> {
     let mut conn = platform.store.acquire().await?;
-    let report = attempts::report(&mut conn, at.run, at.attempt).await?;
-    let attempt = attempts::get(&mut conn, at.run, at.attempt).await?;
-    if let Some(report) = report {
+    let heard = attempts::last_heard(&mut conn, at.run, at.attempt).await?;
+    if let Some(report) = heard.report {
         // What can't be read is found out by who judges it.
         let report = serde_json::from_value::<JobReport>(report).ok();
-        let interrupted = report.is_some_and(|report| report.is_of_interrupted(attempt.was_asked_to_end()));
+        let interrupted = report.is_some_and(|report| report.is_of_interrupted(heard.is_asked_to_end));
         return Ok(if interrupted { Heard::Interrupted } else { Heard::Report });
     }
-    if attempt.stop_requested_at.is_some() || attempt.finished_at.is_some() {
+    if heard.is_stopped {
         return Ok(Heard::Stopped);
     }
-    let is_heard_of = matches!(attempt.job_state, JobState::Running | JobState::Ended);
-    Ok(Heard::Nothing(attempt.job_heartbeat_at.filter(|_| is_heard_of)))
+    let is_heard_of = matches!(heard.state, JobState::Running | JobState::Ended);
+    Ok(Heard::Nothing(heard.heartbeat_at.filter(|_| is_heard_of)))
 }

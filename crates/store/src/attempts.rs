@@ -324,6 +324,46 @@ pub async fn report(conn: &mut PgConnection, run: RunId, attempt: Attempt) -> Re
     Ok(report.flatten())
 }
 
+/// What is known of an attempt's Job without looking for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LastHeard {
+    /// Where the Job is.
+    pub state: JobState,
+    /// When it was last heard of.
+    pub heartbeat_at: Option<DateTime<Utc>>,
+    /// The runner's report, once it is there.
+    pub report: Option<Value>,
+    /// We have asked the Job to end, or the attempt is over.
+    pub is_stopped: bool,
+    /// The same, or a person has asked for its end through us.
+    pub is_asked_to_end: bool,
+}
+
+/// What is known of an attempt's Job. Little is read: hundreds ask, again and again.
+///
+/// # Errors
+/// The attempt is not there, or the database fails.
+pub async fn last_heard(conn: &mut PgConnection, run: RunId, attempt: Attempt) -> Result<LastHeard> {
+    let row = sqlx::query!(
+        "select job_state, job_heartbeat_at, report, \
+             stop_requested_at is not null or finished_at is not null as \"is_stopped!\", \
+             cancel_requested_at is not null as \"is_cancelled!\" \
+         from attempts where run_id = $1 and attempt = $2",
+        run.as_uuid(),
+        attempt_number(attempt),
+    )
+    .fetch_optional(conn)
+    .await?;
+    let row = row.ok_or_else(|| StoreError::missing("attempt", &format!("{run}/{attempt}")))?;
+    Ok(LastHeard {
+        state: convert::parse("attempts", "job_state", &row.job_state)?,
+        heartbeat_at: row.job_heartbeat_at,
+        report: row.report,
+        is_stopped: row.is_stopped,
+        is_asked_to_end: row.is_stopped || row.is_cancelled,
+    })
+}
+
 /// Why the attempt before was lost, if this one was begun because of that, and nobody asked for it.
 ///
 /// # Errors

@@ -11,6 +11,8 @@ use crate::{Result, StoreError, convert};
 
 /// Writes that may go out at once.
 const BURST: i32 = 10;
+/// Once those have gone out, one may in so long.
+pub const APART: TimeDelta = TimeDelta::seconds(1);
 /// Writes in any minute.
 const PER_MINUTE: i64 = 80;
 /// Writes in any hour.
@@ -79,9 +81,8 @@ pub async fn take(
     )
     .fetch_one(&mut *conn)
     .await?;
-    let second = TimeDelta::seconds(1);
     let earliest = [
-        Some(head.refilled_at - second * (BURST - 1)),
+        Some(head.refilled_at - APART * (BURST - 1)),
         last.minute.map(|at| at + TimeDelta::minutes(1)),
         last.hour.map(|at| at + TimeDelta::hours(1)),
     ];
@@ -94,7 +95,7 @@ pub async fn take(
          insert into write_takes (credential_id, n, at) values ($1, $2, $5)",
         id,
         head.taken + 1,
-        head.refilled_at.max(now) + second,
+        head.refilled_at.max(now) + APART,
         head.taken + 1 - PER_HOUR,
         now,
     )

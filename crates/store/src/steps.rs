@@ -236,20 +236,22 @@ pub async fn waits_no_longer(conn: &mut PgConnection, key: StepKey) -> Result<()
     Ok(())
 }
 
-/// Until when a step waits, if it does.
+/// Until when steps of this kind wait, of all attempts that are at one and do.
 ///
 /// # Errors
 /// The database fails.
-pub async fn wait_until(conn: &mut PgConnection, key: StepKey) -> Result<Option<DateTime<Utc>>> {
-    let until = sqlx::query_scalar!(
-        "select wait_until from steps where run_id = $1 and attempt = $2 and step = $3",
-        key.run.as_uuid(),
-        attempt_number(key.attempt),
-        key.step.as_str(),
+pub async fn waiting_at(conn: &mut PgConnection, step: Step) -> Result<Vec<(RunId, Attempt, DateTime<Utc>)>> {
+    let rows = sqlx::query!(
+        "select r.id, r.attempt, s.wait_until as \"until!\" from runs r \
+         join steps s on s.run_id = r.id and s.attempt = r.attempt and s.step = r.step \
+         where r.state <> 'finished' and r.step = $1 and s.wait_until is not null",
+        step.as_str(),
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(until.flatten())
+    rows.into_iter()
+        .map(|row| Ok((RunId::from_uuid(row.id), convert::attempt("runs", row.attempt)?, row.until)))
+        .collect()
 }
 
 /// What a step gave, once it is done.

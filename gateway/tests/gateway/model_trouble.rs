@@ -91,12 +91,12 @@ async fn a_rate_limit_is_a_wait_that_shows_on_the_run() {
         async { model.call("limited once").await.text().await.unwrap() },
         eventually("the wait shows", async || {
             let mut conn = model.world.store().acquire().await.unwrap();
-            steps::wait_until(&mut conn, key).await.unwrap().is_some()
+            steps::list(&mut conn, model.run).await.unwrap()[0].wait_until.is_some()
         })
     );
     assert_eq!(answer, COMPLETED);
     assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
-    assert_eq!(steps::wait_until(&mut conn, key).await.unwrap(), None);
+    assert_eq!(steps::list(&mut conn, model.run).await.unwrap()[0].wait_until, None);
     assert_eq!((model.counted().await, model.asked()), ((vec![Some(200)], USED), 2));
     let waited: i64 =
         sqlx::query_scalar("select waited_ms from model_calls").fetch_one(model.world.store().pool()).await.unwrap();

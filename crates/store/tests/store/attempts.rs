@@ -4,7 +4,7 @@ use domain::ids::Attempt;
 use serde_json::json;
 use store::{
     JobState, StoreError,
-    attempts::{self, JobUpdate},
+    attempts::{self, JobUpdate, LastHeard},
 };
 
 use crate::world::{World, at};
@@ -76,4 +76,31 @@ async fn the_first_report_stays() {
     let row = attempts::get(&mut conn, run, FIRST).await.unwrap();
     assert_eq!(row.prompt.as_deref(), Some("do\u{fffd} it"));
     assert_eq!((row.workspace_blob.as_deref(), row.result_blob.as_deref()), (Some("w"), Some("r")));
+}
+
+#[tokio::test]
+async fn what_was_last_heard_of_a_job_tells_who_wants_its_end() {
+    let world = World::new().await;
+    let run = world.run(1).await;
+    let mut conn = world.conn().await;
+    assert!(attempts::last_heard(&mut conn, run, Attempt(7)).await.is_err());
+    let heard = attempts::last_heard(&mut conn, run, FIRST).await.unwrap();
+    let nothing = LastHeard {
+        state: JobState::None,
+        heartbeat_at: None,
+        report: None,
+        is_stopped: false,
+        is_asked_to_end: false,
+    };
+    assert_eq!(heard, nothing);
+    attempts::heartbeat(&mut conn, run, FIRST, at(10)).await.unwrap();
+    attempts::request_cancel(&mut conn, run, FIRST, at(11)).await.unwrap();
+    let heard = attempts::last_heard(&mut conn, run, FIRST).await.unwrap();
+    let alive = LastHeard { state: JobState::Running, heartbeat_at: Some(at(10)), is_asked_to_end: true, ..nothing };
+    assert_eq!(heard, alive, "a person has asked, and nothing was done yet");
+    attempts::request_stop(&mut conn, run, FIRST, at(12)).await.unwrap();
+    attempts::store_report(&mut conn, run, FIRST, &json!({ "a": 1 })).await.unwrap();
+    let heard = attempts::last_heard(&mut conn, run, FIRST).await.unwrap();
+    let report = Some(json!({ "a": 1 }));
+    assert_eq!(heard, LastHeard { state: JobState::Ended, is_stopped: true, report, ..alive });
 }

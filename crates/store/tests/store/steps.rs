@@ -1,10 +1,13 @@
 //! Steps: tried again and counted, done once.
 
-use domain::{ids::Attempt, run::Step};
+use domain::{
+    ids::Attempt,
+    run::{RunState, Step},
+};
 use serde_json::json;
 use store::{
     PgConnection, StepState, attempts,
-    steps::{self, StepKey},
+    steps::{self, Entry, StepKey},
 };
 
 use crate::world::{World, at};
@@ -133,4 +136,26 @@ async fn a_step_that_waits_says_until_when_and_forgets_it_when_it_goes_on() {
     steps::done(&mut conn, key, &json!(null), at(92)).await.unwrap();
     steps::waits(&mut conn, key, "late", at(200)).await.unwrap();
     assert_eq!(steps::list(&mut conn, key.run).await.unwrap()[0].wait_until, None);
+}
+
+#[tokio::test]
+async fn those_are_told_that_wait_where_they_are() {
+    let world = World::new().await;
+    let (one, other) = (world.run(1).await, world.run(2).await);
+    let mut conn = world.conn().await;
+    let key = |run, step| StepKey { run, attempt: Attempt::FIRST, step };
+    let entry = Entry { state: RunState::Working, heard_until: at(500), now: at(1) };
+    for run in [one, other] {
+        steps::enter(&mut conn, key(run, Step::Agent), entry).await.unwrap();
+    }
+    assert_eq!(steps::waiting_at(&mut conn, Step::Agent).await.unwrap(), []);
+    steps::waits(&mut conn, key(one, Step::Agent), "the model API limits our requests", at(90)).await.unwrap();
+    assert_eq!(steps::waiting_at(&mut conn, Step::Agent).await.unwrap(), [(one, Attempt::FIRST, at(90))]);
+    assert_eq!(steps::waiting_at(&mut conn, Step::Publish).await.unwrap(), []);
+    steps::enter(&mut conn, key(one, Step::Publish), entry).await.unwrap();
+    assert_eq!(steps::waiting_at(&mut conn, Step::Agent).await.unwrap(), [], "it has moved on");
+    steps::waits(&mut conn, key(other, Step::Agent), "the model API limits our requests", at(91)).await.unwrap();
+    assert_eq!(steps::waiting_at(&mut conn, Step::Agent).await.unwrap().len(), 1);
+    steps::waits_no_longer(&mut conn, key(other, Step::Agent)).await.unwrap();
+    assert_eq!(steps::waiting_at(&mut conn, Step::Agent).await.unwrap(), []);
 }
