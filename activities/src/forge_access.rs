@@ -3,9 +3,13 @@
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError},
+    time::Duration,
 };
 
-use domain::{connection::CredentialKind, ids::CredentialId};
+use domain::{
+    connection::CredentialKind,
+    ids::{CredentialId, RunId},
+};
 use forge::{
     Clock, Credential, ForgeRepoId, RepoRef, RepositoryProvider, Secret,
     git::GitAuth,
@@ -180,12 +184,17 @@ impl ForgeAccess {
         self.pace_credential(to.credential).await
     }
 
-    /// The same for a write that may be more than ordinary, or one of several.
+    /// The same for a write of a run that may be more than ordinary, or one of several.
     ///
     /// # Errors
     /// See [`Self::pace`].
-    pub async fn pace_for(&self, to: &ForgeRepo, urgency: Urgency, line: Line) -> Result<(), StepError> {
-        self.pace.take(to.credential, urgency, line).await
+    pub async fn pace_for(
+        &self,
+        to: &ForgeRepo,
+        run: RunId,
+        (urgency, line): (Urgency, Line),
+    ) -> Result<(), StepError> {
+        self.pace.take(to.credential, Some(run), (urgency, line)).await
     }
 
     /// The same as [`Self::pace`] where only the credential is known.
@@ -193,7 +202,13 @@ impl ForgeAccess {
     /// # Errors
     /// See [`Self::pace`].
     pub async fn pace_credential(&self, id: CredentialId) -> Result<(), StepError> {
-        self.pace.take(id, Urgency::Ordinary, Line::End).await
+        self.pace.take(id, None, (Urgency::Ordinary, Line::End)).await
+    }
+
+    /// How long a run has to wait for its turn to make an ordinary write; nothing where it is near.
+    #[must_use]
+    pub fn turn_to_write(&self, of: CredentialId, run: RunId) -> Duration {
+        self.pace.turn(of, run)
     }
 
     /// Takes a write that is worth no waiting, if one may go out now; says whether it may.

@@ -11,7 +11,7 @@ use std::{
 
 use domain::ids::RepositoryId;
 use forge::git::{Git, GitError};
-use tokio::time::Instant;
+use tokio::{task::JoinHandle, time::Instant};
 
 use crate::forge_access::ForgeRepo;
 
@@ -34,7 +34,8 @@ impl Mirrors {
         self.folder.join(format!("{repository}.git"))
     }
 
-    /// The mirror with the branches as they are now, or were a moment later.
+    /// The mirror with the branches as they are now, or were a moment later. Who no longer waits breaks nothing off: others may wait for
+    /// the same, and what has come of a large repository is not fetched again.
     ///
     /// # Errors
     /// Those of git.
@@ -42,7 +43,11 @@ impl Mirrors {
         let dir = self.dir(repository);
         let fetched =
             Arc::clone(self.fetched.lock().unwrap_or_else(PoisonError::into_inner).entry(repository).or_default());
-        fetched.since_now(|| git.mirror_fetch(&dir, &forge.clone_url, Some(&forge.git))).await?;
+        let (git, url, auth) = (git.clone(), forge.clone_url.clone(), forge.git.clone());
+        let to = dir.clone();
+        let fetch = fetched.since_now(move || async move { git.mirror_fetch(&to, &url, Some(&auth)).await });
+        let path = &dir;
+        fetch.await.map_err(|source| GitError::Io { path: path.clone(), source: source.into() })??;
         Ok(dir)
     }
 }
@@ -52,17 +57,23 @@ impl Mirrors {
 struct Fetched(tokio::sync::Mutex<Option<Instant>>);
 
 impl Fetched {
-    /// Fetches, unless somebody else's fetch begins after this call and goes well.
-    async fn since_now<E>(&self, fetch: impl AsyncFnOnce() -> Result<(), E>) -> Result<(), E> {
+    /// Fetches, unless somebody else's fetch begins after this call and goes well. It goes on though nobody waits.
+    fn since_now<E, F>(self: Arc<Self>, fetch: impl FnOnce() -> F + Send + 'static) -> JoinHandle<Result<(), E>>
+    where
+        E: Send + 'static,
+        F: Future<Output = Result<(), E>> + Send,
+    {
         let asked = Instant::now();
-        let mut last = self.0.lock().await;
-        if last.is_some_and(|began| began > asked) {
-            return Ok(());
-        }
-        let began = Instant::now();
-        fetch().await?;
-        *last = Some(began);
-        Ok(())
+        tokio::spawn(async move {
+            let mut last = self.0.lock().await;
+            if last.is_some_and(|began| began > asked) {
+                return Ok(());
+            }
+            let began = Instant::now();
+            fetch().await?;
+            *last = Some(began);
+            Ok(())
+        })
     }
 }
 
@@ -76,23 +87,24 @@ mod tests {
 
     /// Fetches that begin at once, and end when they are let.
     struct Remote {
-        fetched: Fetched,
+        fetched: Arc<Fetched>,
         begun: AtomicU32,
         ends: Semaphore,
     }
 
     impl Remote {
         fn new() -> Arc<Self> {
-            Arc::new(Self { fetched: Fetched::default(), begun: AtomicU32::new(0), ends: Semaphore::new(0) })
+            Arc::new(Self { fetched: Arc::default(), begun: AtomicU32::new(0), ends: Semaphore::new(0) })
         }
 
         async fn ask(self: Arc<Self>, goes_well: bool) -> Result<(), ()> {
-            let fetch = async || {
-                self.begun.fetch_add(1, Ordering::Relaxed);
-                self.ends.acquire().await.map_err(|_| ())?.forget();
+            let remote = Arc::clone(&self);
+            let fetch = move || async move {
+                remote.begun.fetch_add(1, Ordering::Relaxed);
+                remote.ends.acquire().await.map_err(|_| ())?.forget();
                 if goes_well { Ok(()) } else { Err(()) }
             };
-            self.fetched.since_now(fetch).await
+            Arc::clone(&self.fetched).since_now(fetch).await.unwrap()
         }
 
         /// Until everybody is where they wait, on the one thread of a test.
@@ -119,6 +131,22 @@ mod tests {
         remote.ends.add_permits(10);
         assert!(all.join_all().await.into_iter().all(|ended| ended.is_ok()));
         assert_eq!(remote.begun.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test]
+    async fn a_fetch_goes_on_without_the_one_who_asked() {
+        let remote = Remote::new();
+        let asked = tokio::spawn(Arc::clone(&remote).ask(true));
+        Remote::rest().await;
+        asked.abort();
+        assert!(asked.await.unwrap_err().is_cancelled());
+        let mut other = Box::pin(Arc::clone(&remote).ask(true));
+        assert!(futures::poll!(&mut other).is_pending());
+        Remote::rest().await;
+        assert_eq!(remote.begun.load(Ordering::Relaxed), 1, "another one waits for its end");
+        remote.ends.add_permits(2);
+        other.await.unwrap();
+        assert_eq!(remote.begun.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]

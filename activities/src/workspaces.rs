@@ -42,7 +42,7 @@ impl Workspaces {
     }
 
     /// The bundle of a commit's history, as `mirror` has it: one that is there, or a new one. Who asks while somebody packs it waits for
-    /// that one.
+    /// that one, which goes on though the one who asked for it no longer waits.
     ///
     /// # Errors
     /// Those of git, of the folder and of the blob store.
@@ -54,11 +54,22 @@ impl Workspaces {
         now: DateTime<Utc>,
     ) -> Result<BlobKey, StepError> {
         let key = BlobKey::workspace(repository, commit.as_str());
-        let turn = self.turn(&key);
-        let _turn = turn.lock().await;
+        let turn = self.turn(&key).lock_owned().await;
         let written = self.blobs.written_at(&key).await?;
         if written.is_none_or(|written| now - written > found_for()) {
-            self.pack(git, mirror, commit, &key).await?;
+            let packing = Packing {
+                blobs: self.blobs.clone(),
+                scratch: self.scratch.clone(),
+                git: git.clone(),
+                mirror: mirror.to_owned(),
+                commit: commit.clone(),
+                key: key.clone(),
+            };
+            let packed = tokio::spawn(async move {
+                let _turn = turn;
+                packing.pack().await
+            });
+            packed.await.map_err(std::io::Error::from)??;
         }
         Ok(key)
     }
@@ -73,14 +84,26 @@ impl Workspaces {
         packing.insert(key.clone(), Arc::downgrade(&turn));
         turn
     }
+}
 
-    async fn pack(&self, git: &Git, mirror: &Path, commit: &CommitSha, key: &BlobKey) -> Result<(), StepError> {
+/// What is needed to pack one.
+struct Packing {
+    blobs: Blobs,
+    scratch: PathBuf,
+    git: Git,
+    mirror: PathBuf,
+    commit: CommitSha,
+    key: BlobKey,
+}
+
+impl Packing {
+    async fn pack(&self) -> Result<(), StepError> {
         std::fs::create_dir_all(&self.scratch)?;
         let folder = tempfile::Builder::new().prefix("workspace-").tempdir_in(&self.scratch)?;
         let bundle = folder.path().join("workspace.bundle");
-        git.bundle_create(mirror, &bundle, commit).await?;
+        self.git.bundle_create(&self.mirror, &bundle, &self.commit).await?;
         let bytes = ReaderStream::with_capacity(File::open(&bundle).await?, READ_BYTES);
-        self.blobs.put_stream(key, bytes, u64::MAX).await.map_err(|error| match error {
+        self.blobs.put_stream(&self.key, bytes, u64::MAX).await.map_err(|error| match error {
             PutError::Source(error) => error.into(),
             PutError::Store(error) => error.into(),
             PutError::TooLarge(most) => StepError::fatal("workspace_too_large", format!("more than {most} bytes")),

@@ -171,7 +171,7 @@ impl AgentRun {
     async fn work(ctx: &WorkflowContext<Self>, scope: &WorkflowCancellationToken) -> Result<RunEnd, Stopped> {
         let at = Self::at(ctx);
         Self::enter(ctx, Step::Authorise);
-        let sender = Self::ask_the_forge(ctx, scope, Step::Authorise, || RunSteps::authorise).await?;
+        let sender = Self::at_once_or_later(ctx, scope, Step::Authorise, || RunSteps::authorise).await?;
         if !sender.allowed {
             return Ok(RunEnd { outcome: Outcome::Refused, cause: sender.reason });
         }
@@ -180,10 +180,9 @@ impl AgentRun {
         // An attempt that begins later than here has the work of the one before.
         if Self::wanted(ctx, Step::Agent) {
             Self::enter(ctx, Step::Clone);
-            let work = ctx.execute_activity(RunSteps::prepare_workspace, at, options::step(Step::Clone, scope));
-            let workspace = Self::step(Step::Clone, work).await?;
+            let workspace = Self::at_once_or_later(ctx, scope, Step::Clone, || RunSteps::prepare_workspace).await?;
             Self::enter(ctx, Step::Prompt);
-            Self::ask_the_forge(ctx, scope, Step::Prompt, || RunSteps::write_prompt).await?;
+            Self::at_once_or_later(ctx, scope, Step::Prompt, || RunSteps::write_prompt).await?;
             if let Some(end) = Self::have_the_agent_work(ctx, scope, workspace.job_secs).await? {
                 return Ok(end);
             }
@@ -199,9 +198,10 @@ impl AgentRun {
         Self::step(Step::Publish, work).await
     }
 
-    /// A step that takes some questions to the forge, which are soon answered, or not for long. So the worker that has the workflow asks
-    /// by itself, which spares the engine the work of handing it out; what that does not bring about has all the patience of an activity.
-    async fn ask_the_forge<A>(
+    /// A step that is soon done, or not for long: some questions to the forge, or a mirror that is nearly up to date. So the worker that has
+    /// the workflow tries by itself, which spares the engine the work of handing it out; what that does not bring about has all the
+    /// patience of an activity.
+    async fn at_once_or_later<A>(
         ctx: &WorkflowContext<Self>,
         scope: &WorkflowCancellationToken,
         step: Step,
@@ -358,8 +358,15 @@ impl AgentRun {
                     _ = ctx.timer(timer(rest, &pausing)) => {}
                 }
             }
+            // Where many wait, most would be handed out only to be sent away.
+            let turn = ctx.execute_local_activity(RunSteps::turn_to_show, at, options::at_once(detached)).await;
             if ctx.state(|s| s.closing) {
                 return;
+            }
+            if let Some(wait) = turn.ok().map(|turn| Duration::from_secs(turn.wait_secs)).filter(|wait| !wait.is_zero())
+            {
+                rest_until = ctx.workflow_time().map(|now| now + wait);
+                continue;
             }
             shown = ctx.state(|s| s.changes);
             let answer = ctx.execute_activity(RunSteps::show_state, at, options::forge(detached)).await;

@@ -116,6 +116,13 @@ pub struct Settlement {
     pub end: RunEnd,
 }
 
+/// When it is a run's turn to be shown on the forge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnToShow {
+    /// Seconds until then; 0 where it is near enough to be waited for by the one who shows it.
+    pub wait_secs: u64,
+}
+
 /// What is left to be shown on the forge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {

@@ -60,7 +60,7 @@ fn longest(step: Step, job_secs: u64) -> Duration {
             let look = Limits::QUICK.schedule_to_close;
             once.saturating_add(look).saturating_add(LAUNCH_PAUSE).saturating_mul(LAUNCH_TRIES)
         }
-        Step::Authorise | Step::Prompt => once.saturating_add(AT_ONCE),
+        Step::Authorise | Step::Clone | Step::Prompt => once.saturating_add(AT_ONCE),
         // What broke off has its Job ended first. Settling repeats itself; each time it has moved nothing, the deadline
         // comes nearer.
         Step::Settle => once.saturating_add(SETTLE_PAUSE).saturating_add(Limits::QUICK.schedule_to_close),

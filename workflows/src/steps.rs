@@ -6,7 +6,7 @@ use temporalio_common::ActivityError;
 use temporalio_macros::activity_definitions;
 
 use crate::messages::{
-    Authorised, CancelCheck, JobEnd, RunEnd, RunRef, Settlement, Shown, SlotClaim, Verdict, Workspace,
+    Authorised, CancelCheck, JobEnd, RunEnd, RunRef, Settlement, Shown, SlotClaim, TurnToShow, Verdict, Workspace,
 };
 
 /// Declares the side effects of [`crate::AgentRun`]. Every one is idempotent and may run twice.
@@ -80,6 +80,12 @@ impl RunSteps {
         unimplemented!()
     }
 
+    /// When may the run be shown on the forge?
+    #[activity(name = "turn_to_show")]
+    pub fn turn_to_show(_: RunRef) -> Result<TurnToShow, ActivityError> {
+        unimplemented!()
+    }
+
     /// Show the stored state on the forge: sticky comment, label, commit status.
     #[activity(name = "show_state")]
     pub fn show_state(_: RunRef) -> Result<Shown, ActivityError> {
@@ -109,6 +115,6 @@ impl RunSteps {
 pub mod defs {
     pub use super::run_steps::{
         ArchiveHistory, ArchiveLogs, Authorise, AuthoriseCancel, ClaimSlot, Collect, FindJob, LaunchJob,
-        PrepareWorkspace, Publish, Settle, ShowState, StopJob, WatchJob, WritePrompt,
+        PrepareWorkspace, Publish, Settle, ShowState, StopJob, TurnToShow, WatchJob, WritePrompt,
     };
 }

@@ -19,6 +19,7 @@ pub mod settle;
 mod setup_cache;
 pub mod show_state;
 pub mod stop_job;
+pub mod turn_to_show;
 pub mod watch_job;
 pub mod write_prompt;
 
@@ -29,7 +30,7 @@ use temporalio_common::ActivityError;
 use temporalio_macros::activities;
 use temporalio_sdk::activities::ActivityContext;
 use workflows::messages::{
-    Authorised, CancelCheck, JobEnd, RunEnd, RunRef, Settlement, Shown, SlotClaim, Verdict, Workspace,
+    Authorised, CancelCheck, JobEnd, RunEnd, RunRef, Settlement, Shown, SlotClaim, TurnToShow, Verdict, Workspace,
 };
 
 use crate::{
@@ -112,6 +113,11 @@ impl RunActivities {
     #[activity(definition = workflows::steps::defs::Publish)]
     pub async fn publish(self: Arc<Self>, ctx: ActivityContext, at: RunRef) -> Result<RunEnd, ActivityError> {
         beating(&ctx, OnCancel::Finish, publish::run(&self.platform, at)).await
+    }
+
+    #[activity(definition = workflows::steps::defs::TurnToShow)]
+    pub async fn turn_to_show(self: Arc<Self>, ctx: ActivityContext, at: RunRef) -> Result<TurnToShow, ActivityError> {
+        beating(&ctx, OnCancel::Stop, turn_to_show::run(&self.platform, at)).await
     }
 
     #[activity(definition = workflows::steps::defs::ShowState)]

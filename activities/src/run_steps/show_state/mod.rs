@@ -171,7 +171,7 @@ impl<'a> Show<'a> {
     /// Waits until a write is allowed. What has begun to be shown is shown whole, before others begin.
     async fn pace(&self) -> Result<(), StepError> {
         let line = if self.begun.load(Ordering::Relaxed) { Line::Front } else { Line::End };
-        self.platform.forge.pace_for(self.forge, self.urgency, line).await?;
+        self.platform.forge.pace_for(self.forge, self.context.at.run, (self.urgency, line)).await?;
         self.begun.store(true, Ordering::Relaxed);
         Ok(())
     }

@@ -114,7 +114,7 @@ impl Tampering {
         let again = match &call.input {
             Input::Run(at) => again!(*at;
                 authorise, claim_slot, prepare_workspace, write_prompt, launch_job, find_job, watch_job, stop_job, collect,
-                publish, show_state, archive_logs, archive_history),
+                publish, turn_to_show, show_state, archive_logs, archive_history),
             Input::Cancel(check) => again!(check; authorise_cancel),
             Input::Settlement(settlement) => again!(settlement; settle),
             Input::Unknown => None,

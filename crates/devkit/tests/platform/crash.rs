@@ -145,21 +145,23 @@ async fn another_worker_takes_over_while_an_agent_is_at_work() -> anyhow::Result
 async fn a_step_ends_where_it_began_while_another_worker_takes_over() -> anyhow::Result<()> {
     let platform = super::platform_with(1).await?;
     let number = platform.open_issue("no-change")?;
-    // Longer than anything gets when the whole process ends.
-    platform.forge.fail(Fault::once("GET", "/*/info/refs", Effect::Latency(9_000)));
-    // This one by the worker that has the workflow.
+    // For so long the worker that has the workflow does not wait, and from then on it is longer than anything gets when the whole process ends.
+    platform.forge.fail(Fault::once("GET", "/*/info/refs", Effect::Latency(15_000)));
+    // This one it asks by itself.
     platform.forge.fail(Fault::once("GET", format!("/repos/*/issues/{number}"), Effect::Latency(3_000)));
     platform.label(number, "run:dev")?;
-    for step in [Step::Clone, Step::Prompt] {
-        platform.await_run(number, step.as_str(), |run| run.step == Some(step)).await?;
+    let run = platform.await_run(number, "there", |_| true).await?;
+    let tries = async |of: Step| {
+        let steps = steps::list(&mut *platform.store().acquire().await?, run.id).await?;
+        anyhow::Ok(steps.into_iter().find(|row| row.step == of).map_or(0, |row| row.tries))
+    };
+    for (step, number) in [(Step::Clone, 2), (Step::Prompt, 1)] {
+        let begun = async || Ok((tries(step).await? == number).then_some(()));
+        platform.await_that(&format!("{step} has begun {number} times"), begun).await?;
         platform.renew_worker().await?;
     }
     let run = platform.await_end(number).await?;
     assert_eq!(run.outcome, Some(Outcome::NoChange), "{run:?}");
-    let steps = steps::list(&mut *platform.store().acquire().await?, run.id).await?;
-    let tries: Vec<_> = steps.iter().map(|row| (row.step, row.tries)).collect();
-    for step in [Step::Clone, Step::Prompt] {
-        assert!(tries.contains(&(step, 1)), "{tries:?}");
-    }
+    assert_eq!((tries(Step::Clone).await?, tries(Step::Prompt).await?), (2, 1));
     platform.finish().await
 }

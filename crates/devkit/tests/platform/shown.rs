@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use devkit::{
     github::{Effect, Fault},
     harness::{Hosting, Platform, REPOSITORY, until},
 };
 use domain::run::{Outcome, Step, comment_marker};
 use store::{benching, runs::Run, slots};
+use workflows::messages::Shown;
 
 use super::in_engine;
 
@@ -121,8 +123,8 @@ async fn a_look_that_may_write_after_a_later_one_looks_again_before_it_ends() ->
 /// More than can be shown within the time that is waited for a write at once, so that some are put off.
 const MANY: usize = 20;
 
-/// How often the showing of a run was tried, each time that it has ended.
-async fn tries(platform: &Platform, run: &Run) -> anyhow::Result<Vec<u64>> {
+/// How often the showing of a run was tried, each time that it has ended; and how long the run was to wait after each.
+async fn tries(platform: &Platform, run: &Run) -> anyhow::Result<(Vec<u64>, Vec<u64>)> {
     let history: serde_json::Value = serde_json::from_slice(&in_engine::history(platform, run).await?)?;
     let events = history["events"].as_array().context("a history has events")?;
     let shows = |scheduled: &serde_json::Value| {
@@ -132,8 +134,18 @@ async fn tries(platform: &Platform, run: &Run) -> anyhow::Result<Vec<u64>> {
             is_of_show && event["event_id"] == *scheduled
         })
     };
-    let started = events.iter().map(|event| &event["attributes"]["ActivityTaskStartedEventAttributes"]);
-    Ok(started.filter(|of| shows(&of["scheduled_event_id"])).filter_map(|of| of["attempt"].as_u64()).collect())
+    let of_shows = |kind: &str| {
+        let all = events.iter().map(|event| event["attributes"][kind].clone());
+        all.filter(|of| shows(&of["scheduled_event_id"])).collect::<Vec<_>>()
+    };
+    let tries = of_shows("ActivityTaskStartedEventAttributes").iter().filter_map(|of| of["attempt"].as_u64()).collect();
+    let mut pauses = Vec::new();
+    for done in of_shows("ActivityTaskCompletedEventAttributes") {
+        let data = done["result"]["payloads"][0]["data"].as_str().context("a look answers")?;
+        let shown: Shown = serde_json::from_slice(&BASE64_STANDARD.decode(data)?)?;
+        pauses.push(shown.pause_secs);
+    }
+    Ok((tries, pauses))
 }
 
 /// Roles of their own keep the pace of writes that GitHub asks for: ten at once, then one a second. Who is put off has not failed.
@@ -152,8 +164,10 @@ async fn many_that_are_to_be_shown_at_once_wait_for_their_turn_and_not_in_vain()
         runs.push(run);
     }
     for run in &runs {
-        let tries = tries(&platform, run).await?;
+        let (tries, pauses) = tries(&platform, run).await?;
         assert!(!tries.is_empty() && tries.iter().all(|tries| *tries == 1), "{tries:?}");
+        // Who is sent away has more than ten seconds to wait.
+        assert!(!pauses.is_empty() && pauses.iter().all(|pause| *pause <= 10), "{pauses:?}");
     }
     // Their ends are shown as fast as can be: they are not what this is about.
     benching::lift_write_limits(platform.store()).await?;

@@ -1,4 +1,4 @@
-//! Questions to the forge are asked by the worker that has the workflow, at once. What the forge does not answer soon is waited for by an
+//! What the forge is asked before the agent starts is asked by the worker that has the workflow, at once. What the forge does not answer soon is waited for by an
 //! activity, and holds up nothing else.
 
 use std::time::Duration;
@@ -16,14 +16,19 @@ use super::{in_engine, replay};
 /// Asked before a run may be had, about the one who labels.
 pub(super) const MAY_THEY: &str = "/repos/*/collaborators/maintainer/permission";
 
-/// The steps that ask the forge and little else.
-const ASKING: [(Step, &str); 2] = [(Step::Authorise, "authorise"), (Step::Prompt, "write_prompt")];
+/// The steps that are tried so.
+const ASKING: [(Step, &str); 3] =
+    [(Step::Authorise, "authorise"), (Step::Clone, "prepare_workspace"), (Step::Prompt, "write_prompt")];
+
+/// What becomes of such a step, mostly: no activity, and one try. And where that was in vain.
+const AT_ONCE: (bool, u32) = (false, 1);
+const LATER: (bool, u32) = (true, 2);
 
 /// Sooner than the forge answers.
 const SOON: Duration = Duration::from_secs(30);
 
 /// What was handed out to be done as an activity, and how often each step was tried. Another worker would have gone on with it as well.
-async fn asked(platform: &Platform, run: &Run) -> anyhow::Result<[(bool, u32); 2]> {
+async fn asked(platform: &Platform, run: &Run) -> anyhow::Result<[(bool, u32); 3]> {
     let _ = in_engine::workflow(platform, run).await?.get_result(Default::default()).await?;
     let history = in_engine::history(platform, run).await?;
     replay::replays(&history).await?;
@@ -51,17 +56,22 @@ async fn what_is_not_answered_at_once_is_asked_again_by_an_activity() -> anyhow:
     let platform = super::platform_with(1).await?;
     let number = platform.open_issue("no-change")?;
     let run = no_change(&platform, number).await?;
-    assert_eq!(asked(&platform, &run).await?, [(false, 1), (false, 1)], "all was answered at once");
+    assert_eq!(asked(&platform, &run).await?, [AT_ONCE; 3], "all was answered at once");
 
     let number = platform.open_issue("no-change")?;
     platform.forge.fail(Fault::once("GET", MAY_THEY, Effect::Latency(8_000)));
     let run = no_change(&platform, number).await?;
-    assert_eq!(asked(&platform, &run).await?, [(true, 2), (false, 1)], "the sender's right came late");
+    assert_eq!(asked(&platform, &run).await?, [LATER, AT_ONCE, AT_ONCE], "the sender's right came late");
+
+    let number = platform.open_issue("no-change")?;
+    platform.forge.fail(Fault::once("GET", "/*/info/refs", Effect::Latency(8_000)));
+    let run = no_change(&platform, number).await?;
+    assert_eq!(asked(&platform, &run).await?, [AT_ONCE, LATER, AT_ONCE], "the repository came late");
 
     let number = platform.open_issue("no-change")?;
     platform.forge.fail(Fault::once("GET", format!("/repos/*/issues/{number}"), Effect::Error(503)));
     let run = no_change(&platform, number).await?;
-    assert_eq!(asked(&platform, &run).await?, [(false, 1), (true, 2)], "the issue could not be had at first");
+    assert_eq!(asked(&platform, &run).await?, [AT_ONCE, AT_ONCE, LATER], "the issue could not be had at first");
     platform.finish().await
 }
 
