@@ -1,4 +1,4 @@
-//! Until when agents wait for the model API: read once for all whose Jobs this worker watches, since there may be hundreds.
+//! Until when agents wait for the model API: read once for all of them, since this worker may watch the Jobs of hundreds.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -60,6 +60,8 @@ pub(crate) async fn keep(platform: &Platform) {
 
 async fn look(platform: &Platform) -> store::Result<()> {
     if platform.agent_waits.0.receiver_count() == 0 {
+        // Whoever comes next is to be told nothing old.
+        platform.agent_waits.0.send_replace(Waiting::new());
         return Ok(());
     }
     let waiting = steps::waiting_at(&mut *platform.store.acquire().await?, Step::Agent).await?;

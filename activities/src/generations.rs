@@ -31,7 +31,7 @@ use tokio::{
 
 use crate::{leaving::Leaving, platform::Platform};
 
-/// Activities that one worker begins before another takes over: some 5 MB, and with 200 runs at work 7 minutes.
+/// Activities that one worker begins before another takes over: some 5 MB, and with 200 runs at work some minutes.
 const ACTIVITIES: u32 = 10_000;
 
 /// When the process is to end, activities get this long before they are told; Temporal then has another worker take over.

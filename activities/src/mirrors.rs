@@ -11,7 +11,7 @@ use std::{
 
 use domain::ids::RepositoryId;
 use forge::git::{Git, GitError};
-use tokio::{task::JoinHandle, time::Instant};
+use tokio::{task::JoinError, time::Instant};
 
 use crate::forge_access::ForgeRepo;
 
@@ -54,26 +54,28 @@ impl Mirrors {
 
 /// When the last fetch that went well began. Who holds the lock fetches; the others wait in the order in which they asked.
 #[derive(Default)]
-struct Fetched(tokio::sync::Mutex<Option<Instant>>);
+struct Fetched(Arc<tokio::sync::Mutex<Option<Instant>>>);
 
 impl Fetched {
-    /// Fetches, unless somebody else's fetch begins after this call and goes well. It goes on though nobody waits.
-    fn since_now<E, F>(self: Arc<Self>, fetch: impl FnOnce() -> F + Send + 'static) -> JoinHandle<Result<(), E>>
+    /// Fetches, unless somebody else's fetch begins after this call and goes well. What has begun goes on though nobody waits; who gives up
+    /// before has none begun.
+    async fn since_now<E, F>(&self, fetch: impl FnOnce() -> F + Send + 'static) -> Result<Result<(), E>, JoinError>
     where
         E: Send + 'static,
         F: Future<Output = Result<(), E>> + Send,
     {
         let asked = Instant::now();
-        tokio::spawn(async move {
-            let mut last = self.0.lock().await;
-            if last.is_some_and(|began| began > asked) {
-                return Ok(());
-            }
+        let mut last = Arc::clone(&self.0).lock_owned().await;
+        if last.is_some_and(|began| began > asked) {
+            return Ok(Ok(()));
+        }
+        let fetching = tokio::spawn(async move {
             let began = Instant::now();
             fetch().await?;
             *last = Some(began);
             Ok(())
-        })
+        });
+        fetching.await
     }
 }
 
@@ -87,14 +89,14 @@ mod tests {
 
     /// Fetches that begin at once, and end when they are let.
     struct Remote {
-        fetched: Arc<Fetched>,
+        fetched: Fetched,
         begun: AtomicU32,
         ends: Semaphore,
     }
 
     impl Remote {
         fn new() -> Arc<Self> {
-            Arc::new(Self { fetched: Arc::default(), begun: AtomicU32::new(0), ends: Semaphore::new(0) })
+            Arc::new(Self { fetched: Fetched::default(), begun: AtomicU32::new(0), ends: Semaphore::new(0) })
         }
 
         async fn ask(self: Arc<Self>, goes_well: bool) -> Result<(), ()> {
@@ -104,7 +106,7 @@ mod tests {
                 remote.ends.acquire().await.map_err(|_| ())?.forget();
                 if goes_well { Ok(()) } else { Err(()) }
             };
-            Arc::clone(&self.fetched).since_now(fetch).await.unwrap()
+            self.fetched.since_now(fetch).await.unwrap()
         }
 
         /// Until everybody is where they wait, on the one thread of a test.
@@ -143,9 +145,13 @@ mod tests {
         let mut other = Box::pin(Arc::clone(&remote).ask(true));
         assert!(futures::poll!(&mut other).is_pending());
         Remote::rest().await;
-        assert_eq!(remote.begun.load(Ordering::Relaxed), 1, "another one waits for its end");
-        remote.ends.add_permits(2);
+        let gives_up = tokio::spawn(Arc::clone(&remote).ask(true));
+        Remote::rest().await;
+        assert_eq!(remote.begun.load(Ordering::Relaxed), 1, "others wait for its end");
+        gives_up.abort();
+        remote.ends.add_permits(3);
         other.await.unwrap();
+        Remote::rest().await;
         assert_eq!(remote.begun.load(Ordering::Relaxed), 2);
     }
 

@@ -98,8 +98,8 @@ impl WritePace {
         }
     }
 
-    /// Those in front wait one behind the other, so that only the first asks. Nobody does for long, since there may be several: then it is
-    /// told when to ask again.
+    /// Those in front wait one behind the other, so that only the first asks. There may be several: who has been there for [`SLEPT_WAIT`] lines
+    /// up again.
     async fn wait_in_front(
         &self,
         Waiter { of, urgency, .. }: Waiter,
@@ -109,16 +109,18 @@ impl WritePace {
         let first = self.waiting.first(of, urgency);
         let patience = (until - (self.clock)()).to_std().unwrap_or_default();
         let Ok(mut next) = tokio::time::timeout(patience, first.lock()).await else { return Ok(Taken::At(until)) };
+        let mut has_waited = false;
         loop {
             let now = (self.clock)();
             if let Some(known) = next.filter(|known| *known > now && *known <= until) {
                 sleep(known - now).await;
+                has_waited = true;
             }
             let now = (self.clock)();
             match self.ask_for(of, urgency, now).await? {
                 Taken::Now => {
-                    // Where one had to wait of late, the next will have to.
-                    *next = next.filter(|known| now - *known < SLEPT_WAIT).map(|_| now + pacing::APART);
+                    // Where this one had to wait, the next will have to.
+                    *next = has_waited.then(|| now + pacing::APART);
                     return Ok(Taken::Now);
                 }
                 Taken::At(earliest) if earliest > until => return Ok(Taken::At(earliest)),
@@ -186,8 +188,12 @@ impl WriteQueue {
         let mut lines = self.lines();
         let turns = lines.entry((waiter.of, waiter.urgency)).or_default();
         let own = waiter.who.and_then(|_| turns.iter().position(|(_, who)| *who == waiter.who));
-        if let Some((turn, _)) = own.and_then(|own| turns.get(own)) {
-            return earliest.max(*turn);
+        if let Some((own, turn)) = own.and_then(|own| Some((own, turns.get(own)?.0))) {
+            if earliest <= turn + APART {
+                return earliest.max(turn);
+            }
+            // Others were told the same moment.
+            turns.remove(own);
         }
         let turn = turns.back().map_or(earliest, |(last, _)| earliest.max(*last + APART));
         turns.push_back((turn, waiter.who));
@@ -205,10 +211,17 @@ impl WriteQueue {
         own.and_then(|own| turns.remove(own)).is_some()
     }
 
-    /// One that has written needs no turn any more. It can't be known whose those are that are nobody's own.
+    /// One that has written needs no turn any more, and one whose end is told no ordinary one either. It can't be known whose those are that
+    /// are nobody's own.
     fn leave(&self, waiter: Waiter) {
-        if let (Some(_), Some(turns)) = (waiter.who, self.lines().get_mut(&(waiter.of, waiter.urgency))) {
-            turns.retain(|(_, who)| *who != waiter.who);
+        if waiter.who.is_none() {
+            return;
+        }
+        let mut lines = self.lines();
+        for urgency in [Urgency::Ordinary, Urgency::Final] {
+            if let Some(turns) = lines.get_mut(&(waiter.of, urgency)) {
+                turns.retain(|(_, who)| *who != waiter.who);
+            }
         }
     }
 
@@ -282,5 +295,10 @@ mod tests {
         queue.leave(run(2));
         assert!(!queue.comes_in_turn(run(2), at(14)), "it has written by chance");
         assert_eq!(queue.line_up(run(2), at(14)), at(14));
+        assert_eq!(queue.line_up(run(5), at(14)), at(16));
+        queue.leave(Waiter { urgency: Urgency::Final, ..run(2) });
+        assert!(!queue.comes_in_turn(run(2), at(14)), "its end is told");
+        assert_eq!(queue.line_up(run(5), at(40)), at(40), "its turn is long before it may write");
+        assert_eq!(queue.line_up(run(6), at(40)), at(42), "so it has another");
     }
 }

@@ -358,8 +358,11 @@ impl AgentRun {
                     _ = ctx.timer(timer(rest, &pausing)) => {}
                 }
             }
+            if ctx.state(|s| s.closing) {
+                return;
+            }
             // Where many wait, most would be handed out only to be sent away.
-            let turn = ctx.execute_local_activity(RunSteps::turn_to_show, at, options::at_once(detached)).await;
+            let turn = ctx.execute_local_activity(RunSteps::turn_to_show, at, options::in_passing(detached)).await;
             if ctx.state(|s| s.closing) {
                 return;
             }

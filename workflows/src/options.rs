@@ -124,19 +124,30 @@ pub fn local(step: Step, scope: &WorkflowCancellationToken) -> LocalActivityOpti
         .build()
 }
 
-/// Well below the time after which the engine has to be told that a workflow task goes on.
+/// Well below the time after which the engine has to be told that a workflow task goes on; three steps that all take as long follow each other
+/// in one, which then is told of.
 pub(crate) const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// For one try by the worker that has the workflow. That workflow hears of nothing else meanwhile, and takes the place of another: so it
 /// is short, and has no other try.
 #[must_use]
 pub fn at_once(scope: &WorkflowCancellationToken) -> LocalActivityOptions {
+    tried_once(AT_ONCE, scope)
+}
+
+/// For what the workflow asks in passing, and can do without: all else that it has decided waits for the answer.
+#[must_use]
+pub fn in_passing(scope: &WorkflowCancellationToken) -> LocalActivityOptions {
+    tried_once(Duration::from_secs(1), scope)
+}
+
+fn tried_once(limit: Duration, scope: &WorkflowCancellationToken) -> LocalActivityOptions {
     LocalActivityOptions::builder()
         .retry_policy(RetryPolicy::builder().maximum_attempts(1).build())
         .cancel_type(ActivityCancellationType::WaitCancellationCompleted)
         .cancellation_token(scope.clone())
-        .schedule_to_close_timeout(AT_ONCE)
-        .start_to_close_timeout(AT_ONCE)
+        .schedule_to_close_timeout(limit)
+        .start_to_close_timeout(limit)
         .build()
 }
 

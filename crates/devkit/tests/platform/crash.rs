@@ -94,10 +94,16 @@ async fn a_run_survives_the_death_of_temporal_at_each_step() -> anyhow::Result<(
 async fn a_cancel_and_a_timer_that_end_while_no_worker_is_there_both_count() -> anyhow::Result<()> {
     let mut platform = super::start(1, Hosting::Processes).await?;
     let number = platform.open_issue("endless-loop")?;
-    // Until the agent works, a timer runs towards the first look of the forge.
-    platform.forge.fail(Fault::once("GET", format!("/repos/*/issues/{number}"), Effect::Latency(9_000)));
+    // Until the agent works, a timer runs towards the first look of the forge: from when the prompt was not to be had at once.
+    let late = Effect::Latency(9_000);
+    platform.forge.fail(Fault { times: 2, ..Fault::once("GET", format!("/repos/*/issues/{number}"), late) });
     platform.label(number, "run:dev")?;
     let run = platform.await_run(number, "writing the prompt", |run| run.step == Some(Step::Prompt)).await?;
+    platform
+        .await_that("an activity writes the prompt", async || {
+            Ok(in_engine::is_at(&platform, &run, "write_prompt").await?.then_some(()))
+        })
+        .await?;
     platform.stop(Victim::Worker).await?;
     platform.forge.comment("maintainer", REPOSITORY, number, "/cancel")?;
     platform

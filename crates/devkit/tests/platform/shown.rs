@@ -12,7 +12,7 @@ use domain::run::{Outcome, Step, comment_marker};
 use store::{benching, runs::Run, slots};
 use workflows::messages::Shown;
 
-use super::in_engine;
+use super::{in_engine, replay};
 
 /// What is told of a run that is the next to get a slot, and of the one after it.
 const NEXT: &str = "next in line";
@@ -125,7 +125,9 @@ const MANY: usize = 20;
 
 /// How often the showing of a run was tried, each time that it has ended; and how long the run was to wait after each.
 async fn tries(platform: &Platform, run: &Run) -> anyhow::Result<(Vec<u64>, Vec<u64>)> {
-    let history: serde_json::Value = serde_json::from_slice(&in_engine::history(platform, run).await?)?;
+    let history = in_engine::history(platform, run).await?;
+    replay::replays(&history).await?;
+    let history: serde_json::Value = serde_json::from_slice(&history)?;
     let events = history["events"].as_array().context("a history has events")?;
     let shows = |scheduled: &serde_json::Value| {
         events.iter().any(|event| {

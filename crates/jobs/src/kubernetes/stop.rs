@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(300);
 const NODE: Duration = Duration::from_secs(4);
 
 /// How long a pod that was taken away by force may still be shown: a busy cluster takes its time to note that it is gone.
-const FORCED: Duration = Duration::from_secs(10);
+const FORCED: Duration = Duration::from_secs(8);
 
 /// How often it is taken away meanwhile.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -36,7 +36,7 @@ pub(super) async fn stop(launcher: &KubernetesLauncher, job: &JobRef, grace: Dur
     let seconds = grace.saturating_sub(NODE).as_secs().min(u64::try_from(GRACE_SECS).unwrap_or_default());
     let seconds = u32::try_from(seconds).unwrap_or_default();
     let until = Instant::now() + Duration::from_secs(u64::from(seconds)) + NODE;
-    delete(launcher, job, seconds).await?;
+    delete(launcher, job, (seconds, DELETING)).await?;
     if is_gone(launcher, job, until).await? {
         return Ok(());
     }
@@ -44,7 +44,10 @@ pub(super) async fn stop(launcher: &KubernetesLauncher, job: &JobRef, grace: Dur
     let until = Instant::now() + FORCED;
     while Instant::now() < until {
         // Again and again: a launch that is under way may make the Job, and the cluster its pod, after we looked.
-        delete(launcher, job, 0).await?;
+        match delete(launcher, job, (0, until - Instant::now())).await {
+            Err(LaunchError::Unavailable(why)) => tracing::debug!(why, "the Job is not deleted yet"),
+            done => done?,
+        }
         if is_gone(launcher, job, until.min(Instant::now() + AGAIN)).await? {
             return Ok(());
         }
@@ -52,28 +55,32 @@ pub(super) async fn stop(launcher: &KubernetesLauncher, job: &JobRef, grace: Dur
     Err(LaunchError::Unavailable(format!("the pod of the Job {name} is still there")))
 }
 
-/// Deletes the Job and the pods that it has now.
-async fn delete(launcher: &KubernetesLauncher, job: &JobRef, grace: u32) -> Result<(), LaunchError> {
+/// Deletes the Job and the pods that it has now, which get some seconds; tried for a while.
+async fn delete(
+    launcher: &KubernetesLauncher,
+    job: &JobRef,
+    (grace, patience): (u32, Duration),
+) -> Result<(), LaunchError> {
     let (jobs, name) = (launcher.jobs(job), job.name());
     let params = DeleteParams::background();
-    persist(DELETING, || find("deleting the Job", jobs.delete(&name, &params))).await?;
+    persist(patience, || find("deleting the Job", jobs.delete(&name, &params))).await?;
     let api: Api<Pod> = Api::namespaced(launcher.client.clone(), &launcher.namespace(&job.project));
     let params = DeleteParams { grace_period_seconds: Some(grace), ..DeleteParams::background() };
-    for pod in persist(DELETING, || pods(launcher, job)).await? {
+    for pod in persist(patience, || pods(launcher, job)).await? {
         let name = pod.metadata.name.unwrap_or_default();
-        persist(DELETING, || find("deleting the Job's pod", api.delete(&name, &params))).await?;
+        persist(patience, || find("deleting the Job's pod", api.delete(&name, &params))).await?;
     }
     Ok(())
 }
 
-/// A Job that had no pod yet can't get one any more: its controller looks at the Job before it makes one, and a pod that it
-/// made at the same moment has an owner that is gone, so that the cluster takes it away. Both is waited for here.
+/// A Job that had no pod yet can't get one any more once it is gone itself: its controller looks at the Job before it makes one, and a pod that
+/// it made at the same moment has an owner that is gone, so that the cluster takes it away. All of that is waited for here.
 async fn is_gone(launcher: &KubernetesLauncher, job: &JobRef, until: Instant) -> Result<bool, LaunchError> {
     let mut absent = 0;
     loop {
-        match pods(launcher, job).await {
-            Ok(left) if left.is_empty() => absent += 1,
-            Ok(_) => absent = 0,
+        match is_absent(launcher, job).await {
+            Ok(true) => absent += 1,
+            Ok(false) => absent = 0,
             Err(LaunchError::Refused(why)) => return Err(LaunchError::Refused(why)),
             Err(LaunchError::Unavailable(why)) => tracing::debug!(why, "whether the pod is gone is not known"),
         }
@@ -85,4 +92,9 @@ async fn is_gone(launcher: &KubernetesLauncher, job: &JobRef, until: Instant) ->
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+async fn is_absent(launcher: &KubernetesLauncher, job: &JobRef) -> Result<bool, LaunchError> {
+    let there = find("looking for the Job", launcher.jobs(job).get(&job.name())).await?;
+    Ok(there.is_none() && pods(launcher, job).await?.is_empty())
 }
