@@ -20,16 +20,11 @@ const PERIOD: Duration = Duration::from_secs(2);
 type Waiting = HashMap<(RunId, Attempt), DateTime<Utc>>;
 
 /// Tells of waits as they come and go.
+#[derive(Default)]
 pub struct AgentWaits(watch::Sender<Waiting>);
 
 /// What one is told of them.
 pub(crate) struct Told(watch::Receiver<Waiting>);
-
-impl Default for AgentWaits {
-    fn default() -> Self {
-        Self(watch::Sender::default())
-    }
-}
 
 impl AgentWaits {
     /// What is told from now on, beginning with what is known.

@@ -57,10 +57,10 @@ const DATABASE_CONNECTIONS: u32 = 16;
 /// worker may have: were all of them watchers, no run could take another step.
 const ACTIVITIES: usize = 500;
 
-/// Workflow tasks at a time, and polls for such tasks: each poll holds a place. A new run's first task takes several steps
-/// ([`workflows::options::at_once`]), so a hundred of these beside each other would all come near the time after which the engine takes
-/// them for lost; what it has not handed out yet has no such time. (A task of a workflow that this worker has is offered to others after [`STICKY`].)
-const WORKFLOW_TASKS: usize = TASK_POLLS + 25;
+/// Workflow tasks at a time, and polls for such tasks: each poll holds a place, so that of new runs nine begin beside each other. A run's first
+/// task takes several steps ([`workflows::options::at_once`]). A hundred at a time all came near the time after which the engine takes a task
+/// for lost, and even of thirty no Job was made until all were nearly ready: with few, the first agents start while the last runs wait.
+const WORKFLOW_TASKS: usize = TASK_POLLS + 5;
 
 /// Steps within workflow tasks, and the kinds of work that there are none of: the SDK's own number.
 const OTHER_TASKS: usize = 100;
