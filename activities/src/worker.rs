@@ -59,7 +59,7 @@ const ACTIVITIES: usize = 500;
 
 /// Workflow tasks at a time, and polls for such tasks: each poll holds a place, so that of new runs nine begin beside each other. A run's first
 /// task takes several steps ([`workflows::options::at_once`]). A hundred at a time all came near the time after which the engine takes a task
-/// for lost, and even of thirty no Job was made until all were nearly ready: with few, the first agents start while the last runs wait.
+/// for lost, and of thirty the Jobs were made later: with few, the first agents start while the last runs wait.
 const WORKFLOW_TASKS: usize = TASK_POLLS + 5;
 
 /// Steps within workflow tasks, and the kinds of work that there are none of: the SDK's own number.
