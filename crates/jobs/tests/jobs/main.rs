@@ -253,8 +253,8 @@ async fn a_launch_that_comes_while_its_job_is_ended_leaves_nothing() {
     server.pod(&order.job, "1", &json!({"phase": "Running"}));
     server.stubborn(true);
     let late = async {
-        sleep(Duration::from_secs(1)).await;
-        assert_eq!(server.count("/jobs/"), 0, "the Job goes first");
+        // The Job goes first.
+        until(Duration::from_secs(2), || server.count("/jobs/") == 0).await;
         launcher.launch(&order).await.unwrap();
     };
     let (stopped, ()) = tokio::join!(launcher.stop(&order.job, Duration::from_secs(6)), late);
