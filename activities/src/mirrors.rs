@@ -46,8 +46,7 @@ impl Mirrors {
         let (git, url, auth) = (git.clone(), forge.clone_url.clone(), forge.git.clone());
         let to = dir.clone();
         let fetch = fetched.since_now(move || async move { git.mirror_fetch(&to, &url, Some(&auth)).await });
-        let path = &dir;
-        fetch.await.map_err(|source| GitError::Io { path: path.clone(), source: source.into() })??;
+        fetch.await.map_err(|source| GitError::Io { path: dir.clone(), source: source.into() })??;
         Ok(dir)
     }
 }

@@ -1,5 +1,5 @@
-//! What the forge is asked before the agent starts is asked by the worker that has the workflow, at once. What the forge does not answer soon is waited for by an
-//! activity, and holds up nothing else.
+//! What the forge is asked before the agent starts is asked by the worker that has the workflow, at once. What the forge does not answer
+//! soon is waited for by an activity, and holds up nothing else.
 
 use std::time::Duration;
 
