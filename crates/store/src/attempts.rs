@@ -58,14 +58,6 @@ pub struct AttemptRecord {
     pub withdrawn: bool,
 }
 
-impl AttemptRecord {
-    /// Whether its Job was asked to end by somebody of ours, or by a person through us.
-    #[must_use]
-    pub const fn was_asked_to_end(&self) -> bool {
-        self.cancel_requested_at.is_some() || self.stop_requested_at.is_some() || self.finished_at.is_some()
-    }
-}
-
 struct Row {
     run_id: Uuid,
     attempt: i32,

@@ -26,7 +26,7 @@ pub(super) async fn post(
     if !attempts::store_report(&mut tx, run, attempt, &json!(report)).await? {
         return Ok(StatusCode::NO_CONTENT);
     }
-    if report.is_of_interrupted(attempts::get(&mut tx, run, attempt).await?.was_asked_to_end()) {
+    if report.is_of_interrupted(attempts::last_heard(&mut tx, run, attempt).await?.is_asked_to_end) {
         tx.commit().await.map_err(StoreError::from)?;
         return Ok(StatusCode::NO_CONTENT);
     }
