@@ -34,7 +34,8 @@ use crate::{
 /// How often a waiting run asks again for its slot, in case the grant's signal was lost.
 pub(crate) const SLOT_RECHECK: Duration = Duration::from_secs(60);
 
-/// How often a launch whose answer was lost is looked up and, if the Job is absent, repeated; and the pause before.
+/// How often a launch that was tried at once in vain, or whose answer was lost, is tried again where no Job is found; and the pause before
+/// each look.
 pub(crate) const LAUNCH_TRIES: u32 = 3;
 pub(crate) const LAUNCH_PAUSE: Duration = Duration::from_secs(2);
 
@@ -281,25 +282,27 @@ impl AgentRun {
     }
 
     /// Starts the Job exactly once: after an answer that was lost, or that does not rule out a start, the launcher is asked
-    /// before anything is started again.
+    /// before anything is started again. The first try is made at once, by the worker that has the workflow.
     async fn launch(ctx: &WorkflowContext<Self>, scope: &WorkflowCancellationToken) -> Result<(), Stopped> {
         let at = Self::at(ctx);
-        let mut last = None;
-        for _ in 0..LAUNCH_TRIES {
-            let work = ctx.execute_activity(RunSteps::launch_job, at, options::step(Step::Launch, scope));
-            match Self::step(Step::Launch, work).await {
-                Ok(()) => return Ok(()),
-                Err(failed @ Stopped::Failed { in_doubt: true, .. }) => last = Some(failed),
-                Err(other) => return Err(other),
-            }
+        let at_once = ctx.execute_local_activity(RunSteps::launch_job, at, options::at_once(scope));
+        let mut tried = Self::step(Step::Launch, at_once).await;
+        let mut left = LAUNCH_TRIES;
+        loop {
+            let failed = match tried {
+                Err(failed @ Stopped::Failed { in_doubt: true, .. }) => failed,
+                done => return done,
+            };
             ctx.timer(timer(LAUNCH_PAUSE, scope)).await;
             let look = ctx.execute_activity(RunSteps::find_job, at, options::quick(scope));
             match Self::step(Step::Launch, look).await? {
-                JobPresence::Absent => {}
+                JobPresence::Absent if left == 0 => return Err(failed),
+                JobPresence::Absent => left -= 1,
                 JobPresence::Running | JobPresence::Ended => return Ok(()),
             }
+            let work = ctx.execute_activity(RunSteps::launch_job, at, options::step(Step::Launch, scope));
+            tried = Self::step(Step::Launch, work).await;
         }
-        Err(last.unwrap_or(Stopped::Lost("the Job could not be started".to_owned())))
     }
 
     /// Waits for cancels and decides which of them count; ends with the run.

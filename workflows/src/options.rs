@@ -124,7 +124,7 @@ pub fn local(step: Step, scope: &WorkflowCancellationToken) -> LocalActivityOpti
         .build()
 }
 
-/// Well below the time after which the engine has to be told that a workflow task goes on; three steps that all take as long follow each other
+/// Well below the time after which the engine has to be told that a workflow task goes on; four steps that all take as long follow each other
 /// in one, which then is told of.
 pub(crate) const AT_ONCE: Duration = Duration::from_secs(5);
 

@@ -57,8 +57,9 @@ fn longest(step: Step, job_secs: u64) -> Duration {
     let once = limits(step, job_secs).schedule_to_close;
     match step {
         Step::Launch => {
-            let look = Limits::QUICK.schedule_to_close;
-            once.saturating_add(look).saturating_add(LAUNCH_PAUSE).saturating_mul(LAUNCH_TRIES)
+            // Between two tries, the first of which is the one at once, and after the last.
+            let look = Limits::QUICK.schedule_to_close.saturating_add(LAUNCH_PAUSE);
+            once.saturating_add(look).saturating_mul(LAUNCH_TRIES).saturating_add(AT_ONCE).saturating_add(look)
         }
         Step::Authorise | Step::Clone | Step::Prompt => once.saturating_add(AT_ONCE),
         // What broke off has its Job ended first. Settling repeats itself; each time it has moved nothing, the deadline

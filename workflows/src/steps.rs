@@ -44,7 +44,7 @@ impl RunSteps {
         unimplemented!()
     }
 
-    /// Start the Job. One attempt only: see `find_job`.
+    /// Start the Job, unless it was started. After a try in doubt see `find_job`.
     #[activity(name = "launch_job")]
     pub fn launch_job(_: RunRef) -> Result<(), ActivityError> {
         unimplemented!()

@@ -2,18 +2,33 @@
 
 use domain::{ids::Attempt, run::Step, triggers::Trigger};
 use forge::{Account, AccountId};
-use store::{attempts, runs::Run};
+use store::{attempts, runs::Run, steps};
 use workflows::messages::{Authorised, RunRef};
 
-use crate::{failure::StepError, platform::Platform, progress::recorded, run_context::RunContext};
+use crate::{
+    failure::StepError,
+    platform::Platform,
+    progress::{key, recorded},
+    run_context::RunContext,
+};
 
-/// Asks the forge whether the sender may have this run.
+/// Asks the forge whether the sender may have this run; once for an attempt.
 ///
 /// # Errors
 /// See [`StepError`].
 pub async fn run(platform: &Platform, at: RunRef) -> Result<Authorised, StepError> {
+    if let Some(found) = earlier(platform, at).await? {
+        return Ok(found);
+    }
     let context = RunContext::load(platform, at).await?;
     recorded(platform, at, Step::Authorise, ask(platform, &context)).await
+}
+
+/// A worker may have come as far as the Job and died before the engine knew of any of it. Then it is begun anew, and nothing that the forge
+/// says now may stand between the workflow and its Job.
+async fn earlier(platform: &Platform, at: RunRef) -> Result<Option<Authorised>, StepError> {
+    let found = steps::output(&mut *platform.store.acquire().await?, key(at, Step::Authorise)).await?;
+    Ok(found.and_then(|found| serde_json::from_value(found).ok()))
 }
 
 async fn ask(platform: &Platform, context: &RunContext) -> Result<Authorised, StepError> {

@@ -8,7 +8,7 @@ use workflows::messages::RunRef;
 use crate::{failure::StepError, platform::Platform, run_context::RunContext};
 
 /// Enough for the runner to end Codex and hand back what there is.
-const GRACE: Duration = Duration::from_secs(15);
+pub(super) const GRACE: Duration = Duration::from_secs(15);
 
 /// Ends the Job.
 ///

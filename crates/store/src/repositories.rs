@@ -1,7 +1,7 @@
 //! Projects and the repositories they connect.
 
 use chrono::{DateTime, Utc};
-use domain::ids::{CredentialId, ProjectId, RepositoryId};
+use domain::ids::{CredentialId, ProjectId, RepositoryId, RunId};
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -174,6 +174,21 @@ pub async fn find_by_forge_id(conn: &mut PgConnection, forge_repo_id: i64) -> Re
 pub async fn get(conn: &mut PgConnection, id: RepositoryId) -> Result<Repository> {
     let row = select_repositories!("where id = $1", id.as_uuid()).fetch_optional(conn).await?;
     row.map(Repository::from).ok_or_else(|| StoreError::missing("repository", &id))
+}
+
+/// What we write with to the repository of a run.
+///
+/// # Errors
+/// There is no such run, or the database fails.
+pub async fn credential_of_run(conn: &mut PgConnection, run: RunId) -> Result<Option<CredentialId>> {
+    let credential = sqlx::query_scalar!(
+        "select credential_id from repositories where id = (select repository_id from runs where id = $1)",
+        run.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?;
+    let credential = credential.ok_or_else(|| StoreError::missing("run", &run))?;
+    Ok(credential.map(CredentialId::from_uuid))
 }
 
 /// The repository of this name, if it is attached.

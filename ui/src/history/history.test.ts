@@ -66,3 +66,14 @@ it('takes a try by the own worker and what was handed out after it for one', () 
   expect(asked[0]?.events.length).toBe(4)
   expect(groups.flatMap((group) => stepOf(group) ?? [])).toEqual(['authorise', 'slot', 'clone', 'prompt', 'launch', 'agent', 'collect', 'settle'])
 })
+
+it('counts what was handed out again and again after a try by the own worker', () => {
+  const data = btoa(JSON.stringify({ activity_type: 'launch_job', attempt: 1, original_schedule_time: { seconds: 1 }, backoff: null }))
+  const handedOut = (id: number) => [
+    event(id, 'ActivityTaskScheduled', { activity_type: { name: 'launch_job' } }),
+    event(id + 1, 'ActivityTaskStarted', { scheduled_event_id: id, attempt: 1 }),
+    event(id + 2, 'ActivityTaskFailed', { scheduled_event_id: id, failure: { message: 'away' } }),
+  ]
+  const first = event(2, 'MarkerRecorded', { marker_name: 'core_local_activity', details: { data: { payloads: [{ data }] } }, failure: { message: 'late' } })
+  expect(groupsOf([first, ...handedOut(3), ...handedOut(6)])).toMatchObject([{ name: 'launch_job', tries: 3, fate: 'failed', failure: 'away' }])
+})

@@ -50,7 +50,8 @@ const LOCAL_ACTIVITY = 'core_local_activity'
 export function groupsOf(events: readonly EngineEvent[]): Group[] {
   const groups: Group[] = []
   const byFirst = new Map<number, Group>()
-  const triedLocally = new Map<Group, number>()
+  // Tries of what the own worker tried first, before it was handed out last.
+  const triedBefore = new Map<Group, number>()
   const begin = (event: EngineEvent, kind: Group['kind'], name: string): void => {
     const group: Group = { kind, name, events: [event.event_id], began: at(event), ended: undefined, tries: kind === 'activity' ? 0 : 1, fate: 'under_way', failure: '' }
     groups.push(group)
@@ -63,21 +64,23 @@ export function groupsOf(events: readonly EngineEvent[]): Group[] {
     if (kind === 'ActivityTaskScheduled') {
       const name = text(record(says.activity_type)?.name)
       const before = groups.findLast((group) => group.kind === 'activity' && group.name === name)
-      if (before?.fate === 'failed' && triedLocally.has(before)) goOn(before, event, byFirst)
-      else begin(event, 'activity', name)
+      if (before?.fate === 'failed' && triedBefore.has(before)) {
+        triedBefore.set(before, before.tries)
+        goOn(before, event, byFirst)
+      } else begin(event, 'activity', name)
     } else if (kind === 'TimerStarted') begin(event, 'timer', text(says.timer_id))
     else if (kind === 'WorkflowExecutionSignaled' || kind === 'WorkflowExecutionCancelRequested') {
       begin(event, 'signal', text(says.signal_name) || 'cancel')
       end(groups.at(-1), event, 'done', says)
     } else if (kind === 'MarkerRecorded' && says.marker_name === LOCAL_ACTIVITY) {
       const group = takeLocal(groups, event, says)
-      triedLocally.set(group, group.tries)
+      triedBefore.set(group, group.tries)
     } else if (kind === 'WorkflowExecutionStarted') begin(event, 'workflow', text(record(says.workflow_type)?.name))
     else if (kind.startsWith('WorkflowExecution') && FATES[kind]) end(groups[0]?.kind === 'workflow' ? groups[0] : undefined, event, FATES[kind], says)
     else if (known && kind.startsWith(known.kind === 'timer' ? 'Timer' : 'ActivityTask')) {
       known.events.push(event.event_id)
       if (kind === 'ActivityTaskStarted') {
-        known.tries = (triedLocally.get(known) ?? 0) + (number(says.attempt) ?? 1)
+        known.tries = (triedBefore.get(known) ?? 0) + (number(says.attempt) ?? 1)
         known.failure = failureOf(says.last_failure) || known.failure
       }
       const fate = FATES[kind]

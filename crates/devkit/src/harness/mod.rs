@@ -31,7 +31,7 @@ use domain::{
     event::{Subject, SubjectKind},
     hook_log::WebhookMode,
     ids::{Attempt, EngineNamespace, Instance, ProjectSlug, RunId},
-    job::{LogChunk, LogStream},
+    job::{JobPresence, LogChunk, LogStream},
     reconciler::Reconciler,
     services_yaml::PlatformBudgets,
     workflow_id,
@@ -403,6 +403,15 @@ impl Platform {
     pub async fn kill_job(&self, run: RunId, attempt: Attempt) -> anyhow::Result<()> {
         let project = self.project().await?;
         Ok(self.jobs.launcher.stop(&JobRef { project, run, attempt }, Duration::ZERO).await?)
+    }
+
+    /// What became of the Job of an attempt.
+    ///
+    /// # Errors
+    /// When the launcher fails.
+    pub async fn presence(&self, run: RunId, attempt: Attempt) -> anyhow::Result<JobPresence> {
+        let project = self.project().await?;
+        Ok(self.jobs.launcher.presence(&JobRef { project, run, attempt }).await?)
     }
 
     /// What the launcher of Jobs calls the project.

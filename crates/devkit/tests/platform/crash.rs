@@ -8,7 +8,7 @@ use devkit::{
 use domain::run::{Outcome, Step, comment_marker};
 use store::steps;
 
-use super::in_engine;
+use super::{in_engine, slow_forge::MAY_THEY};
 
 /// Steps at whose beginning something dies. Settling is over too soon to be met from outside.
 const STEPS: [Step; 8] =
@@ -87,6 +87,23 @@ async fn a_run_survives_the_death_of_the_gateway_at_each_step() -> anyhow::Resul
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_survives_the_death_of_temporal_at_each_step() -> anyhow::Result<()> {
     if turn_of(Victim::Temporal) { survives_the_death_of(Victim::Temporal).await } else { Ok(()) }
+}
+
+/// The engine knows of nothing until the first task of a workflow is done, and by then there may be a Job.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_forge_has_said_before_a_worker_died_is_not_asked_again() -> anyhow::Result<()> {
+    let mut platform = super::start(1, Hosting::Processes).await?;
+    let number = platform.open_issue("no-change")?;
+    platform.forge.fail(Fault::once("GET", format!("/repos/*/issues/{number}"), Effect::Latency(9_000)));
+    platform.label(number, "run:dev")?;
+    let run = platform.await_run(number, "writing the prompt", |run| run.step == Some(Step::Prompt)).await?;
+    platform.forge.fail(Fault { times: u32::MAX, ..Fault::once("GET", MAY_THEY, Effect::Error(503)) });
+    platform.kill(Victim::Worker).await?;
+    let history = String::from_utf8(in_engine::history(&platform, &run).await?)?;
+    assert!(!history.contains("MarkerRecordedEventAttributes"), "the task was done before its worker died: {history}");
+    let run = platform.await_end(number).await?;
+    assert_eq!(run.outcome, Some(Outcome::NoChange), "{run:?}");
+    platform.finish().await
 }
 
 /// Both wait for the next worker then, and are told to it in one breath.

@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use devkit::harness::{Platform, REPOSITORY, until};
+use devkit::{
+    github::{Effect, Fault},
+    harness::{Platform, REPOSITORY, until},
+};
 use domain::{
     ids::Attempt,
+    job::JobPresence,
     job_ending::FailureClass,
     run::{Outcome, RunState, Step, comment_marker},
     sentences,
@@ -60,6 +64,21 @@ async fn a_job_that_we_asked_to_end_leaves_no_failure_when_it_ends_without_a_rep
     assert_eq!(run.outcome, Some(Outcome::Lost), "{run:?}");
     let failure = job_failures::get(&mut *platform.store().acquire().await?, run.id, run.attempt).await?;
     assert!(failure.is_none(), "{failure:?}");
+    platform.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_job_is_started_whose_end_was_asked_for_before() -> anyhow::Result<()> {
+    let platform = super::platform_with(1).await?;
+    let number = platform.open_issue("endless-loop")?;
+    platform.forge.fail(Fault::once("GET", format!("/repos/*/issues/{number}"), Effect::Latency(3_000)));
+    platform.label(number, "run:dev")?;
+    let run = platform.await_run(number, "before its launch", |run| run.step == Some(Step::Prompt)).await?;
+    attempts::request_stop(&mut *platform.store().acquire().await?, run.id, run.attempt, chrono::Utc::now()).await?;
+    let run = platform.await_end(number).await?;
+    assert_eq!(run.outcome, Some(Outcome::Failed), "{run:?}");
+    assert!(run.cause.as_deref().is_some_and(|cause| cause.contains(sentences::ended_while_starting())), "{run:?}");
+    assert_eq!(platform.presence(run.id, run.attempt).await?, JobPresence::Absent);
     platform.finish().await
 }
 

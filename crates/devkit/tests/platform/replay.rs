@@ -56,7 +56,7 @@ async fn recorded_histories_replay() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_history_of_another_workflow_does_not_replay() -> anyhow::Result<()> {
     let (name, json) = histories()?.into_iter().find(|(name, _)| name.contains("pull-request")).unwrap_or_default();
-    let other = String::from_utf8(json)?.replace("launch_job", "launch_something");
+    let other = String::from_utf8(json)?.replace("watch_job", "watch_something");
     assert!(replays(other.as_bytes()).await.is_err(), "{name} replayed although it schedules other activities");
     Ok(())
 }

@@ -17,8 +17,12 @@ use super::{in_engine, replay};
 pub(super) const MAY_THEY: &str = "/repos/*/collaborators/maintainer/permission";
 
 /// The steps that are tried so.
-const ASKING: [(Step, &str); 3] =
-    [(Step::Authorise, "authorise"), (Step::Clone, "prepare_workspace"), (Step::Prompt, "write_prompt")];
+const AT_FIRST: [(Step, &str); 4] = [
+    (Step::Authorise, "authorise"),
+    (Step::Clone, "prepare_workspace"),
+    (Step::Prompt, "write_prompt"),
+    (Step::Launch, "launch_job"),
+];
 
 /// What becomes of such a step, mostly: no activity, and one try. And where that was in vain.
 const AT_ONCE: (bool, u32) = (false, 1);
@@ -28,14 +32,14 @@ const LATER: (bool, u32) = (true, 2);
 const SOON: Duration = Duration::from_secs(30);
 
 /// What was handed out to be done as an activity, and how often each step was tried. Another worker would have gone on with it as well.
-async fn asked(platform: &Platform, run: &Run) -> anyhow::Result<[(bool, u32); 3]> {
+async fn asked(platform: &Platform, run: &Run) -> anyhow::Result<[(bool, u32); 4]> {
     let _ = in_engine::workflow(platform, run).await?.get_result(Default::default()).await?;
     let history = in_engine::history(platform, run).await?;
     replay::replays(&history).await?;
     let history: serde_json::Value = serde_json::from_slice(&history)?;
     let events = history["events"].as_array().context("a history has events")?;
     let steps = steps::list(&mut *platform.store().acquire().await?, run.id).await?;
-    Ok(ASKING.map(|(step, activity)| {
+    Ok(AT_FIRST.map(|(step, activity)| {
         let name = |event: &serde_json::Value| {
             event["attributes"]["ActivityTaskScheduledEventAttributes"]["activity_type"]["name"] == activity
         };
@@ -56,22 +60,26 @@ async fn what_is_not_answered_at_once_is_asked_again_by_an_activity() -> anyhow:
     let platform = super::platform_with(1).await?;
     let number = platform.open_issue("no-change")?;
     let run = no_change(&platform, number).await?;
-    assert_eq!(asked(&platform, &run).await?, [AT_ONCE; 3], "all was answered at once");
+    assert_eq!(asked(&platform, &run).await?, [AT_ONCE; 4], "all was answered at once");
 
     let number = platform.open_issue("no-change")?;
     platform.forge.fail(Fault::once("GET", MAY_THEY, Effect::Latency(8_000)));
     let run = no_change(&platform, number).await?;
-    assert_eq!(asked(&platform, &run).await?, [LATER, AT_ONCE, AT_ONCE], "the sender's right came late");
+    assert_eq!(asked(&platform, &run).await?, [LATER, AT_ONCE, AT_ONCE, AT_ONCE], "the sender's right came late");
 
     let number = platform.open_issue("no-change")?;
     platform.forge.fail(Fault::once("GET", "/*/info/refs", Effect::Latency(8_000)));
     let run = no_change(&platform, number).await?;
-    assert_eq!(asked(&platform, &run).await?, [AT_ONCE, LATER, AT_ONCE], "the repository came late");
+    assert_eq!(asked(&platform, &run).await?, [AT_ONCE, LATER, AT_ONCE, AT_ONCE], "the repository came late");
 
     let number = platform.open_issue("no-change")?;
     platform.forge.fail(Fault::once("GET", format!("/repos/*/issues/{number}"), Effect::Error(503)));
     let run = no_change(&platform, number).await?;
-    assert_eq!(asked(&platform, &run).await?, [AT_ONCE, AT_ONCE, LATER], "the issue could not be had at first");
+    assert_eq!(
+        asked(&platform, &run).await?,
+        [AT_ONCE, AT_ONCE, LATER, AT_ONCE],
+        "the issue could not be had at first"
+    );
     platform.finish().await
 }
 

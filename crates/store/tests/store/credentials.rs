@@ -1,6 +1,9 @@
 //! Credentials: kept sealed, sealed anew in place.
 
-use domain::{connection::CredentialKind, ids::CredentialId};
+use domain::{
+    connection::CredentialKind,
+    ids::{CredentialId, RunId},
+};
 use store::{
     connected,
     credentials::{self, Learnt, NewCredential},
@@ -32,6 +35,19 @@ async fn a_credential_is_kept_sealed() {
     repositories::upsert_repository(&mut conn, with).await.unwrap();
     repositories::upsert_repository(&mut conn, new_repository(world.project, 1, "greeter")).await.unwrap();
     assert_eq!(repositories::get(&mut conn, world.repository).await.unwrap().credential, Some(id));
+}
+
+#[tokio::test]
+async fn a_run_is_written_about_with_the_credential_of_its_repository() {
+    let world = World::new().await;
+    let run = world.run(1).await;
+    let mut conn = world.conn().await;
+    assert_eq!(repositories::credential_of_run(&mut conn, run).await.unwrap(), None);
+    let id = credentials::insert(&mut conn, new("k1", b"box")).await.unwrap();
+    let with = NewRepository { credential: Some(id), ..new_repository(world.project, 1, "greeter") };
+    repositories::upsert_repository(&mut conn, with).await.unwrap();
+    assert_eq!(repositories::credential_of_run(&mut conn, run).await.unwrap(), Some(id));
+    assert!(repositories::credential_of_run(&mut conn, RunId::from_uuid(Uuid::nil())).await.is_err());
 }
 
 #[tokio::test]
