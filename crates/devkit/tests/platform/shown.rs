@@ -9,7 +9,12 @@ use devkit::{
     harness::{Hosting, Platform, REPOSITORY, until},
 };
 use domain::run::{Outcome, Step, comment_marker};
-use store::{benching, runs::Run, slots};
+use store::{
+    benching,
+    runs::Run,
+    slots,
+    steps::{self, StepKey},
+};
 use workflows::messages::Shown;
 
 use super::{in_engine, replay};
@@ -118,6 +123,31 @@ async fn a_look_that_may_write_after_a_later_one_looks_again_before_it_ends() ->
     let body = told(&platform, third, &last)?;
     assert!(body.as_ref().is_some_and(|body| body.contains(NEXT)), "{body:?}");
     let_go(platform, (second, [first, third])).await
+}
+
+/// The model gateway writes such waits down; it reaches no forge.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_for_the_model_is_shown_as_long_as_it_lasts_also_after_another_worker_took_over() -> anyhow::Result<()> {
+    let platform = super::platform_with(1).await?;
+    let number = platform.open_issue("held")?;
+    platform.label(number, "run:dev")?;
+    let run = platform.await_run(number, "at work", |run| run.step == Some(Step::Agent)).await?;
+    await_told(&platform, number, &run, Step::Agent.describe()).await?;
+    let key = StepKey { run: run.id, attempt: run.attempt, step: Step::Agent };
+    let waits = async |minutes| {
+        let until = chrono::Utc::now() + chrono::TimeDelta::minutes(minutes);
+        steps::waits(&mut *platform.store().acquire().await?, key, "The limit is reached.", until).await?;
+        await_told(&platform, number, &run, &format!("wait until {}", until.format("%H:%M:%S"))).await
+    };
+    waits(5).await?;
+    platform.renew_worker().await?;
+    waits(7).await?;
+    steps::waits_no_longer(&mut *platform.store().acquire().await?, key).await?;
+    let over = async || Ok(told(&platform, number, &run)?.filter(|body| !body.contains("wait until")).map(drop));
+    platform.await_that("no wait is told of", over).await?;
+    platform.model.let_go(&format!("The task: issue #{number}\n"));
+    assert_eq!(platform.await_end(number).await?.outcome, Some(Outcome::NoChange));
+    platform.finish().await
 }
 
 /// More than can be shown within the time that is waited for a write at once, so that some are put off.

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{GitAuth, GitError, process::Git};
+use super::{GitAuth, GitError, process::Git, stale_locks};
 
 /// How often a taken lock is tried again.
 const LOCK_TRIES_EVERY: Duration = Duration::from_millis(50);
@@ -18,6 +18,15 @@ impl Git {
         let parent = dir.parent().unwrap_or(Path::new("."));
         tokio::fs::create_dir_all(parent).await.map_err(|source| GitError::Io { path: parent.to_owned(), source })?;
         let _lock = self.lock(dir).await?;
+        let done = self.update_mirror(dir, url, auth).await;
+        if !matches!(done, Err(GitError::Failed { .. })) {
+            return done;
+        }
+        let io = |source| GitError::Io { path: dir.to_owned(), source };
+        if stale_locks::take_away(dir).await.map_err(io)? { self.update_mirror(dir, url, auth).await } else { done }
+    }
+
+    async fn update_mirror(&self, dir: &Path, url: &str, auth: Option<&GitAuth>) -> Result<(), GitError> {
         // Harmless where there is one already.
         self.init_bare(dir).await?;
         self.call(dir, "fetch")

@@ -8,6 +8,7 @@ mod history;
 mod mirror;
 mod process;
 mod rebase;
+mod stale_locks;
 mod transfer;
 
 pub use auth::{GitAuth, hardened_env};

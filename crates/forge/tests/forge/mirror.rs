@@ -65,6 +65,57 @@ async fn a_lock_that_is_held_too_long_is_an_error() {
 }
 
 #[tokio::test]
+async fn what_a_killed_git_has_locked_is_fetched_all_the_same() {
+    let (origin, _) = Tree::with_file("a", "1");
+    origin.git(&["branch", "deep/er"]);
+    origin.git(&["branch", "old"]);
+    let folder = tempfile::tempdir().unwrap();
+    let mirror = folder.path().join("mirror.git");
+    let git = Git::default();
+    git.mirror_fetch(&mirror, origin.url(), None).await.unwrap();
+    run(&mirror, &["pack-refs", "--all"]);
+    let left = ["refs/heads/main.lock", "refs/heads/deep/er.lock", "packed-refs.lock", "config.lock", "HEAD.lock"];
+    for lock in left {
+        std::fs::create_dir_all(mirror.join(lock).parent().unwrap()).unwrap();
+        std::fs::write(mirror.join(lock), "").unwrap();
+    }
+    let newest = origin.commit("a", "2");
+    origin.git(&["branch", "--force", "deep/er"]);
+    origin.git(&["branch", "-D", "old"]);
+    git.mirror_fetch(&mirror, origin.url(), None).await.unwrap();
+    for branch in ["main", "deep/er"] {
+        assert_eq!(git.rev_parse(&mirror, branch).await.unwrap(), newest);
+    }
+    assert_eq!(git.rev_parse(&mirror, "refs/heads/old").await.unwrap_err().class(), GitErrorClass::NotFound);
+    assert!(left.iter().all(|lock| !mirror.join(lock).exists()));
+}
+
+#[tokio::test]
+async fn what_a_git_at_work_has_locked_stays_locked() {
+    let (origin, first) = Tree::with_file("a", "1");
+    let folder = tempfile::tempdir().unwrap();
+    let mirror = folder.path().join("mirror.git");
+    let git = Git::default();
+    git.mirror_fetch(&mirror, origin.url(), None).await.unwrap();
+    origin.commit("a", "2");
+    let lock = mirror.join("refs/heads/main.lock");
+    // One after the other, as if taken and given back again and again.
+    let at_work = async {
+        loop {
+            std::fs::write(&lock, "").unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        fetched = git.mirror_fetch(&mirror, origin.url(), None) => assert!(fetched.is_err()),
+        () = at_work => {}
+    }
+    assert!(lock.exists());
+    std::fs::remove_file(&lock).unwrap();
+    assert_eq!(git.rev_parse(&mirror, "main").await.unwrap(), first);
+}
+
+#[tokio::test]
 async fn a_missing_origin_is_not_found() {
     let folder = tempfile::tempdir().unwrap();
     let nowhere = folder.path().join("nowhere");
