@@ -21,8 +21,11 @@ pub(super) async fn take_away(mirror: &Path) -> io::Result<bool> {
     for (path, made) in find(mirror)? {
         if before.get(&path) == Some(&made) {
             tracing::warn!(path = %path.display(), "taking away a lock that a git which was killed has left");
-            fs::remove_file(&path)?;
-            some = true;
+            match fs::remove_file(&path) {
+                // Held until just now, then; it is free all the same.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => some = true,
+            }
         }
     }
     Ok(some)
