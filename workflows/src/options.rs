@@ -33,7 +33,7 @@ impl Limits {
     pub const BULKY: Self = Self::new(10 * 60, 40 * 60, 5);
     /// Calls to the forge: may be told to come back in an hour.
     pub const FORGE: Self = Self::new(2 * 60, 3 * 60 * 60, 0);
-    /// The launch: one attempt, since a second one could pay for a turn twice.
+    /// The launch by an activity: one attempt, since the launcher is asked before another.
     pub const ONCE: Self = Self::new(60, 2 * 60, 1);
 
     const fn new(start_to_close: u64, schedule_to_close: u64, attempts: u32) -> Self {

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_launch_is_never_repeated_by_the_engine() {
+    fn an_activity_that_launches_is_never_repeated_by_the_engine() {
         assert_eq!(limits(Step::Launch, 0).attempts, 1);
     }
 }
